@@ -1,0 +1,25 @@
+/* Deadlines: see clock.h. */
+#include "base/clock.h"
+
+#include <limits.h>
+
+int64_t mp_deadline(double seconds)
+{
+    double nanoseconds = seconds * 1e9;
+    if (!(nanoseconds > 0))
+        return mp_now();
+    if (nanoseconds > 9e18 - 1e18)
+        return MP_NEVER;
+    return mp_now() + (int64_t)nanoseconds;
+}
+
+int mp_poll_timeout(int64_t deadline)
+{
+    if (deadline == MP_NEVER)
+        return -1;
+    int64_t left = deadline - mp_now();
+    if (left <= 0)
+        return 0;
+    int64_t milliseconds = (left + 999999) / 1000000;
+    return milliseconds > INT_MAX ? INT_MAX : (int)milliseconds;
+}

@@ -1,0 +1,27 @@
+/* Time for durations and deadlines: CLOCK_MONOTONIC in nanoseconds.
+ * No other clock is read anywhere but by mp.time. */
+#ifndef MP_BASE_CLOCK_H
+#define MP_BASE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+#define MP_NEVER INT64_MAX /* a deadline that does not come */
+
+/* Nanoseconds since an arbitrary start; never goes back. */
+static inline int64_t mp_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* The deadline that lies `seconds` from now; negative counts as 0, and what
+ * does not fit is MP_NEVER. */
+int64_t mp_deadline(double seconds);
+
+/* Milliseconds until the deadline, rounded up, as poll takes them: 0 when it
+ * has passed, -1 for MP_NEVER. */
+int mp_poll_timeout(int64_t deadline);
+
+#endif
