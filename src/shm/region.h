@@ -1,0 +1,53 @@
+/* A growing piece of shared memory: a memfd behind one large reserved mapping.
+ *
+ * Forked processes inherit the mapping and see the growth without remapping.
+ * Invariants: bytes [0, size) are allocated for certain (fallocate), so that
+ * touching them cannot raise SIGBUS; one process at a time grows a region (its
+ * writer); `base` never moves. Shared data holds offsets, never pointers. */
+#ifndef MP_SHM_REGION_H
+#define MP_SHM_REGION_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+
+typedef struct mp_region {
+    unsigned char *base; /* page-aligned; NULL while there is none */
+    size_t reserved;     /* bytes of address space */
+    size_t size;         /* bytes allocated, as far as this process knows */
+    int fd;              /* the memfd (>= 3, close-on-exec), -1 once dropped */
+} mp_region;
+
+/* Makes a memfd called `name` (seen in /proc), reserves `reserve` bytes of
+ * address space for it, halved while the kernel refuses (RLIMIT_AS, valgrind)
+ * down to `least`, and allocates the first `size` bytes, zeroed.
+ * Returns 0 or a negative errno with *error filled; nothing is left then. */
+int mp_region_create(mp_region *r, const char *name, size_t reserve, size_t least, size_t size,
+                     mp_error *error);
+
+/* Makes sure that bytes [0, upto) are allocated. Grows by at least a step so
+ * that repeated calls are cheap. -ENOSPC, -ENOMEM, -EFBIG (RLIMIT_FSIZE: no
+ * SIGXFSZ is ever delivered) when that cannot be had: the region is as it was.
+ * Only the writer may call it, and it needs the descriptor. */
+int mp_region_grow(mp_region *r, size_t upto, mp_error *error);
+
+/* mp_region_grow, but free where enough is there. */
+static inline int mp_region_ensure(mp_region *r, size_t upto, mp_error *error)
+{
+    return upto <= r->size ? 0 : mp_region_grow(r, upto, error);
+}
+
+/* A new writer takes over: learns the size from the descriptor. */
+int mp_region_take_over(mp_region *r, mp_error *error);
+
+/* Gives the pages of [from, size) back to the system; size becomes `from`
+ * rounded up to a page. Only the writer may call it. */
+void mp_region_shrink(mp_region *r, size_t from);
+
+/* Closes the descriptor and keeps the mapping (no growth from then on here). */
+void mp_region_drop_fd(mp_region *r);
+
+/* Unmaps and closes in this process. Safe on a zeroed region, twice too. */
+void mp_region_destroy(mp_region *r);
+
+#endif

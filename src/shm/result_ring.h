@@ -1,0 +1,112 @@
+/* Results of one worker on their way to the host: one producer, one consumer.
+ *
+ * One region a worker: a header page, a ring of frames, and behind it the
+ * spill, extents for what does not fit the ring (a 1 GiB result passes). The
+ * worker is the only writer of the region but for the header's reading mark.
+ * Invariants: a frame is published by one release store of `tail` after its
+ * last byte is written, so that a killed worker leaves whole frames only; a
+ * frame and its extent belong to the writer again once the host's `head` has
+ * passed it; published frames outlive their writer, and a replacement goes on
+ * behind them.
+ *
+ * A ring that the host has emptied starts again at its first byte, and an
+ * emptied spill at its first extent, so that memory used before is used again;
+ * what is large and idle is given back by mp_result_trim. */
+#ifndef MP_SHM_RESULT_RING_H
+#define MP_SHM_RESULT_RING_H
+
+#include "base/atomics.h"
+#include "base/buffer.h"
+#include "shm/region.h"
+
+/* Room that ordinary frames leave free, so that a frame of kind failure can
+ * always be said where memory is short. */
+enum { MP_RESULT_RESERVE = 1024 };
+
+/* The shared header at the region's first byte. */
+typedef struct mp_result_shared {
+    _Alignas(64) _Atomic uint64_t tail; /* written by the worker: bytes published */
+    _Alignas(64) _Atomic uint64_t head; /* written by the host: bytes read */
+    _Alignas(64) _Atomic uint32_t writer_waits; /* set by the worker before it sleeps for room,
+                                                   cleared by the host when it wakes it; futex */
+    uint32_t capacity; /* bytes of the ring, a power of two; set once by the host */
+} mp_result_shared;
+
+/* The writer's view. Private to the worker. */
+typedef struct mp_result_writer {
+    mp_region *region;
+    mp_result_shared *shared;
+    uint64_t spill_limit; /* unread spill bytes above which the writer waits */
+    mp_buffer out;        /* the open frame's bytes */
+    /* further private fields: where the open frame lies, the extents in use */
+    uint64_t open_at;
+    uint64_t spill_head, spill_tail; /* byte positions in the spill, see result_ring.c */
+    struct mp_extent *extents;
+    unsigned extent_first, extent_count, extent_room;
+    int open_where;
+} mp_result_writer;
+
+/* The reader's view. Private to the host. */
+typedef struct mp_result_reader {
+    mp_region *region;
+    mp_result_shared *shared;
+    uint64_t next; /* behind the frame that mp_result_peek gave */
+} mp_result_reader;
+
+/* One published frame as the reader sees it. */
+typedef struct mp_result_frame {
+    unsigned kind; /* 0..255, the writer's */
+    const unsigned char *data;
+    size_t size;
+} mp_result_frame;
+
+/* Host: makes the region of one worker (memfd `name`) and its header: a ring of
+ * `capacity` bytes (a power of two; only its first 64 KiB are allocated at once). */
+int mp_result_create(mp_region *region, const char *name, size_t capacity, mp_error *error);
+
+/* Host: a view on the region, starting at the reading mark. */
+void mp_result_reader_init(mp_result_reader *r, mp_region *region);
+
+/* Worker: starts writing behind what is published (after a predecessor too:
+ * unread frames and their extents stay as they are). */
+int mp_result_writer_init(mp_result_writer *w, mp_region *region, mp_error *error);
+
+/* Worker: frees the private memory of the writer (not the region). */
+void mp_result_writer_destroy(mp_result_writer *w);
+
+/* Worker: opens a frame for at least `least` bytes. Returns its buffer (empty;
+ * grows on demand out of the ring into the spill; grow gives -ENOSPC and the
+ * like where memory is short, -EAGAIN where the unread spill is at its limit
+ * and not empty). NULL when the ring has no room until the host reads:
+ * mp_result_wait then. Frames may not nest. */
+mp_buffer *mp_result_open(mp_result_writer *w, size_t least);
+
+/* Worker: publishes the open frame as `kind`. One release store; wakes nobody. */
+void mp_result_publish(mp_result_writer *w, unsigned kind);
+
+/* Worker: drops the open frame. */
+void mp_result_discard(mp_result_writer *w);
+
+/* Worker: publishes a small frame (size <= MP_RESULT_RESERVE / 2), in memory
+ * that is always there. False when the ring has no room until the host reads. */
+bool mp_result_publish_small(mp_result_writer *w, unsigned kind, const void *bytes, size_t size);
+
+/* Worker: sleeps until the host has read something since `seen_head` (the head
+ * loaded before the failed attempt). May return early; the caller tries again. */
+void mp_result_wait(mp_result_writer *w, uint64_t seen_head);
+
+/* Worker, about to sleep with nothing unread: gives back memory beyond `keep` bytes. */
+void mp_result_trim(mp_result_writer *w, size_t keep);
+
+/* Host: the next unread frame; its bytes stay valid until mp_result_consume.
+ * False when there is none. Never blocks. The same frame again if called twice. */
+bool mp_result_peek(mp_result_reader *r, mp_result_frame *frame);
+
+/* Host: the frame that peek gave is done with; the writer may use its space, and
+ * is woken if it waits and enough is free. */
+void mp_result_consume(mp_result_reader *r);
+
+/* Host: bytes published and unread (ring only); for back-pressure. */
+uint64_t mp_result_unread(const mp_result_reader *r);
+
+#endif

@@ -1,0 +1,105 @@
+/* The ring that hands granules to workers: one producer (the host), many
+ * consumers (the workers), claims by compare-and-swap.
+ *
+ * A granule is a run of consecutive items of one call. Each lies in a slot
+ * whose claim word holds the low 32 bits of the ring position, a state and the
+ * incarnation of the claiming worker, changed together by one
+ * compare-and-swap: a worker may be killed between any two instructions and it
+ * is still known what it held.
+ *
+ *   FREE --publish(host)--> READY(position) --claim(worker)--> CLAIMED(position, incarnation)
+ *   CLAIMED --release(the worker, or the sweep after its death)--> FREE
+ *   READY --revoke(host)--> FREE
+ *
+ * `head` is a hint with one invariant: no position below it is READY. Positions
+ * grow for ever; a ring that runs empty goes on at its next multiple of the
+ * capacity, so that little work touches little memory (and no slot behind the
+ * allocated memory is ever looked at). */
+#ifndef MP_SHM_TASK_RING_H
+#define MP_SHM_TASK_RING_H
+
+#include "base/atomics.h"
+#include "shm/region.h"
+
+enum {
+    MP_HOLD_MAX = 16,               /* granules that a worker claims at once */
+    MP_INCARNATION_MAX = (1 << 30) - 1, /* incarnations are 1..MAX */
+};
+
+/* What a slot carries. The ring does not look into it. */
+typedef struct mp_granule {
+    uint64_t row;     /* the host's ledger row */
+    uint64_t first;   /* index of the first item within its call, from 1 */
+    uint64_t payload; /* offset of the first item in the task memory */
+    uint64_t call;    /* offset of the call's block in the task memory */
+    uint32_t count;   /* items */
+    uint32_t flags;
+} mp_granule;
+
+typedef struct mp_task_slot {
+    _Atomic uint64_t word; /* host: FREE->READY->FREE; worker: READY->CLAIMED->FREE;
+                              nursery, after a death: CLAIMED->FREE */
+    mp_granule granule;    /* written by the host while FREE */
+    uint64_t unused[1];    /* one cache line a slot */
+} mp_task_slot;
+
+/* The shared head of the ring. All zero is an empty ring. */
+typedef struct mp_task_ring_shared {
+    _Alignas(64) _Atomic uint64_t tail; /* written by the host: next position to publish */
+    _Alignas(64) _Atomic uint64_t head; /* advanced by anybody, see above */
+    _Alignas(64) _Atomic uint32_t slots; /* capacity, a power of two; set once */
+} mp_task_ring_shared;
+
+/* One process's view. The slots lie at the end of `region` (owned by the
+ * caller, grown by the host as the ring is used), from byte `slots_at`. */
+typedef struct mp_task_ring {
+    mp_task_ring_shared *shared;
+    mp_region *region;
+    size_t slots_at;
+    uint32_t capacity;
+} mp_task_ring;
+
+/* Where a worker says what it is about to claim, in its shared record.
+ * Written by the worker only; read by the nursery after its death. */
+typedef struct mp_claim_note {
+    _Atomic uint64_t from; /* positions [from, from + 4 * MP_HOLD_MAX) are the
+                              only ones where a CLAIMED word of this worker can stand */
+} mp_claim_note;
+
+/* Lays out an empty ring of `capacity` slots (a power of two) whose shared head
+ * is `shared` (zeroed) and whose slots start at byte `slots_at` of `region`.
+ * Allocates the first slots only. */
+int mp_task_ring_create(mp_task_ring *ring, mp_task_ring_shared *shared, mp_region *region,
+                        size_t slots_at, uint32_t capacity, mp_error *error);
+
+/* Host: publishes one granule. *position gets its ring position (for revoke).
+ * Returns 0; -EAGAIN when the ring is full; -ENOSPC/-ENOMEM when the ring
+ * cannot grow. Wakes nobody. */
+int mp_task_ring_publish(mp_task_ring *ring, const mp_granule *granule, uint64_t *position,
+                         mp_error *error);
+
+/* Host: takes the granule at `position` back. True: nobody has claimed or will
+ * claim it. False: it has been claimed. */
+bool mp_task_ring_revoke(mp_task_ring *ring, uint64_t position);
+
+/* Worker: claims up to `max` (1..MP_HOLD_MAX) consecutive granules, in ring
+ * order, copied to out[]. positions[] gets where they lay, to be given to
+ * mp_task_ring_release once the worker's record says that it holds them.
+ * Returns their number, 0 when nothing is READY. Never blocks. */
+unsigned mp_task_ring_claim(mp_task_ring *ring, mp_claim_note *note, uint32_t incarnation,
+                            unsigned max, mp_granule out[], uint64_t positions[]);
+
+/* Worker: gives the claimed slot back. */
+void mp_task_ring_release(mp_task_ring *ring, uint64_t position);
+
+/* After a worker's death (nursery, or host when that is gone): frees the slots
+ * that it had claimed but not released, in ring order, copied to out[] (room
+ * for MP_HOLD_MAX). Returns their number. */
+unsigned mp_task_ring_sweep(mp_task_ring *ring, const mp_claim_note *note, uint32_t incarnation,
+                            mp_granule out[]);
+
+/* How many published granules nobody has claimed; a hint, never too small
+ * while the ring is at rest. */
+uint64_t mp_task_ring_waiting(const mp_task_ring *ring);
+
+#endif
