@@ -1,0 +1,93 @@
+/* The nursery: one child of the host that bears the workers and buries them.
+ *
+ * It is a fork of the host that runs a loop of its own: it forks a worker for
+ * every seat that is wanted, waits for them, tells of each death, fills the
+ * seat again at once (also while the host is busy elsewhere), and ends when the
+ * last is gone. In its loop it holds no lock, allocates nothing and calls no Lua.
+ * What a seat, a death or a task means is its owner's affair, told by mp_nursery_ops.
+ *
+ * Who dies with whom: the host holds the only write end of a lifeline pipe whose
+ * read end kills the nursery (O_ASYNC with SIGKILL as its signal); the nursery's
+ * death kills its workers. So no worker outlives its host, however it dies and
+ * whatever the worker is doing. */
+#ifndef MP_PROCESS_NURSERY_H
+#define MP_PROCESS_NURSERY_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum mp_wanted { MP_WANT_TERMINATE = -1, MP_WANT_END = 0 };
+
+/* What the owner says of a death. */
+enum mp_verdict {
+    MP_BURIED,    /* noted: fill the seat again if it is wanted */
+    MP_STILLBORN, /* noted; it died before it was ready for work: too many of
+                     these in a row stop the births (ops->trouble) */
+    MP_RETIRED,   /* it left because it was told to: the seat stays empty until nudged */
+    MP_NO_ROOM,   /* cannot be noted yet: ask again (after a nudge or some milliseconds) */
+};
+
+typedef struct mp_nursery_ops {
+    /* In the new worker process: does its work and never returns (_exit). Its
+     * signals are as nursery.c's head says, stdin is empty, its name is set. */
+    void (*work)(void *owner, unsigned seat, uint32_t incarnation);
+
+    /* The rest run in the nursery and may only touch shared memory. */
+
+    /* How many seats (from 0 on) are to be filled now; MP_WANT_END: none, and
+     * end when the last worker has gone; MP_WANT_TERMINATE: kill all, then end. */
+    int (*wanted)(void *owner);
+    /* Before the fork: the seat gets this incarnation (1, 2, ... over all seats). */
+    void (*expect)(void *owner, unsigned seat, uint32_t incarnation);
+    /* After the fork. */
+    void (*born)(void *owner, unsigned seat, uint32_t incarnation, pid_t pid);
+    /* After waitpid said so. `status` as waitpid gives it. */
+    enum mp_verdict (*died)(void *owner, unsigned seat, uint32_t incarnation, pid_t pid,
+                            int status);
+    /* SIGSTOP and SIGCONT of a worker. */
+    void (*paused)(void *owner, unsigned seat, bool stopped);
+    /* Births fail: `code` is the negative errno of fork, or 0 where `failures`
+     * workers in a row were stillborn (`status` is the last one's). With code 0
+     * no more are born until the owner nudges; a failing fork is tried again
+     * with growing pauses. */
+    void (*trouble)(void *owner, int code, unsigned failures, int status);
+} mp_nursery_ops;
+
+/* The host's side. */
+typedef struct mp_nursery {
+    pid_t pid;
+    int pidfd;    /* readable when the nursery has gone (for epoll) */
+    int nudge_fd; /* eventfd */
+    int life_fd;  /* write end of the lifeline */
+    bool gone;
+    int status; /* as waitid gives it once gone; -1: unknown (somebody else reaped it) */
+} mp_nursery;
+
+/* Host: forks the nursery. Buffered stdio output is flushed first. `name` is
+ * what ps shows for the nursery, `worker_name` a printf format with one %u (the
+ * seat's number from 1) for the workers. Returns 0, or a negative errno with
+ * nothing left. Does not return in the child. */
+int mp_nursery_start(mp_nursery *n, const mp_nursery_ops *ops, void *owner, unsigned seats,
+                     const char *name, const char *worker_name, mp_error *error);
+
+/* Host or worker: makes the nursery look at what is wanted. One system call. */
+void mp_nursery_nudge(const mp_nursery *n);
+
+/* Host: true if the nursery has gone; reaps it then (waitid on the pidfd, so no
+ * other child is ever reaped), tolerating that somebody else has. */
+bool mp_nursery_gone(mp_nursery *n);
+
+/* Host: waits until it has gone or the deadline (mp_now's clock) has passed. */
+bool mp_nursery_wait(mp_nursery *n, int64_t deadline);
+
+/* Host: kills the nursery, and with it the workers. Does not wait. */
+void mp_nursery_kill(mp_nursery *n);
+
+/* Host: closes the descriptors (this kills what still lives). In a process that
+ * is not the host, closes its copies and harms nobody. */
+void mp_nursery_close(mp_nursery *n);
+
+#endif

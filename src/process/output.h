@@ -1,0 +1,28 @@
+/* Standard output of a worker in whole lines.
+ *
+ * `stdout` becomes a stream that collects bytes and passes on complete lines
+ * before the writing call returns, each in one piece: lines of different
+ * processes never mix within a line. What has no newline yet is passed on by
+ * mp_output_flush (at the end of each item) and at exit. */
+#ifndef MP_PROCESS_OUTPUT_H
+#define MP_PROCESS_OUTPUT_H
+
+#include "base/error.h"
+#include "base/robust.h"
+
+#include <stdio.h>
+
+/* Gets whole lines (one or more, each with its newline; the last may lack it
+ * when flushed) instead of descriptor 1. Returns 0 or a negative errno, which
+ * becomes the error of the write. */
+typedef int (*mp_output_sink)(void *ctx, const char *bytes, size_t size);
+
+/* Worker: replaces `stdout` (what an inherited stdout had buffered is dropped:
+ * it is its parent's). `lock` lies in shared memory, common to all processes
+ * that write there. `sink` may be NULL: descriptor 1. */
+int mp_output_install(mp_robust *lock, mp_output_sink sink, void *ctx, mp_error *error);
+
+/* Worker: passes on an unfinished line. Returns 0 or a negative errno. */
+int mp_output_flush(void);
+
+#endif
