@@ -284,10 +284,10 @@ end
 local here = arg[0]:match("^.*/") or ""
 local wines = read_csv(here .. "data/wine.csv")
 
-local grid = make_grid()
-if arg[1] == "--quick" then grid = every(13, grid) end
-print(("%d topics, %d combinations each, %d-fold cross-validation, %d wines\n"):format(
-    #TOPICS, #grid, FOLDS, #wines.alcohol))
+local all = make_grid()
+local grid = arg[1] == "--quick" and every(13, all) or all
+print(("%d topics, %d of %d combinations each, %d-fold cross-validation, %d wines\n"):format(
+    #TOPICS, #grid, #all, FOLDS, #wines.alcohol))
 
 local serial, serial_seconds = timed(search, serial_map, wines, grid)
 
