@@ -4,11 +4,16 @@
 #ifndef MP_BASE_ROBUST_H
 #define MP_BASE_ROBUST_H
 
+#include "base/atomics.h"
+
 #include <pthread.h>
 #include <stdint.h>
 
 typedef struct mp_robust {
     pthread_mutex_t mutex;
+    /* The holder's word to those who wait for it or find it dead: written by
+     * the holder alone, read by anybody, with no meaning here. 0 at first. */
+    _Atomic uint64_t note;
 } mp_robust;
 
 /* Makes an unlocked lock in shared memory. Returns 0 or a negative errno. */

@@ -14,6 +14,7 @@
 #define MP_PROCESS_NURSERY_H
 
 #include "base/error.h"
+#include "process/lifeline.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,9 +39,11 @@ typedef struct mp_nursery_ops {
     /* The rest run in the nursery and may only touch shared memory. */
 
     /* How many seats (from 0 on) are to be filled now; MP_WANT_END: none, and
-     * end when the last worker has gone; MP_WANT_TERMINATE: kill all, then end. */
+     * end when the last worker has gone and is noted; MP_WANT_TERMINATE: kill
+     * all, wait for them without telling of their deaths, then end. */
     int (*wanted)(void *owner);
-    /* Before the fork: the seat gets this incarnation (1, 2, ... over all seats). */
+    /* Before the fork: the seat gets this incarnation (1, 2, ... over all seats).
+     * If the fork fails it is expected again, perhaps in another seat. */
     void (*expect)(void *owner, unsigned seat, uint32_t incarnation);
     /* After the fork. */
     void (*born)(void *owner, unsigned seat, uint32_t incarnation, pid_t pid);
@@ -56,14 +59,17 @@ typedef struct mp_nursery_ops {
     void (*trouble)(void *owner, int code, unsigned failures, int status);
 } mp_nursery_ops;
 
-/* The host's side. */
+/* The host's side. Must not move between start and close (its lifeline stands
+ * in a list). In a fork of the host it holds the lifeline no more, and all that
+ * is left to do with it is mp_nursery_close; in the workers its nudge_fd stays
+ * good for mp_nursery_nudge. */
 typedef struct mp_nursery {
     pid_t pid;
     int pidfd;    /* readable when the nursery has gone (for epoll) */
     int nudge_fd; /* eventfd */
-    int life_fd;  /* write end of the lifeline */
+    mp_lifeline line;
     bool gone;
-    int status; /* as waitid gives it once gone; -1: unknown (somebody else reaped it) */
+    int status; /* once gone, as waitpid gives it; -1: unknown (somebody else reaped it) */
 } mp_nursery;
 
 /* Host: forks the nursery. Buffered stdio output is flushed first. `name` is
@@ -83,11 +89,14 @@ bool mp_nursery_gone(mp_nursery *n);
 /* Host: waits until it has gone or the deadline (mp_now's clock) has passed. */
 bool mp_nursery_wait(mp_nursery *n, int64_t deadline);
 
-/* Host: kills the nursery, and with it the workers. Does not wait. */
+/* Host: kills the nursery, and with it the workers. Does not wait. Does nothing
+ * in a process that is not the host. */
 void mp_nursery_kill(mp_nursery *n);
 
-/* Host: closes the descriptors (this kills what still lives). In a process that
- * is not the host, closes its copies and harms nobody. */
+/* Host: closes the descriptors. This kills what still lives; the nursery is
+ * waited for then (some milliseconds), so that it leaves no zombie. May be
+ * called again. In a process that is not the host, closes its copies and harms
+ * nobody. */
 void mp_nursery_close(mp_nursery *n);
 
 #endif

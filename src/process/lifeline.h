@@ -1,0 +1,37 @@
+/* Lifelines: pipes that nothing is ever written to. Their write end closes when
+ * the process that holds it dies, however it dies, and the kernel then kills
+ * each process that has armed a read end: stopped, blocking every signal or
+ * deep in a C call.
+ *
+ * A copy of the write end in another process would defeat that. So it is
+ * close-on-exec, and closed in every child that fork() makes of the holder
+ * (by pthread_atfork; clone and _Fork know nothing of it). */
+#ifndef MP_PROCESS_LIFELINE_H
+#define MP_PROCESS_LIFELINE_H
+
+/* Stands in a list of all those that this process holds: must not move while
+ * it is open. */
+typedef struct mp_lifeline {
+    int fd; /* write end; -1: not held, or not by this process */
+    struct mp_lifeline *next;
+} mp_lifeline;
+
+/* Makes a pipe; this process holds it from now on, *read_end is for those who
+ * are to die with it. Both are above 2 and close-on-exec. Returns 0 or a
+ * negative errno with nothing open. */
+int mp_lifeline_open(mp_lifeline *line, int *read_end);
+
+/* Lets go: whoever has armed it dies. Does nothing where it is not held. */
+void mp_lifeline_close(mp_lifeline *line);
+
+/* Ties this process's life to the pipe behind `read_end`, which it must keep
+ * open. Only one process can arm an open file (what is inherited by fork is
+ * one): the others go through mp_lifeline_reopen. Returns 0 or a negative
+ * errno. */
+int mp_lifeline_arm(int read_end);
+
+/* Another open file for the pipe, for this process alone to arm. Needs /proc.
+ * Returns the descriptor or a negative errno. */
+int mp_lifeline_reopen(int read_end);
+
+#endif

@@ -1,0 +1,206 @@
+/* The nursery as its host sees it: see nursery.h. What runs in the nursery
+ * itself is ward.c.
+ *
+ * The host may be anybody's program: with handlers for any signal, SIGCHLD
+ * ignored, children reaped behind our back, descriptors 0 to 2 closed. So all
+ * signals are blocked around the fork (no handler of the host runs in the
+ * child), the nursery is known by its pidfd, and its status may stay unknown.
+ * Whatever can fail is done before the fork, where it can be told; the two
+ * descriptors that the nursery opens later take the place of two that it closes. */
+#include "process/nursery.h"
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/fd.h"
+#include "process/ward.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- start ---- */
+
+/* A descriptor that reads as empty: /dev/null, or where there is none a pipe
+ * that nobody writes to. */
+static int open_nothing(void)
+{
+    int ends[2];
+    int fd = mp_fd_lift(open("/dev/null", O_RDWR | O_CLOEXEC));
+    if (fd >= 0)
+        return fd;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -1;
+    close(ends[1]);
+    return mp_fd_lift(ends[0]);
+}
+
+static int open_signalfd(void)
+{
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    return mp_fd_lift(signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+static int open_all(mp_nursery *n, mp_ward *w, mp_error *error)
+{
+    int status = mp_lifeline_open(&n->line, &w->host_end);
+    if (status < 0)
+        return mp_fail(error, status, "nursery: no lifeline");
+    n->nudge_fd = mp_fd_lift(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (n->nudge_fd < 0)
+        return mp_fail(error, -errno, "nursery: eventfd");
+    w->nudge_fd = n->nudge_fd;
+    w->child_fd = open_signalfd();
+    if (w->child_fd < 0)
+        return mp_fail(error, -errno, "nursery: signalfd");
+    w->nothing_fd = open_nothing();
+    if (w->nothing_fd < 0)
+        return mp_fail(error, -errno, "nursery: no input for workers");
+    return 0;
+}
+
+/* The nursery gone, or never there: ends what open_all has opened for it. */
+static void close_nursery_side(mp_ward *w)
+{
+    mp_fd_close(&w->host_end);
+    mp_fd_close(&w->child_fd);
+    mp_fd_close(&w->nothing_fd);
+    free(w->seat);
+}
+
+static pid_t fork_nursery(mp_ward *w)
+{
+    sigset_t all, before;
+    if (MP_FAILPOINT_ERROR("nursery.start")) {
+        errno = EAGAIN;
+        return -1;
+    }
+    fflush(NULL);
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    pid_t pid = fork();
+    if (pid == 0)
+        mp_ward_run(w);
+    int saved = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = saved;
+    return pid;
+}
+
+static int fork_and_watch(mp_nursery *n, mp_ward *w, mp_error *error)
+{
+    n->pid = fork_nursery(w);
+    if (n->pid < 0)
+        return mp_fail(error, -errno, "nursery: fork");
+    /* The nursery's ends make room for the pidfd. */
+    mp_fd_close(&w->host_end);
+    mp_fd_close(&w->child_fd);
+    n->pidfd = mp_fd_lift((int)syscall(SYS_pidfd_open, n->pid, 0));
+    if (n->pidfd >= 0)
+        return 0;
+    int code = mp_fail(error, -errno, "nursery: pidfd_open");
+    mp_lifeline_close(&n->line);
+    while (waitpid(n->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    return code;
+}
+
+int mp_nursery_start(mp_nursery *n, const mp_nursery_ops *ops, void *owner, unsigned seats,
+                     const char *name, const char *worker_name, mp_error *error)
+{
+    mp_ward w = {
+        .ops = ops,
+        .owner = owner,
+        .seat = calloc(seats, sizeof *w.seat),
+        .seats = seats,
+        .name = name,
+        .worker_name = worker_name,
+        .host_end = -1,
+        .child_fd = -1,
+        .nothing_fd = -1,
+    };
+    *n = (mp_nursery){.pid = -1, .pidfd = -1, .nudge_fd = -1, .line.fd = -1};
+    if (w.seat == NULL)
+        return mp_fail(error, -ENOMEM, "nursery: %u seats", seats);
+    int status = open_all(n, &w, error);
+    if (status == 0)
+        status = fork_and_watch(n, &w, error);
+    close_nursery_side(&w);
+    if (status < 0) {
+        n->gone = true;
+        mp_nursery_close(n);
+    }
+    return status;
+}
+
+/* ---- afterwards ---- */
+
+void mp_nursery_nudge(const mp_nursery *n)
+{
+    eventfd_write(n->nudge_fd, 1); /* EAGAIN: it has nudges enough to read */
+}
+
+static int wait_status(const siginfo_t *info)
+{
+    if (info->si_code == CLD_EXITED)
+        return W_EXITCODE(info->si_status, 0);
+    return info->si_status | (info->si_code == CLD_DUMPED ? WCOREFLAG : 0);
+}
+
+bool mp_nursery_gone(mp_nursery *n)
+{
+    struct pollfd p = {.fd = n->pidfd, .events = POLLIN};
+    siginfo_t info = {.si_pid = 0};
+    if (n->gone || poll(&p, 1, 0) <= 0)
+        return n->gone;
+    if (waitid(P_PIDFD, (id_t)n->pidfd, &info, WEXITED | WNOHANG) < 0)
+        n->status = -1; /* ECHILD: reaped by somebody, or by SIGCHLD being ignored */
+    else if (info.si_pid == 0)
+        return false; /* a tracer has it first */
+    else
+        n->status = wait_status(&info);
+    n->gone = true;
+    return true;
+}
+
+bool mp_nursery_wait(mp_nursery *n, int64_t deadline)
+{
+    while (!mp_nursery_gone(n)) {
+        struct pollfd p = {.fd = n->pidfd, .events = POLLIN};
+        int milliseconds = mp_poll_timeout(deadline);
+        if (milliseconds == 0)
+            return false;
+        poll(&p, 1, milliseconds);
+    }
+    return true;
+}
+
+static bool is_host(const mp_nursery *n)
+{
+    return n->line.fd >= 0;
+}
+
+void mp_nursery_kill(mp_nursery *n)
+{
+    if (is_host(n) && !n->gone)
+        syscall(SYS_pidfd_send_signal, n->pidfd, SIGKILL, NULL, 0);
+}
+
+void mp_nursery_close(mp_nursery *n)
+{
+    bool mine = is_host(n);
+    mp_lifeline_close(&n->line);
+    if (mine && !n->gone)
+        mp_nursery_wait(n, mp_deadline(1));
+    mp_fd_close(&n->nudge_fd);
+    mp_fd_close(&n->pidfd);
+}
