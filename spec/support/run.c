@@ -175,8 +175,9 @@ static void become_command(spec *s, const sigset_t *mask)
     dup2(out, 2);
     close(in);
     close(out);
-    execvp(s->command[0], s->command);
-    fatal(s->command[0]);
+    if (s->command[0] != NULL)
+        execvp(s->command[0], s->command);
+    fatal("exec");
 }
 
 static void start(spec *s)
