@@ -8,6 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#if defined(__SANITIZE_THREAD__)
+#define MP_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define MP_THREAD_SANITIZER 1
+#endif
+#endif
+
 /* What the other side published before its store is seen after this load. */
 #define mp_load_acquire(p) atomic_load_explicit((p), memory_order_acquire)
 /* Everything written before is seen by whoever acquires this store. */
@@ -18,7 +26,13 @@
 #define mp_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 /* Store then load of different words must not swap (say "I sleep", then look
  * again): this fence stands between them, on both sides. */
+#ifdef MP_THREAD_SANITIZER
+/* It knows no fences; changing one common word is as strong. */
+__attribute__((weak)) _Atomic uint32_t mp_fence_word;
+#define mp_fence() ((void)atomic_fetch_add_explicit(&mp_fence_word, 1, memory_order_seq_cst))
+#else
 #define mp_fence() atomic_thread_fence(memory_order_seq_cst)
+#endif
 #define mp_exchange(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 
 static inline bool mp_cas_u64(_Atomic uint64_t *p, uint64_t expected, uint64_t desired)

@@ -19,16 +19,19 @@ typedef struct mp_region {
 } mp_region;
 
 /* Makes a memfd called `name` (seen in /proc), reserves `reserve` bytes of
- * address space for it, halved while the kernel refuses (RLIMIT_AS, valgrind)
- * down to `least`, and allocates the first `size` bytes, zeroed.
+ * address space for it, halved while the kernel refuses (valgrind) down to
+ * `least`, and allocates the first `size` bytes, zeroed. Where RLIMIT_AS is set
+ * it asks for 1/32 of that at most (but `least`), to leave malloc its room.
  * Returns 0 or a negative errno with *error filled; nothing is left then. */
 int mp_region_create(mp_region *r, const char *name, size_t reserve, size_t least, size_t size,
                      mp_error *error);
 
-/* Makes sure that bytes [0, upto) are allocated. Grows by at least a step so
- * that repeated calls are cheap. -ENOSPC, -ENOMEM, -EFBIG (RLIMIT_FSIZE: no
- * SIGXFSZ is ever delivered) when that cannot be had: the region is as it was.
- * Only the writer may call it, and it needs the descriptor. */
+/* Makes sure that bytes [0, upto) are allocated. Grows by at least a step (it
+ * doubles, by 64 MiB at most) where that can be had, so that repeated calls are
+ * cheap. -ENOSPC, -ENOMEM (also: beyond the reservation), -EFBIG (RLIMIT_FSIZE:
+ * no SIGXFSZ is ever delivered) when that cannot be had: the region is as it
+ * was. Holds signals back for milliseconds. Only the writer may call it, and it
+ * needs the descriptor (-EBADF). */
 int mp_region_grow(mp_region *r, size_t upto, mp_error *error);
 
 /* mp_region_grow, but free where enough is there. */
@@ -41,7 +44,8 @@ static inline int mp_region_ensure(mp_region *r, size_t upto, mp_error *error)
 int mp_region_take_over(mp_region *r, mp_error *error);
 
 /* Gives the pages of [from, size) back to the system; size becomes `from`
- * rounded up to a page. Only the writer may call it. */
+ * rounded up to a page. Only the writer may call it; does nothing once the
+ * descriptor is dropped. */
 void mp_region_shrink(mp_region *r, size_t from);
 
 /* Closes the descriptor and keeps the mapping (no growth from then on here). */

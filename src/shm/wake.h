@@ -46,14 +46,16 @@ void mp_bell_destroy(mp_bell *bell);
  * results after this (arm contains the fence) before it sleeps on the fd. */
 void mp_bell_arm(mp_bell *bell, enum mp_bell_mode mode);
 
-/* Host: is awake, nobody need ring; swallows a ring that was not heard. */
+/* Host: is awake, nobody need ring; swallows a ring that was not heard (so one
+ * system call each time: call it only where the bell was armed). */
 void mp_bell_disarm(mp_bell *bell);
 
 /* Worker or nursery, after publishing: rings if armed EAGER, or armed at all
  * and `urgent`. Contains the fence. One load in the common case. */
 void mp_bell_ring(mp_bell *bell, bool urgent);
 
-/* Anybody: rings whatever is armed (host to itself, nursery on deaths). */
+/* Anybody: rings, whatever is armed (host to itself). The nursery does it after
+ * every death: who died may have disarmed the bell and not yet rung it. */
 void mp_bell_force(mp_bell *bell);
 
 /* Worker: says that it sleeps; contains the fence. The worker looks for work
@@ -61,14 +63,29 @@ void mp_bell_force(mp_bell *bell);
 void mp_bed_lie_down(mp_bed *bed);
 
 /* Worker: sleeps until called, at most `nanoseconds` (negative: for ever).
- * May return early (signals). True if it was called. */
+ * May return early (signals). True if it was called: the bed says CALLED until
+ * the worker rises or lies down again. After false the worker is AWAKE, so that
+ * no call is spent on one that is not asleep; it looks for work and lies down
+ * again. */
 bool mp_bed_sleep(mp_bed *bed, int64_t nanoseconds);
 
 /* Worker: is awake. */
 void mp_bed_rise(mp_bed *bed);
 
-/* Anybody: calls the sleeper. True if it was asleep (and a system call was made). */
+/* Anybody, after publishing: calls the sleeper. True if it was asleep (and a
+ * system call was made). Contains the fence. */
 bool mp_bed_call(mp_bed *bed);
+
+/* Anybody: whether the worker says that it sleeps. For a waker that looks at
+ * many beds: publish, mp_fence() once, then call those that this is true of. */
+static inline bool mp_bed_asleep(mp_bed *bed)
+{
+    return mp_load_relaxed(&bed->state) == MP_BED_ASLEEP;
+}
+
+/* Anybody: wakes a sleeper that is CALLED already, for the case that who called
+ * it died before its system call. */
+void mp_bed_call_again(mp_bed *bed);
 
 /* FUTEX_WAIT and FUTEX_WAKE on a shared word; timeouts relative, NULL for ever.
  * wait returns 0 or a negative errno (-EAGAIN, -ETIMEDOUT, -EINTR). */

@@ -1,0 +1,187 @@
+/* Growing shared memory: see region.h.
+ *
+ * A tmpfs file's size only ever follows pages that it has (fallocate sets it
+ * last, and undoes what it did where it fails), so the size alone says what may
+ * be touched, to a process that takes the region over as well. */
+#include "shm/region.h"
+
+#include "base/failpoint.h"
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8U /* Linux 6.3; some systems refuse memfds without it */
+#endif
+
+enum {
+    PAGE = 4096,
+    STEP_MIN = 64 << 10,
+    STEP_MAX = 64 << 20,
+    AS_SHARE = 32, /* of a limited address space a region asks for this part at most */
+};
+
+static size_t round_to_page(size_t n)
+{
+    return (n + PAGE - 1) & ~(size_t)(PAGE - 1);
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static int open_memfd(const char *name)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+    if (fd < 0 && errno == EINVAL)
+        fd = memfd_create(name, MFD_CLOEXEC);
+    return mp_fd_lift(fd);
+}
+
+/* Taking all that RLIMIT_AS leaves would make the next malloc fail instead. */
+static size_t modest(size_t reserve)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return reserve;
+    return smaller(reserve, round_to_page((size_t)(limit.rlim_cur / AS_SHARE)));
+}
+
+static int map(mp_region *r, size_t reserve, size_t least)
+{
+    size_t want = modest(reserve);
+    for (;;) {
+        if (want < least)
+            want = least;
+        void *base =
+            mmap(NULL, want, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, r->fd, 0);
+        if (base != MAP_FAILED) {
+            r->base = base;
+            r->reserved = want;
+            return 0;
+        }
+        if (want == least)
+            return -errno;
+        want = round_to_page(want / 2);
+    }
+}
+
+/* One fallocate with all signals held back: a timer that ticks would make a
+ * long one start over for ever, and SIGXFSZ would kill. */
+static int allocate(int fd, size_t from, size_t upto)
+{
+    sigset_t all, xfsz, old, before;
+    sigfillset(&all);
+    sigemptyset(&xfsz);
+    sigaddset(&xfsz, SIGXFSZ);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    sigpending(&before);
+    int status;
+    do
+        status = fallocate(fd, 0, (off_t)from, (off_t)(upto - from)) == 0 ? 0 : -errno;
+    while (status == -EINTR);
+    if (status == -EFBIG && !sigismember(&before, SIGXFSZ))
+        sigtimedwait(&xfsz, NULL, &(struct timespec){0});
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return status;
+}
+
+/* In pieces, so that signals do not wait long. */
+static int grow_to(mp_region *r, size_t upto)
+{
+    size_t at = r->size;
+    int status = 0;
+    while (at < upto && status == 0) {
+        size_t next = smaller(upto, at + STEP_MAX);
+        status = allocate(r->fd, at, next);
+        at = status == 0 ? next : at;
+    }
+    if (status == 0)
+        r->size = upto;
+    else if (at > r->size && ftruncate(r->fd, (off_t)r->size) != 0)
+        r->size = at;
+    return status;
+}
+
+int mp_region_create(mp_region *r, const char *name, size_t reserve, size_t least, size_t size,
+                     mp_error *error)
+{
+    *r = (mp_region){.fd = open_memfd(name)};
+    if (r->fd < 0)
+        return mp_fail(error, -errno, "memfd_create %s", name);
+    least = round_to_page(least > size ? least : size);
+    int status = map(r, round_to_page(reserve), least);
+    if (status < 0)
+        mp_fail(error, status, "mmap of %zu bytes of address space for %s", least, name);
+    else if ((status = grow_to(r, round_to_page(size))) < 0)
+        mp_fail(error, status, "fallocate of %zu bytes for %s", size, name);
+    if (status < 0)
+        mp_region_destroy(r);
+    return status;
+}
+
+static size_t generous(const mp_region *r, size_t upto)
+{
+    size_t step = r->size < STEP_MIN ? STEP_MIN : smaller(r->size, STEP_MAX);
+    size_t wish = r->size + step;
+    return smaller(r->reserved, wish > upto ? wish : upto);
+}
+
+int mp_region_grow(mp_region *r, size_t upto, mp_error *error)
+{
+    if (MP_FAILPOINT_ERROR("region.grow"))
+        return mp_fail(error, -ENOMEM, "fallocate of shared memory");
+    if (upto > r->reserved)
+        return mp_fail(error, -ENOMEM, "shared memory of %zu bytes cannot grow to %zu",
+                       r->reserved, upto);
+    if (r->fd < 0)
+        return mp_fail(error, -EBADF, "shared memory without a descriptor cannot grow");
+    upto = round_to_page(upto);
+    size_t wish = generous(r, upto);
+    int status = grow_to(r, wish);
+    if (status < 0 && wish > upto)
+        status = grow_to(r, upto);
+    if (status < 0)
+        return mp_fail(error, status, "fallocate of %zu bytes of shared memory", upto);
+    return 0;
+}
+
+int mp_region_take_over(mp_region *r, mp_error *error)
+{
+    struct stat st;
+    if (fstat(r->fd, &st) != 0)
+        return mp_fail(error, -errno, "fstat of shared memory");
+    r->size = (size_t)st.st_size;
+    return 0;
+}
+
+void mp_region_shrink(mp_region *r, size_t from)
+{
+    from = round_to_page(from);
+    if (from < r->size && r->fd >= 0 && ftruncate(r->fd, (off_t)from) == 0)
+        r->size = from;
+}
+
+void mp_region_drop_fd(mp_region *r)
+{
+    mp_fd_close(&r->fd);
+}
+
+void mp_region_destroy(mp_region *r)
+{
+    if (r->base == NULL && r->reserved == 0 && r->fd == 0)
+        return;
+    if (r->base != NULL)
+        munmap(r->base, r->reserved);
+    mp_fd_close(&r->fd);
+    *r = (mp_region){.fd = -1};
+}
