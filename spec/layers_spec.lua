@@ -145,18 +145,18 @@ local function circles(graph)
   return found
 end
 
--- A module is a .c file and its header: circles among headers, and among
--- modules of different stems, are both told.
+-- Circles are looked for among headers, and among modules (a .c file and its
+-- header) by what the .c files include: a header includes for types' sake.
 local function include_graphs(sources)
   local headers, modules = {}, {}
   for path, text in pairs(sources) do
     local file = path:gsub("^src/", "")
-    local stem = file:gsub("%.[ch]$", "")
-    modules[stem] = modules[stem] or {}
-    headers[file] = includes(text)
+    local stem, kind = file:match("^(.*)%.([ch])$")
+    local graph = kind == "h" and headers or modules
+    graph[stem] = {}
     for _, target in ipairs(includes(text)) do
       local other = target:gsub("%.[ch]$", "")
-      if other ~= stem then table.insert(modules[stem], other) end
+      if kind == "h" or other ~= stem then table.insert(graph[stem], other) end
     end
   end
   return headers, modules
@@ -273,6 +273,11 @@ describe("the judgement of the layers", function()
   it("sees circles", function()
     assert.same({ "a -> b -> a" }, circles { a = { "b" }, b = { "a" } })
     assert.same({}, circles { a = { "b", "c" }, b = { "c" }, c = {} })
+    local headers = include_graphs {
+      ["src/shm/a.h"] = '#include "shm/b.h"',
+      ["src/shm/b.h"] = '#include "shm/a.h"',
+    }
+    assert.equal(1, #circles(headers))
     local _, modules = include_graphs {
       ["src/shm/a.c"] = '#include "shm/a.h"\n#include "shm/b.h"',
       ["src/shm/b.c"] = '#include "shm/b.h"\n#include "shm/a.h"',
