@@ -1,0 +1,227 @@
+/* From arrivals to events: settles each item of the ledger exactly once.
+ *
+ * An arrival is dealt with when its event is settled, not when it is given, so
+ * that an event whose taker failed half-way is given again. News of rows that
+ * are gone, or of items that are settled, changes nothing. */
+#include "pool/inner.h"
+
+#include <errno.h>
+
+static void take(mp_pool *pool)
+{
+    pool->transport->ops->taken(pool->transport);
+}
+
+/* ---- calls that are over ---- */
+
+void mp_call_check_over(mp_call *call)
+{
+    mp_pool *pool = call->pool;
+    if (!call->sealed || call->pending > 0 || call->over || call->released)
+        return;
+    call->over = true;
+    TAILQ_INSERT_TAIL(&pool->over, call, telling);
+}
+
+static bool give_over(mp_pool *pool, mp_event *event)
+{
+    if (TAILQ_EMPTY(&pool->over))
+        return false;
+    *event = (mp_event){.kind = MP_EVENT_CALL_OVER, .user = TAILQ_FIRST(&pool->over)->user};
+    pool->given = GIVEN_OVER;
+    return true;
+}
+
+static void settle_over(mp_pool *pool)
+{
+    mp_call *call = TAILQ_FIRST(&pool->over);
+    call->told = true;
+    TAILQ_REMOVE(&pool->over, call, telling);
+}
+
+/* ---- items ---- */
+
+/* The row whose next item the arrival is about, or NULL. */
+static mp_row *expected_row(mp_pool *pool, const mp_arrival *a)
+{
+    mp_row *row = mp_ledger_find(&pool->ledger, a->row);
+    if (row == NULL || row->first + row->done != a->index || a->count > row->count - row->done)
+        return NULL;
+    return row;
+}
+
+static bool wanted(const mp_row *row)
+{
+    return !row->call->released && row->first + row->done < row->call->limit;
+}
+
+static void fill_event(mp_event *event, mp_row *row, const mp_arrival *a)
+{
+    *event = (mp_event){.user = row->call->user,
+                        .index = row->first + row->done,
+                        .seat = a->seat,
+                        .pid = a->pid,
+                        .code = a->code,
+                        .data = a->data,
+                        .size = a->size};
+}
+
+static void fill_item(mp_event *event, mp_row *row)
+{
+    event->item = mp_row_item(row, row->done, &event->item_size);
+}
+
+/* True if the arrival makes an event; otherwise it is dealt with. */
+static bool give_item(mp_pool *pool, mp_event *event)
+{
+    const mp_arrival *a = &pool->arrival;
+    mp_row *row = expected_row(pool, a);
+    if (row != NULL && wanted(row)) {
+        fill_event(event, row, a);
+        event->kind = a->kind == MP_ARRIVAL_DONE     ? MP_EVENT_DONE
+                      : a->kind == MP_ARRIVAL_FAILED ? MP_EVENT_FAILED
+                                                     : MP_EVENT_NO_ROOM;
+        if (event->kind != MP_EVENT_DONE)
+            fill_item(event, row);
+        pool->given = GIVEN_ITEM;
+        pool->given_row = row;
+        return true;
+    }
+    take(pool);
+    if (row != NULL)
+        mp_row_settle(row, 1);
+    return false;
+}
+
+static void skip_items(mp_pool *pool)
+{
+    mp_row *row = expected_row(pool, &pool->arrival);
+    if (row != NULL)
+        mp_row_settle(row, pool->arrival.count);
+    take(pool);
+}
+
+/* ---- deaths ---- */
+
+/* The row whose begun item died with the worker, or NULL: it had none, or its
+ * result had arrived. */
+static mp_row *lost_row(mp_pool *pool, const mp_death *death)
+{
+    if (death->held == 0 || death->begun >= death->held)
+        return NULL;
+    mp_row *row = mp_ledger_find(&pool->ledger, death->rows[death->begun]);
+    if (row == NULL || row->first + row->done != death->begun_item)
+        return NULL;
+    return row;
+}
+
+/* Hands out anew what the dead worker had claimed and not begun. */
+static void give_back(mp_pool *pool, const mp_death *death)
+{
+    for (uint32_t i = 0; i < death->held; i++) {
+        mp_row *row = mp_ledger_find(&pool->ledger, death->rows[i]);
+        if (row == NULL || row->state != MP_ROW_PUBLISHED)
+            continue;
+        mp_call *call = row->call;
+        mp_row_step(row, MP_ROW_QUEUE);
+        if (row->first + row->done >= call->limit) {
+            mp_row_withdraw(row);
+            mp_call_check_over(call);
+            mp_call_free_if_idle(call);
+        } else {
+            mp_pool_queue(pool, row, NULL);
+        }
+    }
+}
+
+static bool give_death(mp_pool *pool, mp_event *event)
+{
+    const mp_death *death = &pool->arrival.death;
+    mp_row *row = lost_row(pool, death);
+    if (row != NULL && wanted(row)) {
+        fill_event(event, row, &pool->arrival);
+        event->kind = MP_EVENT_LOST;
+        event->status = death->status;
+        fill_item(event, row);
+        pool->given = GIVEN_LOST;
+        pool->given_row = row;
+        return true;
+    }
+    if (row != NULL)
+        mp_row_settle(row, 1);
+    give_back(pool, death);
+    take(pool);
+    return false;
+}
+
+static bool give_trouble(mp_pool *pool, mp_event *event)
+{
+    const mp_arrival *a = &pool->arrival;
+    *event = (mp_event){.kind = MP_EVENT_TROUBLE,
+                        .code = a->code,
+                        .count = a->count,
+                        .status = a->death.status};
+    pool->given = GIVEN_OTHER;
+    return true;
+}
+
+/* A ring that cannot be read any more belongs to a worker that must not go on. */
+static void drop_damaged(mp_pool *pool)
+{
+    take(pool);
+}
+
+/* ---- the two calls ---- */
+
+static bool give(mp_pool *pool, mp_event *event)
+{
+    switch (pool->arrival.kind) {
+    case MP_ARRIVAL_DONE:
+    case MP_ARRIVAL_FAILED:
+    case MP_ARRIVAL_NO_ROOM:
+        return give_item(pool, event);
+    case MP_ARRIVAL_DEATH:
+        return give_death(pool, event);
+    case MP_ARRIVAL_TROUBLE:
+        return give_trouble(pool, event);
+    case MP_ARRIVAL_SKIPPED:
+        skip_items(pool);
+        return false;
+    case MP_ARRIVAL_DAMAGED:
+        drop_damaged(pool);
+        return false;
+    }
+    return false;
+}
+
+bool mp_pool_next(mp_pool *pool, mp_event *event)
+{
+    for (;;) {
+        if (give_over(pool, event))
+            return true;
+        if (!pool->transport->ops->next(pool->transport, &pool->arrival)) {
+            mp_pool_push(pool, NULL);
+            return false;
+        }
+        if (give(pool, event))
+            return true;
+    }
+}
+
+void mp_pool_settle(mp_pool *pool)
+{
+    int given = pool->given;
+    pool->given = GIVEN_NONE;
+    if (given == GIVEN_OVER) {
+        settle_over(pool);
+    } else if (given == GIVEN_ITEM) {
+        take(pool);
+        mp_row_settle(pool->given_row, 1);
+    } else if (given == GIVEN_LOST) {
+        mp_row_settle(pool->given_row, 1);
+        give_back(pool, &pool->arrival.death);
+        take(pool);
+    } else if (given == GIVEN_OTHER) {
+        take(pool);
+    }
+}

@@ -1,0 +1,178 @@
+/* The main shared segment: see control.h. */
+#include "pool/control.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SLOTS = 1 << 16, RESERVE = 64 << 20 };
+
+static size_t round_up(size_t n, size_t step)
+{
+    return (n + step - 1) / step * step;
+}
+
+static int init_locks(mp_segment *s, unsigned seats, mp_error *error)
+{
+    int status = mp_robust_init(&s->control->output);
+    for (unsigned i = 0; i < seats && status == 0; i++)
+        status = mp_robust_init(&s->seats[i].alive);
+    return status == 0 ? 0 : mp_fail(error, status, "cannot make the pool's locks");
+}
+
+static void draw_map(mp_segment *s, unsigned seats, size_t seats_at, size_t deaths_at,
+                     size_t slots_at)
+{
+    mp_control *c = (mp_control *)(void *)s->region.base;
+    *c = (mp_control){.version = MP_CONTROL_VERSION,
+                      .seats = seats,
+                      .seats_at = seats_at,
+                      .deaths_at = deaths_at,
+                      .slots_at = slots_at,
+                      .host_pid = getpid(),
+                      .wanted = 1};
+    s->control = c;
+    s->seats = (mp_seat *)(void *)(s->region.base + seats_at);
+    s->deaths = (mp_death *)(void *)(s->region.base + deaths_at);
+}
+
+static int furnish(mp_segment *s, unsigned seats, mp_error *error)
+{
+    int status = init_locks(s, seats, error);
+    if (status == 0)
+        status = mp_task_ring_create(&s->ring, &s->control->ring, &s->region,
+                                     s->control->slots_at, SLOTS, error);
+    if (status == 0)
+        status = mp_bell_create(&s->bell, &s->control->bell, error);
+    return status;
+}
+
+int mp_segment_create(mp_segment *s, unsigned seats, mp_error *error)
+{
+    *s = (mp_segment){.bell.fd = -1};
+    size_t seats_at = round_up(sizeof(mp_control), 64);
+    size_t deaths_at = seats_at + seats * sizeof(mp_seat);
+    size_t slots_at = round_up(deaths_at + MP_DEATHS * sizeof(mp_death), 4096);
+    int status = mp_region_create(&s->region, "moonpool", RESERVE, RESERVE, slots_at, error);
+    if (status < 0)
+        return status;
+    draw_map(s, seats, seats_at, deaths_at, slots_at);
+    status = furnish(s, seats, error);
+    if (status < 0)
+        mp_segment_destroy(s);
+    else
+        memcpy(s->control->magic, "moonpool", sizeof s->control->magic);
+    return status;
+}
+
+void mp_segment_destroy(mp_segment *s)
+{
+    mp_bell_destroy(&s->bell);
+    mp_region_destroy(&s->region);
+}
+
+void mp_seat_mark(_Atomic uint64_t *map, unsigned seat)
+{
+    atomic_fetch_or(&map[seat / 64], UINT64_C(1) << (seat % 64));
+}
+
+void mp_seat_unmark(_Atomic uint64_t *map, unsigned seat)
+{
+    atomic_fetch_and(&map[seat / 64], ~(UINT64_C(1) << (seat % 64)));
+}
+
+static unsigned count_marks(const _Atomic uint64_t *map, unsigned seats)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i * 64 < seats; i++)
+        n += (unsigned)__builtin_popcountll(mp_load_relaxed(&map[i]));
+    return n;
+}
+
+unsigned mp_segment_sleepers(const mp_segment *s)
+{
+    return count_marks(s->control->sleeping, s->control->seats);
+}
+
+static bool call_sleeper_of(mp_segment *s, unsigned word)
+{
+    uint64_t marks = mp_load_relaxed(&s->control->sleeping[word]);
+    for (; marks != 0; marks &= marks - 1) {
+        unsigned seat = word * 64 + (unsigned)__builtin_ctzll(marks);
+        if (mp_load_relaxed(&s->seats[seat].paused) == 0 && mp_bed_call(&s->seats[seat].bed))
+            return true;
+    }
+    return false;
+}
+
+void mp_segment_rouse(mp_segment *s)
+{
+    mp_fence();
+    unsigned words = (s->control->seats + 63) / 64;
+    for (unsigned i = 0; i < words; i++) {
+        if (mp_load_relaxed(&s->control->sleeping[i]) == 0)
+            continue;
+        if (mp_task_ring_waiting(&s->ring) <= count_marks(s->control->looking, s->control->seats))
+            return;
+        if (call_sleeper_of(s, i))
+            return;
+    }
+}
+
+/* What its own record says. */
+static void read_record(const mp_seat *seat, mp_death *death)
+{
+    uint32_t held = mp_load_acquire(&seat->held);
+    if (held == 0 || held > MP_HOLD_MAX)
+        return;
+    death->held = held;
+    death->begun = mp_load_relaxed(&seat->begun);
+    death->begun_item = mp_load_relaxed(&seat->begun_item);
+    memcpy(death->rows, seat->rows, sizeof death->rows);
+}
+
+static bool holds(const mp_death *death, uint64_t row)
+{
+    for (unsigned i = 0; i < death->held; i++)
+        if (death->rows[i] == row)
+            return true;
+    return false;
+}
+
+/* Adds what it had claimed and its record does not name yet. */
+static void add_swept(const mp_granule *swept, unsigned n, mp_death *death)
+{
+    for (unsigned i = 0; i < n && death->held < MP_HOLD_MAX; i++) {
+        if (death->held == 0)
+            death->begun_item = swept[i].first;
+        if (!holds(death, swept[i].row))
+            death->rows[death->held++] = swept[i].row;
+    }
+}
+
+void mp_segment_examine(mp_segment *s, unsigned seat, int status, uint64_t published,
+                        mp_death *death)
+{
+    const mp_seat *dead = &s->seats[seat];
+    mp_granule claimed[MP_HOLD_MAX];
+    *death = (mp_death){.seat = seat,
+                        .incarnation = mp_load_relaxed(&dead->incarnation),
+                        .pid = mp_load_relaxed(&dead->pid),
+                        .status = status,
+                        .published = published};
+    unsigned n = mp_task_ring_claimed_by(&s->ring, &dead->note, death->incarnation, claimed);
+    read_record(dead, death);
+    add_swept(claimed, n, death);
+}
+
+void mp_segment_clear(mp_segment *s, unsigned seat)
+{
+    mp_seat *dead = &s->seats[seat];
+    mp_task_ring_sweep(&s->ring, &dead->note, mp_load_relaxed(&dead->incarnation));
+    mp_seat_unmark(s->control->looking, seat);
+    mp_seat_unmark(s->control->sleeping, seat);
+    mp_store_relaxed(&dead->held, 0);
+    mp_store_relaxed(&dead->pid, 0);
+    mp_store_relaxed(&dead->paused, 0);
+    mp_store_release(&dead->incarnation, 0);
+}

@@ -1,0 +1,70 @@
+/* What pool.c, submit.c and collect.c share; private to them. */
+#ifndef MP_POOL_INNER_H
+#define MP_POOL_INNER_H
+
+#include "pool/pool.h"
+
+struct mp_call {
+    mp_pool *pool;
+    void *user;
+    mp_definition *definition;
+    mp_call_block *block; /* in the task memory */
+    uint64_t block_at;
+    mp_call_counts counts;
+    uint64_t limit;   /* items at or above it are cancelled */
+    uint64_t pending; /* items handed out, below the limit, not settled */
+    mp_row *rows;     /* not settled ones, newest first */
+    /* the granule that is being filled */
+    mp_buffer *open;
+    uint64_t granule; /* items it is to hold */
+    uint32_t filled;
+    size_t item_at; /* where the item begun last starts */
+    bool sealed, over, released;
+    bool told; /* that it is over */
+    mp_call *next, *previous; /* all calls of the pool */
+    TAILQ_ENTRY(mp_call) telling; /* among those that are over and not told */
+};
+
+TAILQ_HEAD(mp_calls_over, mp_call);
+
+struct mp_pool {
+    mp_transport *transport;
+    mp_definitions definitions;
+    mp_ledger ledger;
+    unsigned workers; /* at most */
+    unsigned asked;   /* wanted from the transport so far */
+    mp_call *calls;
+    mp_call *filling; /* the call whose granule is open */
+    struct mp_backlog backlog;
+    struct mp_calls_over over;
+    /* the event that was given and not settled */
+    enum { GIVEN_NONE, GIVEN_ITEM, GIVEN_LOST, GIVEN_OVER, GIVEN_OTHER } given;
+    mp_row *given_row;
+    mp_arrival arrival;
+    bool watched; /* somebody has the descriptor */
+    bool ended;   /* finished or terminated */
+};
+
+/* Puts a row into the backlog and hands out what the ring takes. */
+int mp_pool_queue(mp_pool *pool, mp_row *row, mp_error *error);
+
+/* Hands out what waits in the host, and starts workers where work waits. */
+int mp_pool_push(mp_pool *pool, mp_error *error);
+
+/* `n` more items of the row are settled; the row goes with its last, and the
+ * call is over with its last. */
+void mp_row_settle(mp_row *row, uint32_t n);
+
+/* What is left of the row is cancelled, if nobody can have it. */
+bool mp_row_withdraw(mp_row *row);
+
+/* Puts the call among those that are over, once, if nothing is to come. */
+void mp_call_check_over(mp_call *call);
+
+/* Frees a released call that has no rows left. */
+void mp_call_free_if_idle(mp_call *call);
+
+/* The bytes of item `number` (from 0, not below those asked for before) of the row. */
+const unsigned char *mp_row_item(mp_row *row, uint32_t number, size_t *size);
+
+#endif

@@ -1,0 +1,273 @@
+/* Pools and calls, their making and their end: see pool.h. The path of the items
+ * is in submit.c (down) and collect.c (up). */
+#include "pool/pool.h"
+
+#include "base/clock.h"
+#include "pool/inner.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { LOOK_NS = 50000 }; /* how long to look for results before sleeping */
+
+mp_pool *mp_pool_new(mp_transport *transport, unsigned workers, mp_error *error)
+{
+    mp_pool *pool = calloc(1, sizeof *pool);
+    if (pool == NULL || mp_definitions_init(&pool->definitions, transport, error) < 0) {
+        mp_fail(error, -ENOMEM, "cannot make a pool");
+        free(pool);
+        transport->ops->destroy(transport, true);
+        return NULL;
+    }
+    pool->transport = transport;
+    pool->workers = workers;
+    TAILQ_INIT(&pool->backlog);
+    TAILQ_INIT(&pool->over);
+    return pool;
+}
+
+void mp_pool_free(mp_pool *pool, bool owner)
+{
+    pool->transport->ops->destroy(pool->transport, owner);
+    mp_definitions_destroy(&pool->definitions);
+    mp_ledger_destroy(&pool->ledger);
+    while (pool->calls != NULL) {
+        mp_call *next = pool->calls->next;
+        free(pool->calls);
+        pool->calls = next;
+    }
+    free(pool);
+}
+
+mp_definitions *mp_pool_definitions(mp_pool *pool)
+{
+    return &pool->definitions;
+}
+
+mp_transport *mp_pool_transport(mp_pool *pool)
+{
+    return pool->transport;
+}
+
+unsigned mp_pool_workers(const mp_pool *pool)
+{
+    return pool->workers;
+}
+
+/* ---- calls ---- */
+
+/* Room for the call's block in the task memory. */
+static int make_block(mp_call *call, uint32_t flags, mp_error *error)
+{
+    mp_pool *pool = call->pool;
+    mp_transport *t = pool->transport;
+    if (pool->filling != NULL) {
+        int status = mp_call_flush(pool->filling, error);
+        if (status < 0)
+            return status;
+    }
+    mp_call_block block = {.limit = MP_NO_LIMIT,
+                           .definition = call->definition->id,
+                           .definition_at = call->definition->at,
+                           .definition_size = call->definition->size,
+                           .flags = flags};
+    mp_buffer *b = t->ops->open(t, error);
+    if (b == NULL)
+        return -ENOMEM;
+    int status = mp_buffer_append(b, &block, sizeof block);
+    if (status < 0)
+        return mp_fail(error, status, "cannot store a call");
+    call->block_at = t->ops->keep(t);
+    call->block = (mp_call_block *)(void *)t->ops->bytes(t, call->block_at);
+    return 0;
+}
+
+mp_call *mp_call_open(mp_pool *pool, mp_definition *definition, uint32_t flags, void *user,
+                      mp_error *error)
+{
+    mp_call *call = calloc(1, sizeof *call);
+    if (call == NULL)
+        mp_fail(error, -ENOMEM, "cannot note a call");
+    else
+        *call = (mp_call){.pool = pool, .user = user, .definition = definition,
+                          .limit = MP_NO_LIMIT, .granule = 1};
+    if (call == NULL || make_block(call, flags, error) < 0) {
+        mp_undefine(&pool->definitions, definition);
+        free(call);
+        return NULL;
+    }
+    call->next = pool->calls;
+    if (pool->calls != NULL)
+        pool->calls->previous = call;
+    pool->calls = call;
+    return call;
+}
+
+void mp_call_granule(mp_call *call, uint64_t items)
+{
+    call->granule = items < 1 ? 1 : items > UINT32_MAX ? UINT32_MAX : items;
+}
+
+int mp_call_seal(mp_call *call, mp_error *error)
+{
+    int status = mp_call_flush(call, error);
+    call->sealed = true;
+    mp_call_check_over(call);
+    return status;
+}
+
+static void withdraw_above(mp_call *call)
+{
+    for (mp_row *row = call->rows, *next; row != NULL; row = next) {
+        next = row->next;
+        if (row->first + row->done >= call->limit)
+            mp_row_withdraw(row);
+    }
+}
+
+static uint64_t count_pending(const mp_call *call)
+{
+    uint64_t n = call->counts.added < call->limit ? call->filled : 0;
+    for (const mp_row *row = call->rows; row != NULL; row = row->next) {
+        uint64_t from = row->first + row->done, to = row->first + row->count;
+        uint64_t end = to < call->limit ? to : call->limit;
+        n += end > from ? end - from : 0;
+    }
+    return n;
+}
+
+void mp_call_limit(mp_call *call, uint64_t limit)
+{
+    if (limit >= call->limit)
+        return;
+    mp_error ignored;
+    mp_call_flush(call, &ignored);
+    call->limit = limit;
+    mp_store_relaxed(&call->block->limit, limit);
+    call->pending = count_pending(call);
+    withdraw_above(call);
+    mp_call_check_over(call);
+}
+
+mp_call_counts mp_call_count(const mp_call *call)
+{
+    return call->counts;
+}
+
+void mp_call_free_if_idle(mp_call *call)
+{
+    mp_pool *pool = call->pool;
+    if (!call->released || call->rows != NULL)
+        return;
+    if (call->next != NULL)
+        call->next->previous = call->previous;
+    if (call->previous != NULL)
+        call->previous->next = call->next;
+    else
+        pool->calls = call->next;
+    pool->transport->ops->drop(pool->transport, call->block_at, sizeof(mp_call_block));
+    mp_undefine(&pool->definitions, call->definition);
+    free(call);
+}
+
+void mp_call_release(mp_call *call)
+{
+    if (call->pool->filling == call) {
+        call->pool->filling = NULL;
+        call->counts.added -= call->filled;
+        call->filled = 0;
+        call->open = NULL;
+    }
+    mp_call_limit(call, 0);
+    if (call->over && !call->told)
+        TAILQ_REMOVE(&call->pool->over, call, telling);
+    call->released = true;
+    mp_call_free_if_idle(call);
+}
+
+/* ---- waiting ---- */
+
+static bool something(mp_pool *pool)
+{
+    return !TAILQ_EMPTY(&pool->over) || pool->transport->ops->pending(pool->transport);
+}
+
+static bool look(mp_pool *pool, int64_t deadline)
+{
+    int64_t until = mp_now() + LOOK_NS;
+    while (mp_now() < until && until < deadline) {
+        for (int i = 0; i < 32; i++)
+            mp_relax();
+        if (something(pool))
+            return true;
+    }
+    return false;
+}
+
+int mp_pool_wait(mp_pool *pool, int64_t deadline, enum mp_bell_mode mode, const sigset_t *mask)
+{
+    mp_transport *t = pool->transport;
+    mp_pool_push(pool, NULL);
+    if (something(pool))
+        return 1;
+    if (t->ops->may_spin(t) && look(pool, deadline))
+        return 1;
+    t->ops->arm(t, !TAILQ_EMPTY(&pool->backlog) ? MP_BELL_EAGER : mode);
+    int status = something(pool) ? 1 : t->ops->listen(t, deadline, mask);
+    t->ops->disarm(t);
+    return status < 0 ? status : something(pool);
+}
+
+int mp_pool_fd(mp_pool *pool)
+{
+    pool->watched = true;
+    return pool->transport->ops->fd(pool->transport);
+}
+
+void mp_pool_rest(mp_pool *pool)
+{
+    if (pool->watched)
+        pool->transport->ops->arm(pool->transport, MP_BELL_EAGER);
+}
+
+/* ---- life ---- */
+
+int mp_pool_want(mp_pool *pool, unsigned workers, mp_error *error)
+{
+    if (workers > pool->workers)
+        workers = pool->workers;
+    if (workers < pool->asked)
+        workers = pool->asked;
+    int status = pool->transport->ops->want(pool->transport, workers, error);
+    if (status == 0)
+        pool->asked = workers;
+    return status;
+}
+
+bool mp_pool_busy(const mp_pool *pool)
+{
+    return pool->ledger.live > 0;
+}
+
+void mp_pool_finish(mp_pool *pool)
+{
+    pool->ended = true;
+    pool->transport->ops->finish(pool->transport);
+}
+
+void mp_pool_terminate(mp_pool *pool)
+{
+    pool->ended = true;
+    pool->transport->ops->terminate(pool->transport);
+    for (mp_call *call = pool->calls; call != NULL; call = call->next) {
+        call->sealed = true;
+        if (!call->released)
+            mp_call_limit(call, 0);
+        mp_call_check_over(call);
+    }
+}
+
+bool mp_pool_join(mp_pool *pool, int64_t deadline)
+{
+    return pool->transport->ops->gone(pool->transport, deadline);
+}

@@ -1,0 +1,122 @@
+/* A pool of workers as the core sees it: calls made of items, bytes in and out.
+ *
+ *   open a call -> begin/end its items -> seal it -> events come -> CALL_OVER -> release it
+ *
+ * One thread at a time may use a pool. Nothing here blocks but mp_pool_wait and
+ * mp_pool_join. Every item of a call ends in exactly one event or in the call's
+ * count of cancelled ones; CALL_OVER comes exactly once, behind the last of them. */
+#ifndef MP_POOL_POOL_H
+#define MP_POOL_POOL_H
+
+#include "pool/definitions.h"
+#include "pool/ledger.h"
+#include "pool/transport.h"
+
+typedef struct mp_pool mp_pool;
+
+enum mp_event_kind {
+    MP_EVENT_DONE,      /* an item's result: data, size */
+    MP_EVENT_FAILED,    /* an item's failure as the handler wrote it: data, size */
+    MP_EVENT_LOST,      /* its worker died: pid, status (waitpid's, -1 unknown) */
+    MP_EVENT_NO_ROOM,   /* its result found no memory: code */
+    MP_EVENT_CALL_OVER, /* nothing more will come for this call */
+    MP_EVENT_TROUBLE,   /* no worker can be born: code (0: count workers died before they
+                           were ready, the last with status) */
+};
+
+typedef struct mp_event {
+    enum mp_event_kind kind;
+    void *user;     /* the call's */
+    uint64_t index; /* the item's, from 1 */
+    unsigned seat;  /* the worker's, from 0 */
+    int32_t pid;    /* the worker's, 0 unknown */
+    int status;
+    int code;       /* negative errno */
+    unsigned count;
+    const unsigned char *data; /* valid until mp_pool_settle */
+    size_t size;
+    const unsigned char *item; /* the item's own bytes; valid as long */
+    size_t item_size;
+} mp_event;
+
+typedef struct mp_call_counts {
+    uint64_t added;     /* items */
+    uint64_t settled;   /* those that are done, failed, lost or cancelled */
+    uint64_t cancelled;
+} mp_call_counts;
+
+/* Makes a pool over a transport for up to `workers` workers. The transport is
+ * the pool's from then on, on failure too. NULL with *error on failure. */
+mp_pool *mp_pool_new(mp_transport *transport, unsigned workers, mp_error *error);
+
+/* Kills what lives and frees everything, calls included. `owner`: false in a fork
+ * of the process that made it, where only this process's copies are freed. */
+void mp_pool_free(mp_pool *pool, bool owner);
+
+mp_definitions *mp_pool_definitions(mp_pool *pool);
+mp_transport *mp_pool_transport(mp_pool *pool);
+
+/* Opens a call. Its items run by `definition` (one user of which becomes the
+ * call's), `flags` are the handler's. NULL with *error where memory is short
+ * (the definition's user is given back). */
+mp_call *mp_call_open(mp_pool *pool, mp_definition *definition, uint32_t flags, void *user,
+                      mp_error *error);
+
+/* How many items a granule holds from here on, at least 1. */
+void mp_call_granule(mp_call *call, uint64_t items);
+
+/* Starts the call's next item: append its bytes to the buffer, then end it, or
+ * begin again to start it anew. NULL with *error where memory is short. */
+mp_buffer *mp_call_begin_item(mp_call *call, mp_error *error);
+
+/* The item is whole. Hands out the granule when it is full; *error tells why
+ * workers could not be started. Items are never lost by an error here. */
+int mp_call_end_item(mp_call *call, mp_error *error);
+
+/* Hands out a granule that is not full. */
+int mp_call_flush(mp_call *call, mp_error *error);
+
+/* No more items will come; flushes. */
+int mp_call_seal(mp_call *call, mp_error *error);
+
+/* Items of index `limit` and above are cancelled: those that nobody has begun do
+ * not run, of the others no event comes. */
+void mp_call_limit(mp_call *call, uint64_t limit);
+
+mp_call_counts mp_call_count(const mp_call *call);
+
+/* The caller's use of the call ends: cancels what is left, no event comes any more. */
+void mp_call_release(mp_call *call);
+
+/* The next event; the same again until mp_pool_settle. False if there is none now. */
+bool mp_pool_next(mp_pool *pool, mp_event *event);
+void mp_pool_settle(mp_pool *pool);
+
+/* Waits until mp_pool_next may have something: 1; 0: the deadline passed; -EINTR:
+ * a signal came (`mask` as for epoll_pwait). `mode` EAGER: for any result; LAZY:
+ * for what cannot wait. */
+int mp_pool_wait(mp_pool *pool, int64_t deadline, enum mp_bell_mode mode, const sigset_t *mask);
+
+/* A descriptor that is readable when mp_pool_next may have something, between
+ * calls to mp_pool_rest and the next call of the pool. */
+int mp_pool_fd(mp_pool *pool);
+void mp_pool_rest(mp_pool *pool);
+
+/* Items handed out and not settled, of all calls, released ones too. */
+bool mp_pool_busy(const mp_pool *pool);
+
+/* No more work: workers leave (call only when not busy). */
+void mp_pool_finish(mp_pool *pool);
+
+/* Cancels all calls and kills the workers. */
+void mp_pool_terminate(mp_pool *pool);
+
+/* After finish or terminate: true when no process is left, waiting until the deadline. */
+bool mp_pool_join(mp_pool *pool, int64_t deadline);
+
+/* Up to so many workers now (at most the pool's). 0 or a negative errno. */
+int mp_pool_want(mp_pool *pool, unsigned workers, mp_error *error);
+
+unsigned mp_pool_workers(const mp_pool *pool);
+
+#endif

@@ -1,0 +1,247 @@
+/* From items to granules to the ring: rows of the ledger, back-pressure.
+ *
+ * Invariants: a row is in the backlog, or published, or gone; the backlog is
+ * handed out in order; one granule is being filled at a time in the pool. */
+#include "pool/inner.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void backlog_append(mp_pool *pool, mp_row *row)
+{
+    row->queued = true;
+    TAILQ_INSERT_TAIL(&pool->backlog, row, waiting);
+}
+
+static void backlog_remove(mp_pool *pool, mp_row *row)
+{
+    row->queued = false;
+    TAILQ_REMOVE(&pool->backlog, row, waiting);
+}
+
+const unsigned char *mp_row_item(mp_row *row, uint32_t number, size_t *size)
+{
+    mp_transport *t = row->call->pool->transport;
+    if (row->cursor_at == 0)
+        row->cursor_at = row->payload;
+    const unsigned char *base = t->ops->bytes(t, row->cursor_at);
+    const unsigned char *at = base, *item = mp_item_read(&at, size);
+    for (; row->cursor < number; row->cursor++) {
+        row->cursor_at += (uint64_t)(at - base);
+        base = at;
+        item = mp_item_read(&at, size);
+    }
+    return item;
+}
+
+/* Where item `done` of the row starts, head included. */
+static uint64_t rest_at(mp_row *row)
+{
+    size_t size;
+    if (row->done > 0)
+        mp_row_item(row, row->done, &size);
+    return row->done > 0 ? row->cursor_at : row->payload;
+}
+
+static int publish(mp_pool *pool, mp_row *row, mp_error *error)
+{
+    mp_granule g = {.row = row->id,
+                    .first = row->first + row->done,
+                    .payload = rest_at(row),
+                    .call = row->call->block_at,
+                    .count = row->count - row->done,
+                    .flags = (uint32_t)row->call->block->definition};
+    return pool->transport->ops->publish(pool->transport, &g, &row->position, error);
+}
+
+static int start_workers(mp_pool *pool, mp_error *error)
+{
+    if (pool->ledger.live == 0 || pool->ended)
+        return 0;
+    unsigned want = pool->ledger.live < pool->workers ? (unsigned)pool->ledger.live : pool->workers;
+    if (want <= pool->asked && pool->transport->ops->alive(pool->transport))
+        return 0;
+    return mp_pool_want(pool, want, error);
+}
+
+int mp_pool_push(mp_pool *pool, mp_error *error)
+{
+    mp_row *row;
+    while ((row = TAILQ_FIRST(&pool->backlog)) != NULL && publish(pool, row, NULL) == 0) {
+        mp_row_step(row, MP_ROW_PUBLISH);
+        backlog_remove(pool, row);
+    }
+    return start_workers(pool, error);
+}
+
+int mp_pool_queue(mp_pool *pool, mp_row *row, mp_error *error)
+{
+    mp_row_step(row, MP_ROW_QUEUE);
+    backlog_append(pool, row);
+    return mp_pool_push(pool, error);
+}
+
+static void unlink_row(mp_row *row)
+{
+    if (row->next != NULL)
+        row->next->previous = row->previous;
+    if (row->previous != NULL)
+        row->previous->next = row->next;
+    else
+        row->call->rows = row->next;
+}
+
+static void remove_row(mp_row *row)
+{
+    mp_call *call = row->call;
+    mp_transport *t = call->pool->transport;
+    unlink_row(row);
+    t->ops->drop(t, row->payload, row->payload_size);
+    mp_ledger_remove(&call->pool->ledger, row);
+}
+
+/* Of the row's next n items, how many lie below the call's limit. */
+static uint64_t below_limit(const mp_row *row, uint32_t n)
+{
+    uint64_t first = row->first + row->done, limit = row->call->limit;
+    return limit <= first ? 0 : limit - first < n ? limit - first : n;
+}
+
+void mp_row_settle(mp_row *row, uint32_t n)
+{
+    mp_call *call = row->call;
+    uint64_t below = below_limit(row, n);
+    call->pending -= below;
+    call->counts.settled += n;
+    call->counts.cancelled += n - below;
+    row->done += n;
+    if (row->done == row->count) {
+        mp_row_step(row, MP_ROW_SETTLE);
+        remove_row(row);
+    }
+    mp_call_check_over(call);
+    mp_call_free_if_idle(call);
+}
+
+bool mp_row_withdraw(mp_row *row)
+{
+    mp_call *call = row->call;
+    mp_transport *t = call->pool->transport;
+    if (row->state == MP_ROW_PUBLISHED && !t->ops->revoke(t, row->position))
+        return false;
+    if (row->queued)
+        backlog_remove(call->pool, row);
+    uint32_t rest = row->count - row->done;
+    call->pending -= below_limit(row, rest);
+    call->counts.settled += rest;
+    call->counts.cancelled += rest;
+    mp_row_step(row, MP_ROW_WITHDRAW);
+    remove_row(row);
+    return true;
+}
+
+/* ---- filling ---- */
+
+static mp_row *add_row(mp_call *call, mp_error *error)
+{
+    mp_row *row = mp_ledger_add(&call->pool->ledger);
+    if (row == NULL) {
+        mp_fail(error, -ENOMEM, "cannot note %u items", call->filled);
+        return NULL;
+    }
+    row->call = call;
+    row->first = call->counts.added - call->filled + 1;
+    row->count = call->filled;
+    row->payload_size = call->open->len;
+    row->next = call->rows;
+    if (call->rows != NULL)
+        call->rows->previous = row;
+    call->rows = row;
+    return row;
+}
+
+int mp_call_flush(mp_call *call, mp_error *error)
+{
+    mp_pool *pool = call->pool;
+    if (call->filled == 0)
+        return 0;
+    call->open->len = call->item_at;
+    mp_row *row = add_row(call, error);
+    if (row == NULL)
+        return -ENOMEM;
+    row->payload = pool->transport->ops->keep(pool->transport);
+    call->filled = 0;
+    call->open = NULL;
+    pool->filling = NULL;
+    if (row->first >= call->limit) {
+        mp_row_step(row, MP_ROW_QUEUE);
+        mp_row_withdraw(row);
+        return 0;
+    }
+    return mp_pool_queue(pool, row, error);
+}
+
+static int open_granule(mp_call *call, mp_error *error)
+{
+    mp_pool *pool = call->pool;
+    if (pool->filling != NULL && pool->filling != call) {
+        int status = mp_call_flush(pool->filling, error);
+        if (status < 0)
+            return status;
+    }
+    call->open = pool->transport->ops->open(pool->transport, error);
+    if (call->open == NULL)
+        return -ENOMEM;
+    call->item_at = 0;
+    pool->filling = call;
+    return 0;
+}
+
+mp_buffer *mp_call_begin_item(mp_call *call, mp_error *error)
+{
+    if ((call->open == NULL || call->pool->filling != call) && open_granule(call, error) < 0)
+        return NULL;
+    mp_buffer *b = call->open;
+    b->len = call->item_at;
+    int status = mp_buffer_reserve(b, MP_LONG_ITEM_HEAD);
+    if (status < 0) {
+        mp_fail(error, status, "cannot store item %llu",
+                (unsigned long long)call->counts.added + 1);
+        return NULL;
+    }
+    b->len += MP_ITEM_HEAD;
+    return b;
+}
+
+/* Writes the item's length in front of it; a long one is moved to make room. */
+static int write_length(mp_call *call, mp_error *error)
+{
+    mp_buffer *b = call->open;
+    uint64_t size = b->len - call->item_at - MP_ITEM_HEAD;
+    uint32_t length = size < MP_LONG_ITEM ? (uint32_t)size : MP_LONG_ITEM;
+    if (length == MP_LONG_ITEM) {
+        int status = mp_buffer_reserve(b, sizeof size);
+        if (status < 0)
+            return mp_fail(error, status, "cannot store an item of %llu bytes",
+                           (unsigned long long)size);
+        unsigned char *item = b->data + call->item_at + MP_ITEM_HEAD;
+        memmove(item + sizeof size, item, size);
+        memcpy(item, &size, sizeof size);
+        b->len += sizeof size;
+    }
+    memcpy(b->data + call->item_at, &length, sizeof length);
+    return 0;
+}
+
+int mp_call_end_item(mp_call *call, mp_error *error)
+{
+    int status = write_length(call, error);
+    if (status < 0)
+        return status;
+    call->item_at = call->open->len;
+    call->filled++;
+    call->counts.added++;
+    if (call->counts.added < call->limit)
+        call->pending++;
+    return call->filled >= call->granule ? mp_call_flush(call, error) : 0;
+}

@@ -1,0 +1,103 @@
+/* The seam between the pool's book-keeping and whatever moves its bytes.
+ *
+ * Above it: ledger, submit, collect. Below it: shared memory and a nursery
+ * (transport_local), a loopback in one process (the specs), other machines one
+ * day. All calls are the host's, by one thread at a time; only `listen` and `gone`
+ * block, until their deadline. */
+#ifndef MP_POOL_TRANSPORT_H
+#define MP_POOL_TRANSPORT_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "pool/control.h"
+#include "pool/wire.h"
+#include "pool/worker.h"
+#include "shm/task_ring.h"
+
+#include <signal.h>
+
+enum mp_arrival_kind {
+    MP_ARRIVAL_DONE,    /* one item's result */
+    MP_ARRIVAL_FAILED,  /* one item's failure, as its handler wrote it */
+    MP_ARRIVAL_SKIPPED, /* `count` items that lay at or above their call's limit */
+    MP_ARRIVAL_NO_ROOM, /* one item's result found no memory: `code` */
+    MP_ARRIVAL_DAMAGED, /* a frame that cannot be read; the rest of that ring is dropped */
+    MP_ARRIVAL_DEATH,   /* a worker: `death`, whose results have all arrived before */
+    MP_ARRIVAL_TROUBLE, /* no worker can be born: `code`, `count` failures, `death.status` */
+};
+
+typedef struct mp_arrival {
+    enum mp_arrival_kind kind;
+    unsigned seat;
+    int32_t pid; /* of the worker, 0 where unknown */
+    uint64_t row;
+    uint64_t index; /* of the item within its call */
+    uint32_t count;
+    int code; /* negative errno */
+    const unsigned char *data; /* valid until `taken` */
+    size_t size;
+    mp_death death;
+} mp_arrival;
+
+typedef struct mp_transport mp_transport;
+
+typedef struct mp_transport_ops {
+    /* A buffer in the task memory for something of unknown size; one is open at
+     * a time. NULL with *error where memory is short. The bytes are the
+     * transport's; `keep` fixes them and gives their offset, `drop` frees what
+     * was kept. */
+    mp_buffer *(*open)(mp_transport *t, mp_error *error);
+    uint64_t (*keep)(mp_transport *t);
+    void (*drop)(mp_transport *t, uint64_t at, size_t size);
+    /* The kept bytes at `at`, readable and writable. */
+    unsigned char *(*bytes)(mp_transport *t, uint64_t at);
+
+    /* Hands out a granule; *position serves revoke. -EAGAIN: no room now. */
+    int (*publish)(mp_transport *t, const mp_granule *g, uint64_t *position, mp_error *error);
+    /* Takes it back: true if nobody has it or will have it. */
+    bool (*revoke)(mp_transport *t, uint64_t position);
+    /* Up to `workers` are to be at work from now on; never fewer than before.
+     * The first call makes the workers' parent process, which is a fork of this
+     * one: what this process is now is what they are. 0 or a negative errno. */
+    int (*want)(mp_transport *t, unsigned workers, mp_error *error);
+
+    /* The next arrival; false if there is none. The same again until `taken`. */
+    bool (*next)(mp_transport *t, mp_arrival *a);
+    void (*taken)(mp_transport *t);
+    /* Something has arrived. Cheap. */
+    bool (*pending)(mp_transport *t);
+    /* A descriptor readable after an armed bell rang, and when the workers'
+     * parent died. */
+    int (*fd)(const mp_transport *t);
+    /* Sleeps on it until the deadline, with the signal mask `mask` (NULL: as it
+     * is). 1: it is readable; 0: the time is over; -EINTR: a signal came. */
+    int (*listen)(mp_transport *t, int64_t deadline, const sigset_t *mask);
+    void (*arm)(mp_transport *t, enum mp_bell_mode mode);
+    void (*disarm)(mp_transport *t);
+    /* Whether spinning for a moment takes no processor from a worker. */
+    bool (*may_spin)(const mp_transport *t);
+
+    /* All work is done: workers are to leave. */
+    void (*finish)(mp_transport *t);
+    /* Workers are to be killed now. */
+    void (*terminate)(mp_transport *t);
+    /* True when no process is left; waits for that until the deadline. */
+    bool (*gone)(mp_transport *t, int64_t deadline);
+    /* True while workers live or may be born. */
+    bool (*alive)(const mp_transport *t);
+    /* What is measured of work of this kind: nanoseconds an item, 0 unknown. */
+    uint32_t (*item_cost)(const mp_transport *t, uint32_t kind);
+    /* Kills what is left and frees everything. In a fork of the host: frees
+     * this process's copies only. */
+    void (*destroy)(mp_transport *t, bool owner);
+} mp_transport_ops;
+
+struct mp_transport {
+    const mp_transport_ops *ops;
+};
+
+/* Workers on this machine: `seats` of them at most, each running `handler`. */
+int mp_transport_local(mp_transport **t, unsigned seats, const mp_handler *handler,
+                       mp_error *error);
+
+#endif

@@ -1,0 +1,473 @@
+/* The transport of one machine: task ring and task memory, a result ring for
+ * each seat, a nursery.
+ *
+ * Invariants: of each seat the results come before its death; a death is told
+ * once; a lost nursery is told as the deaths of its workers and replaced when
+ * work is wanted again. The nursery's side stands in transport_nursery.c. */
+#include "pool/transport_local.h"
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/fd.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum {
+    RING_BYTES = 1 << 20,
+    BURIAL_SECONDS = 2, /* for killed workers to be gone */
+};
+
+static local *self(mp_transport *t)
+{
+    return (local *)(void *)t;
+}
+
+/* ---- memory ---- */
+
+static mp_buffer *local_open(mp_transport *t, mp_error *error)
+{
+    return mp_payload_open(self(t)->payload, error);
+}
+
+static uint64_t local_keep(mp_transport *t)
+{
+    return mp_payload_keep(self(t)->payload);
+}
+
+static void local_drop(mp_transport *t, uint64_t at, size_t size)
+{
+    mp_payload_free(self(t)->payload, at, size);
+}
+
+static unsigned char *local_bytes(mp_transport *t, uint64_t at)
+{
+    return mp_payload_region(self(t)->payload)->base + at;
+}
+
+/* ---- work ---- */
+
+static int local_publish(mp_transport *t, const mp_granule *g, uint64_t *position, mp_error *error)
+{
+    local *l = self(t);
+    int status = mp_task_ring_publish(&l->segment.ring, g, position, error);
+    if (status == 0)
+        mp_segment_rouse(&l->segment);
+    return status;
+}
+
+static bool local_revoke(mp_transport *t, uint64_t position)
+{
+    return mp_task_ring_revoke(&self(t)->segment.ring, position);
+}
+
+static int watch(const local *l, int fd, mp_error *error)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+        return mp_fail(error, -errno, "cannot watch a descriptor of the pool");
+    return 0;
+}
+
+static int start_nursery(local *l, mp_error *error)
+{
+    mp_control *c = l->segment.control;
+    mp_store_relaxed(&c->closing, 0);
+    int status = mp_nursery_start(&l->nursery, &mp_local_nursery_ops, l, l->seats, "mp-nursery",
+                                  "PoolWorker-%u", error);
+    if (status < 0)
+        return status;
+    l->started = true;
+    for (unsigned i = 0; i < l->seats; i++)
+        l->streams[i].told = 0;
+    status = watch(l, l->nursery.pidfd, error);
+    if (status < 0)
+        mp_nursery_kill(&l->nursery);
+    return status;
+}
+
+static int local_want(mp_transport *t, unsigned workers, mp_error *error)
+{
+    local *l = self(t);
+    if (workers > l->seats)
+        workers = l->seats;
+    int32_t wanted = mp_load_relaxed(&l->segment.control->wanted);
+    if (l->started && wanted >= (int32_t)workers)
+        return 0;
+    if (!l->started || wanted < (int32_t)workers)
+        mp_store_release(&l->segment.control->wanted, (int32_t)workers);
+    if (!l->started)
+        return start_nursery(l, error);
+    mp_nursery_nudge(&l->nursery);
+    return 0;
+}
+
+/* ---- arrivals ---- */
+
+/* Turns a frame of `seat` into an arrival; false for those that are none. */
+static bool read_frame(local *l, unsigned seat, const mp_result_frame *f, mp_arrival *a)
+{
+    stream *s = &l->streams[seat];
+    if (f->kind == MP_FRAME_ROW && f->size == sizeof(mp_frame_row)) {
+        mp_frame_row head;
+        memcpy(&head, f->data, sizeof head);
+        s->row = head.row;
+        s->index = head.index;
+        return false;
+    }
+    *a = (mp_arrival){.seat = seat, .row = s->row, .index = s->index, .count = 1,
+                      .data = f->data, .size = f->size, .kind = MP_ARRIVAL_DAMAGED};
+    if (f->kind == MP_FRAME_DONE)
+        a->kind = MP_ARRIVAL_DONE;
+    else if (f->kind == MP_FRAME_FAILED)
+        a->kind = MP_ARRIVAL_FAILED;
+    else if (f->kind == MP_FRAME_SKIPPED && f->size == sizeof a->count) {
+        a->kind = MP_ARRIVAL_SKIPPED;
+        memcpy(&a->count, f->data, sizeof a->count);
+    } else if (f->kind == MP_FRAME_NO_ROOM && f->size == sizeof(int32_t)) {
+        a->kind = MP_ARRIVAL_NO_ROOM;
+        memcpy(&a->code, f->data, sizeof(int32_t));
+    }
+    return true;
+}
+
+static bool next_of_seat(local *l, unsigned seat, mp_arrival *a)
+{
+    mp_result_frame frame;
+    mp_result_reader *reader = &l->streams[seat].reader;
+    while (mp_result_peek(reader, &frame)) {
+        if (read_frame(l, seat, &frame, a)) {
+            l->current = seat;
+            return true;
+        }
+        mp_result_consume(reader);
+    }
+    return false;
+}
+
+/* The oldest death that has not been told: the log's first, then what the host
+ * itself buried. */
+static const mp_death *oldest_death(const local *l)
+{
+    const mp_control *c = l->segment.control;
+    uint64_t read = mp_load_relaxed(&c->deaths_read);
+    if (read != mp_load_acquire(&c->deaths_written))
+        return &l->segment.deaths[read % MP_DEATHS];
+    return l->buried_told < l->buried_count ? &l->buried[l->buried_told] : NULL;
+}
+
+static void death_told(local *l)
+{
+    mp_control *c = l->segment.control;
+    const mp_death *death = oldest_death(l);
+    l->streams[death->seat].told = death->incarnation;
+    uint64_t read = mp_load_relaxed(&c->deaths_read);
+    if (read == mp_load_acquire(&c->deaths_written)) {
+        l->buried_told++;
+        return;
+    }
+    mp_store_release(&c->deaths_read, read + 1);
+    if (mp_load_acquire(&c->deaths_written) - read == MP_DEATHS && l->started)
+        mp_nursery_nudge(&l->nursery);
+}
+
+static bool next_death(local *l, mp_arrival *a)
+{
+    const mp_death *death = oldest_death(l);
+    if (death == NULL)
+        return false;
+    if (mp_result_position(&l->streams[death->seat].reader) < death->published &&
+        next_of_seat(l, death->seat, a))
+        return true;
+    *a = (mp_arrival){.kind = MP_ARRIVAL_DEATH, .seat = death->seat, .pid = death->pid,
+                      .death = *death};
+    l->current = CURRENT_DEATH;
+    return true;
+}
+
+static bool next_trouble(local *l, mp_arrival *a)
+{
+    mp_control *c = l->segment.control;
+    uint32_t told = mp_load_acquire(&c->trouble);
+    if (told == l->trouble_told)
+        return false;
+    *a = (mp_arrival){.kind = MP_ARRIVAL_TROUBLE,
+                      .code = mp_load_relaxed(&c->trouble_code),
+                      .count = mp_load_relaxed(&c->trouble_failures),
+                      .death = {.status = mp_load_relaxed(&c->trouble_status)}};
+    l->trouble_seen = told;
+    l->current = CURRENT_TROUBLE;
+    return true;
+}
+
+/* Waits for a killed worker to be gone: its sign of life comes free. */
+static void await_end(mp_seat *seat, int64_t deadline)
+{
+    if (mp_robust_lock(&seat->alive, deadline) >= 0)
+        mp_robust_unlock(&seat->alive);
+}
+
+static void bury_all(local *l)
+{
+    int64_t deadline = mp_deadline(BURIAL_SECONDS);
+    for (unsigned i = 0; i < l->seats; i++) {
+        mp_seat *seat = &l->segment.seats[i];
+        uint32_t incarnation = mp_load_acquire(&seat->incarnation);
+        if (incarnation == 0)
+            continue;
+        await_end(seat, deadline);
+        if (incarnation != l->streams[i].told)
+            mp_segment_examine(&l->segment, i, -1, mp_result_published(&l->streams[i].reader),
+                               &l->buried[l->buried_count++]);
+        mp_segment_clear(&l->segment, i);
+    }
+}
+
+/* The nursery has gone without having been told to: its workers die with it. */
+static bool nursery_lost(local *l)
+{
+    if (!l->suspect || !l->started)
+        return false;
+    l->suspect = false;
+    if (!mp_nursery_gone(&l->nursery))
+        return false;
+    mp_nursery_close(&l->nursery);
+    l->started = false;
+    l->buried_count = l->buried_told = 0;
+    bury_all(l);
+    return true;
+}
+
+static bool next_result(local *l, mp_arrival *a)
+{
+    for (unsigned i = 0; i < l->seats; i++) {
+        unsigned seat = l->turn + i < l->seats ? l->turn + i : l->turn + i - l->seats;
+        if (next_of_seat(l, seat, a)) {
+            l->turn = seat;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool local_next(mp_transport *t, mp_arrival *a)
+{
+    local *l = self(t);
+    if (next_death(l, a) || next_result(l, a) || next_trouble(l, a))
+        return true;
+    return oldest_death(l) == NULL && nursery_lost(l) && next_death(l, a);
+}
+
+static void local_taken(mp_transport *t)
+{
+    local *l = self(t);
+    if (l->current == CURRENT_DEATH)
+        death_told(l);
+    else if (l->current == CURRENT_TROUBLE)
+        l->trouble_told = l->trouble_seen;
+    else
+        mp_result_consume(&l->streams[l->current].reader);
+    if (l->current < l->seats && ++l->streams[l->current].in_turn >= TURN_FRAMES) {
+        l->streams[l->current].in_turn = 0;
+        l->turn = l->current + 1 < l->seats ? l->current + 1 : 0;
+    }
+}
+
+static bool local_pending(mp_transport *t)
+{
+    local *l = self(t);
+    for (unsigned i = 0; i < l->seats; i++)
+        if (mp_result_unread(&l->streams[i].reader) > 0)
+            return true;
+    return oldest_death(l) != NULL ||
+           mp_load_acquire(&l->segment.control->trouble) != l->trouble_told ||
+           (l->suspect && l->started);
+}
+
+static int local_fd(const mp_transport *t)
+{
+    return ((const local *)(const void *)t)->epoll_fd;
+}
+
+static int local_listen(mp_transport *t, int64_t deadline, const sigset_t *mask)
+{
+    local *l = self(t);
+    struct epoll_event events[2];
+    int n = epoll_pwait(l->epoll_fd, events, 2, mp_poll_timeout(deadline), mask);
+    for (int i = 0; i < n; i++)
+        if (l->started && events[i].data.fd == l->nursery.pidfd)
+            l->suspect = true;
+    return n < 0 ? -errno : n > 0;
+}
+
+static void local_arm(mp_transport *t, enum mp_bell_mode mode)
+{
+    mp_bell_arm(&self(t)->segment.bell, mode);
+}
+
+static void local_disarm(mp_transport *t)
+{
+    mp_bell_disarm(&self(t)->segment.bell);
+}
+
+static bool local_may_spin(const mp_transport *t)
+{
+    const local *l = (const local *)(const void *)t;
+    unsigned wanted = (unsigned)mp_load_relaxed(&l->segment.control->wanted);
+    unsigned sleepers = mp_segment_sleepers(&l->segment);
+    return wanted < sleepers + (unsigned)l->processors;
+}
+
+static uint32_t local_item_cost(const mp_transport *t, uint32_t kind)
+{
+    const local *l = (const local *)(const void *)t;
+    uint32_t cost = 0;
+    for (unsigned i = 0; i < l->seats && cost == 0; i++)
+        if (mp_load_relaxed(&l->segment.seats[i].kind) == kind)
+            cost = mp_load_relaxed(&l->segment.seats[i].item_cost);
+    return cost;
+}
+
+/* ---- life ---- */
+
+static void local_finish(mp_transport *t)
+{
+    local *l = self(t);
+    mp_control *c = l->segment.control;
+    mp_store_relaxed(&c->wanted, MP_WANT_END);
+    mp_store_release(&c->closing, 1);
+    mp_fence();
+    for (unsigned i = 0; i < l->seats; i++)
+        mp_bed_call(&l->segment.seats[i].bed);
+    if (l->started)
+        mp_nursery_nudge(&l->nursery);
+}
+
+static void local_terminate(mp_transport *t)
+{
+    local *l = self(t);
+    mp_store_release(&l->segment.control->wanted, MP_WANT_TERMINATE);
+    if (l->started)
+        mp_nursery_nudge(&l->nursery);
+}
+
+static bool local_gone(mp_transport *t, int64_t deadline)
+{
+    local *l = self(t);
+    return !l->started || mp_nursery_wait(&l->nursery, deadline);
+}
+
+static bool local_alive(const mp_transport *t)
+{
+    return ((const local *)(const void *)t)->started;
+}
+
+/* An orderly end first, so that nobody else has to reap the workers. */
+static void end_processes(local *l)
+{
+    local_terminate(&l->base);
+    if (!mp_nursery_wait(&l->nursery, mp_deadline(BURIAL_SECONDS))) {
+        mp_nursery_kill(&l->nursery);
+        mp_nursery_wait(&l->nursery, mp_deadline(BURIAL_SECONDS));
+    }
+}
+
+static void local_destroy(mp_transport *t, bool owner)
+{
+    local *l = self(t);
+    if (owner && l->started)
+        end_processes(l);
+    if (l->started)
+        mp_nursery_close(&l->nursery);
+    for (unsigned i = 0; i < l->regions_made; i++)
+        mp_region_destroy(&l->streams[i].region);
+    mp_payload_destroy(l->payload);
+    mp_segment_destroy(&l->segment);
+    mp_fd_close(&l->epoll_fd);
+    free(l->streams);
+    free(l->buried);
+    free(l);
+}
+
+static const mp_transport_ops local_ops = {
+    .open = local_open,
+    .keep = local_keep,
+    .drop = local_drop,
+    .bytes = local_bytes,
+    .publish = local_publish,
+    .revoke = local_revoke,
+    .want = local_want,
+    .next = local_next,
+    .taken = local_taken,
+    .pending = local_pending,
+    .fd = local_fd,
+    .listen = local_listen,
+    .arm = local_arm,
+    .disarm = local_disarm,
+    .may_spin = local_may_spin,
+    .finish = local_finish,
+    .terminate = local_terminate,
+    .gone = local_gone,
+    .alive = local_alive,
+    .item_cost = local_item_cost,
+    .destroy = local_destroy,
+};
+
+static int make_streams(local *l, mp_error *error)
+{
+    for (unsigned i = 0; i < l->seats; i++) {
+        stream *s = &l->streams[i];
+        char name[32];
+        snprintf(name, sizeof name, "moonpool-results-%u", i + 1);
+        int status = mp_result_create(&s->region, name, RING_BYTES, error);
+        if (status < 0)
+            return status;
+        l->regions_made++;
+        mp_result_reader_init(&s->reader, &s->region);
+    }
+    return 0;
+}
+
+static int furnish(local *l, mp_error *error)
+{
+    l->epoll_fd = mp_fd_lift(epoll_create1(EPOLL_CLOEXEC));
+    if (l->epoll_fd < 0)
+        return mp_fail(error, -errno, "cannot make an epoll descriptor for the pool");
+    int status = mp_segment_create(&l->segment, l->seats, error);
+    if (status == 0)
+        status = mp_payload_create(&l->payload, "moonpool-tasks", error);
+    if (status == 0)
+        status = make_streams(l, error);
+    return status == 0 ? watch(l, l->segment.bell.fd, error) : status;
+}
+
+int mp_transport_local(mp_transport **t, unsigned seats, const mp_handler *handler,
+                       mp_error *error)
+{
+    local *l = calloc(1, sizeof *l);
+    stream *streams = calloc(seats, sizeof *streams);
+    mp_death *buried = calloc(seats, sizeof *buried);
+    if (l == NULL || streams == NULL || buried == NULL) {
+        free(l);
+        free(streams);
+        free(buried);
+        return mp_fail(error, -ENOMEM, "cannot make a pool of %u workers", seats);
+    }
+    *l = (local){.base.ops = &local_ops,
+                 .seats = seats,
+                 .handler = *handler,
+                 .streams = streams,
+                 .buried = buried,
+                 .epoll_fd = -1,
+                 .segment.bell.fd = -1,
+                 .processors = sysconf(_SC_NPROCESSORS_ONLN)};
+    int status = furnish(l, error);
+    if (status < 0)
+        local_destroy(&l->base, true);
+    else
+        *t = &l->base;
+    return status;
+}

@@ -1,0 +1,61 @@
+/* What host and workers say to each other: call blocks and items in the task
+ * memory, frames in the result rings. Offsets, never pointers. */
+#ifndef MP_POOL_WIRE_H
+#define MP_POOL_WIRE_H
+
+#include "base/atomics.h"
+#include "base/buffer.h"
+
+/* What all items of one call share; lies in the task memory. */
+typedef struct mp_call_block {
+    _Atomic uint64_t limit;       /* written by the host: items of this index and above
+                                     are not begun any more */
+    uint64_t definition;          /* id of the function; see mp_definition */
+    uint64_t definition_at;       /* its bytes, MP_IN_HAND: inherited by the fork */
+    uint64_t definition_size;     /* bytes */
+    uint32_t flags;               /* the handler's */
+    uint32_t reserved;
+} mp_call_block;
+
+#define MP_IN_HAND UINT64_MAX
+#define MP_NO_LIMIT UINT64_MAX
+
+/* An item in the task memory: its length in four bytes (MP_LONG_ITEM: eight more
+ * bytes follow that hold it), then its bytes. Unaligned, host byte order. */
+#define MP_LONG_ITEM UINT32_MAX
+enum { MP_ITEM_HEAD = 4, MP_LONG_ITEM_HEAD = 12 };
+
+/* The bytes of the item at `at`; *at moves behind it. */
+static inline const unsigned char *mp_item_read(const unsigned char **at, size_t *size)
+{
+    uint32_t length;
+    memcpy(&length, *at, sizeof length);
+    const unsigned char *bytes = *at + MP_ITEM_HEAD;
+    *size = length;
+    if (length == MP_LONG_ITEM) {
+        uint64_t wide;
+        memcpy(&wide, bytes, sizeof wide);
+        *size = wide;
+        bytes = *at + MP_LONG_ITEM_HEAD;
+    }
+    *at = bytes + *size;
+    return bytes;
+}
+
+/* Kinds of frames in a result ring. A ROW frame says whose items the frames
+ * behind it belong to; each further frame is the outcome of one item, the next
+ * in order, but for SKIPPED, which stands for several. */
+enum mp_frame_kind {
+    MP_FRAME_ROW = 1,     /* mp_frame_row */
+    MP_FRAME_DONE = 2,    /* the handler's result */
+    MP_FRAME_FAILED = 3,  /* the handler's failure */
+    MP_FRAME_SKIPPED = 4, /* uint32_t: so many items lay at or above the limit */
+    MP_FRAME_NO_ROOM = 5, /* int32_t: negative errno; the result could not be written */
+};
+
+typedef struct mp_frame_row {
+    uint64_t row;
+    uint64_t index; /* of the first item that follows, within its call */
+} mp_frame_row;
+
+#endif

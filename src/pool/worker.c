@@ -1,0 +1,336 @@
+/* A worker's life: see worker.h; the order in which it writes its record, and
+ * why, stands in control.h.
+ *
+ * Invariants: an item is begun (begun_item) before its handler runs, and its
+ * result is published before the next is begun; the worker never sleeps while a
+ * granule is READY; it waits for room in its result ring rather than drop
+ * anything. */
+#include "pool/worker.h"
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum {
+    BATCH_NS = 40000,        /* how much work to claim at once, once its cost is known */
+    LOOK_NS = 50000,         /* how long to look for work before sleeping */
+    IDLE_KEEP = 32 << 20,    /* bytes of result memory that an idle worker keeps */
+    EXIT_BROKEN = 70,
+};
+
+typedef struct worker {
+    mp_segment *segment;
+    mp_seat *seat;
+    unsigned number;
+    uint32_t incarnation;
+    const unsigned char *tasks;
+    const mp_handler *handler;
+    mp_result_writer writer;
+    int (*ring_grow)(mp_buffer *, size_t);
+    void *ring_lender;
+    mp_granule held[MP_HOLD_MAX];
+    unsigned holding;
+    long processors;
+} worker;
+
+/* ---- results ---- */
+
+static void wait_for_reader(worker *w, uint64_t seen)
+{
+    mp_bell_ring(&w->segment->bell, true);
+    mp_result_wait(&w->writer, seen);
+}
+
+static uint64_t reading_mark(const worker *w)
+{
+    return mp_load_acquire(&w->writer.shared->head);
+}
+
+/* Grows the open frame; where the unread spill is at its limit, waits for the host. */
+static int grow_patiently(mp_buffer *b, size_t more)
+{
+    worker *w = b->lender;
+    for (;;) {
+        uint64_t seen = reading_mark(w);
+        b->lender = w->ring_lender;
+        int status = w->ring_grow(b, more);
+        b->lender = w;
+        if (status != -EAGAIN)
+            return status;
+        wait_for_reader(w, seen);
+    }
+}
+
+static mp_buffer *open_frame(worker *w)
+{
+    for (;;) {
+        uint64_t seen = reading_mark(w);
+        mp_buffer *b = mp_result_open(&w->writer, sizeof(mp_frame_row));
+        if (b != NULL) {
+            w->ring_grow = b->grow;
+            w->ring_lender = b->lender;
+            b->grow = grow_patiently;
+            b->lender = w;
+            return b;
+        }
+        wait_for_reader(w, seen);
+    }
+}
+
+static void close_frame(worker *w)
+{
+    w->writer.out.grow = w->ring_grow;
+    w->writer.out.lender = w->ring_lender;
+}
+
+static void publish_small(worker *w, unsigned kind, const void *bytes, size_t size)
+{
+    for (;;) {
+        uint64_t seen = reading_mark(w);
+        if (mp_result_publish_small(&w->writer, kind, bytes, size))
+            return;
+        wait_for_reader(w, seen);
+    }
+}
+
+static bool ring_fills_up(const worker *w)
+{
+    uint64_t unread = mp_load_relaxed(&w->writer.shared->tail) - reading_mark(w);
+    return unread > w->writer.shared->capacity / 2;
+}
+
+/* ---- items ---- */
+
+static void run_item(worker *w, const mp_task *task)
+{
+    mp_buffer *out = open_frame(w);
+    int outcome = w->handler->run(w->handler->ctx, task, out);
+    close_frame(w);
+    MP_FAILPOINT("result.before");
+    if (outcome >= 0) {
+        mp_result_publish(&w->writer,
+                          outcome == MP_TASK_DONE ? MP_FRAME_DONE : MP_FRAME_FAILED);
+    } else {
+        int32_t code = outcome;
+        mp_result_discard(&w->writer);
+        publish_small(w, MP_FRAME_NO_ROOM, &code, sizeof code);
+    }
+    MP_FAILPOINT("result.after");
+    mp_bell_ring(&w->segment->bell, outcome != MP_TASK_DONE || ring_fills_up(w));
+}
+
+static void begin_item(worker *w, uint64_t index)
+{
+    atomic_store_explicit(&w->seat->begun_item, index, memory_order_release);
+    mp_store_relaxed(&w->seat->items, mp_load_relaxed(&w->seat->items) + 1);
+    MP_FAILPOINT("item.begun");
+}
+
+static void run_granule(worker *w, const mp_granule *g)
+{
+    const mp_call_block *block = (const void *)(w->tasks + g->call);
+    const unsigned char *at = w->tasks + g->payload;
+    mp_frame_row head = {.row = g->row, .index = g->first};
+    publish_small(w, MP_FRAME_ROW, &head, sizeof head);
+    mp_task task = {.block = block};
+    if (block->definition_at != MP_IN_HAND)
+        task.definition = w->tasks + block->definition_at;
+    for (uint32_t i = 0; i < g->count; i++) {
+        task.index = g->first + i;
+        if (task.index >= mp_load_relaxed(&block->limit)) {
+            uint32_t skipped = g->count - i;
+            publish_small(w, MP_FRAME_SKIPPED, &skipped, sizeof skipped);
+            return;
+        }
+        begin_item(w, task.index);
+        task.bytes = mp_item_read(&at, &task.size);
+        run_item(w, &task);
+    }
+}
+
+/* ---- claims ---- */
+
+/* Takes one granule into the record; false if none is READY. */
+static bool claim_one(worker *w)
+{
+    uint64_t position;
+    mp_granule *g = &w->held[w->holding];
+    if (mp_task_ring_claim(&w->segment->ring, &w->seat->note, w->incarnation, 1, g, &position) == 0)
+        return false;
+    w->seat->rows[w->holding] = g->row;
+    if (w->holding == 0) {
+        mp_store_relaxed(&w->seat->begun, 0);
+        mp_store_relaxed(&w->seat->begun_item, g->first);
+    }
+    w->holding++;
+    MP_FAILPOINT("claim.recorded");
+    mp_store_release(&w->seat->held, w->holding);
+    MP_FAILPOINT("claim.noted");
+    mp_task_ring_release(&w->segment->ring, position);
+    return true;
+}
+
+static uint64_t fair_share(const worker *w)
+{
+    uint32_t wanted = (uint32_t)mp_load_relaxed(&w->segment->control->wanted);
+    return mp_task_ring_waiting(&w->segment->ring) / (2 * (uint64_t)(wanted > 0 ? wanted : 1));
+}
+
+/* Granules to hold at once when the first is `g`: more than one only where work
+ * of its kind was measured, is short, and much of it is left. */
+static unsigned plan_batch(const worker *w, const mp_granule *g)
+{
+    uint64_t cost = mp_load_relaxed(&w->seat->item_cost);
+    if (mp_load_relaxed(&w->seat->kind) != g->flags || cost == 0)
+        return 1;
+    uint64_t fit = BATCH_NS / (cost * g->count + 1);
+    uint64_t share = fair_share(w);
+    uint64_t n = fit < share ? fit : share;
+    return n >= MP_HOLD_MAX ? MP_HOLD_MAX : n < 1 ? 1 : (unsigned)n;
+}
+
+static bool claim_batch(worker *w)
+{
+    w->holding = 0;
+    if (!claim_one(w))
+        return false;
+    unsigned plan = plan_batch(w, &w->held[0]);
+    while (w->holding < plan && w->held[w->holding - 1].flags == w->held[0].flags)
+        if (!claim_one(w))
+            break;
+    return true;
+}
+
+static void note_cost(worker *w, int64_t elapsed, uint64_t items)
+{
+    uint64_t cost = (uint64_t)elapsed / (items > 0 ? items : 1) + 1;
+    uint32_t kind = w->held[0].flags;
+    if (mp_load_relaxed(&w->seat->kind) == kind && mp_load_relaxed(&w->seat->item_cost) != 0)
+        cost = (mp_load_relaxed(&w->seat->item_cost) * UINT64_C(3) + cost) / 4;
+    mp_store_relaxed(&w->seat->kind, kind);
+    mp_store_relaxed(&w->seat->item_cost, cost > UINT32_MAX ? UINT32_MAX : (uint32_t)cost);
+}
+
+static void run_batch(worker *w)
+{
+    int64_t start = mp_now();
+    uint64_t items = 0;
+    for (unsigned i = 0; i < w->holding; i++) {
+        if (i > 0) {
+            atomic_store_explicit(&w->seat->begun_item, w->held[i].first, memory_order_relaxed);
+            mp_store_release(&w->seat->begun, i);
+        }
+        run_granule(w, &w->held[i]);
+        items += w->held[i].count;
+    }
+    note_cost(w, mp_now() - start, items);
+    mp_store_release(&w->seat->held, 0);
+    MP_FAILPOINT("batch.done");
+}
+
+/* ---- waiting ---- */
+
+/* Looking again costs nobody anything while there is a processor to spare. */
+static bool may_look(const worker *w)
+{
+    mp_control *c = w->segment->control;
+    unsigned wanted = (unsigned)mp_load_relaxed(&c->wanted);
+    unsigned sleepers = mp_segment_sleepers(w->segment);
+    unsigned awake = wanted > sleepers ? wanted - sleepers : 1;
+    bool host_awake = mp_load_relaxed(&c->bell.armed) == MP_BELL_OFF;
+    return (long)awake + host_awake <= w->processors;
+}
+
+static bool work_waits(const worker *w)
+{
+    return mp_task_ring_waiting(&w->segment->ring) > 0;
+}
+
+/* True if a granule was claimed while looking. */
+static bool look(worker *w)
+{
+    if (!may_look(w))
+        return false;
+    mp_control *c = w->segment->control;
+    bool found = false;
+    mp_seat_mark(c->looking, w->number);
+    int64_t until = mp_now() + LOOK_NS;
+    do {
+        for (int i = 0; i < 64 && !found; i++) {
+            mp_relax();
+            found = work_waits(w) && claim_batch(w);
+        }
+    } while (!found && mp_now() < until);
+    mp_seat_unmark(c->looking, w->number);
+    if (found && work_waits(w))
+        mp_segment_rouse(w->segment); /* somebody may have counted on this look */
+    return found;
+}
+
+static void retire(worker *w)
+{
+    w->handler->finish(w->handler->ctx);
+    mp_store_release(&w->seat->phase, MP_PHASE_RETIRED);
+    mp_bell_ring(&w->segment->bell, true);
+    _exit(0);
+}
+
+static void sleep_until_called(worker *w)
+{
+    mp_control *c = w->segment->control;
+    mp_bed_lie_down(&w->seat->bed);
+    mp_seat_mark(c->sleeping, w->number);
+    mp_fence();
+    if (!work_waits(w) && mp_load_acquire(&c->closing) == 0)
+        mp_bed_sleep(&w->seat->bed, -1);
+    mp_bed_rise(&w->seat->bed);
+    mp_seat_unmark(c->sleeping, w->number);
+}
+
+static void idle(worker *w)
+{
+    mp_bell_ring(&w->segment->bell, true);
+    if (look(w)) {
+        run_batch(w);
+        return;
+    }
+    if (mp_load_acquire(&w->segment->control->closing) != 0 && !work_waits(w))
+        retire(w);
+    if (mp_load_relaxed(&w->writer.shared->tail) == reading_mark(w))
+        mp_result_trim(&w->writer, IDLE_KEEP);
+    sleep_until_called(w);
+}
+
+static bool set_up(worker *w, mp_region *results)
+{
+    mp_store_relaxed(&w->seat->held, 0);
+    mp_store_relaxed(&w->seat->items, 0);
+    mp_store_relaxed(&w->seat->item_cost, 0);
+    mp_bed_rise(&w->seat->bed);
+    return mp_robust_lock(&w->seat->alive, mp_deadline(1)) >= 0 &&
+           mp_result_writer_init(&w->writer, results, NULL) == 0;
+}
+
+void mp_worker_run(mp_segment *segment, unsigned seat, uint32_t incarnation,
+                   const unsigned char *tasks, mp_region *results, const mp_handler *handler)
+{
+    worker w = {.segment = segment,
+                .seat = &segment->seats[seat],
+                .number = seat,
+                .incarnation = incarnation,
+                .tasks = tasks,
+                .handler = handler,
+                .processors = sysconf(_SC_NPROCESSORS_ONLN)};
+    if (!set_up(&w, results))
+        _exit(EXIT_BROKEN);
+    handler->start(handler->ctx, seat);
+    mp_store_release(&w.seat->phase, MP_PHASE_READY);
+    for (;;) {
+        if (claim_batch(&w))
+            run_batch(&w);
+        else
+            idle(&w);
+    }
+}

@@ -1,0 +1,38 @@
+/* A worker's life: claim, run, put, sleep.
+ *
+ * It knows bytes only; what they mean is its handler's affair. */
+#ifndef MP_POOL_WORKER_H
+#define MP_POOL_WORKER_H
+
+#include "pool/control.h"
+#include "pool/wire.h"
+#include "shm/result_ring.h"
+
+/* One item as the handler gets it. All pointers lie in shared memory. */
+typedef struct mp_task {
+    const mp_call_block *block;
+    const unsigned char *definition; /* block->definition_size bytes; NULL: in hand */
+    uint64_t index;                  /* within its call, from 1 */
+    const unsigned char *bytes;
+    size_t size;
+} mp_task;
+
+enum mp_outcome { MP_TASK_DONE = 0, MP_TASK_FAILED = 1 };
+
+typedef struct mp_handler {
+    void *ctx;
+    /* Once in a new worker, before its first task. */
+    void (*start)(void *ctx, unsigned seat);
+    /* Runs one item and writes its result or its failure to `out`. Returns an
+     * mp_outcome, or the negative errno with which `out` refused to grow. */
+    int (*run)(void *ctx, const mp_task *task, mp_buffer *out);
+    /* The worker is about to leave for good. */
+    void (*finish)(void *ctx);
+} mp_handler;
+
+/* Works in `seat` until the pool closes, then ends the process. */
+_Noreturn void mp_worker_run(mp_segment *segment, unsigned seat, uint32_t incarnation,
+                             const unsigned char *tasks, mp_region *results,
+                             const mp_handler *handler);
+
+#endif
