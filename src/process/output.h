@@ -19,10 +19,16 @@ typedef int (*mp_output_sink)(void *ctx, const char *bytes, size_t size);
 
 /* Worker: replaces `stdout` (what an inherited stdout had buffered is dropped:
  * it is its parent's). `lock` lies in shared memory, common to all processes
- * that write there. `sink` may be NULL: descriptor 1. */
+ * that write to the same descriptor 1; its note is used up here. `sink` may be
+ * NULL: descriptor 1. Writing waits for a holder of the lock that is waiting for
+ * its reader, but not for one that is stopped or dead (a dead one's torn line is
+ * ended first). Errors of the descriptor (EPIPE, EBADF, ENOSPC) are those of the
+ * writing call, and what it was to write is dropped. Returns 0 or a negative
+ * errno; called again it changes lock and sink. */
 int mp_output_install(mp_robust *lock, mp_output_sink sink, void *ctx, mp_error *error);
 
-/* Worker: passes on an unfinished line. Returns 0 or a negative errno. */
+/* Worker: passes on an unfinished line. Returns 0 (also where nothing is
+ * installed) or a negative errno. */
 int mp_output_flush(void);
 
 #endif
