@@ -21,6 +21,7 @@ struct mp_buffer {
      * the buffer is as it was. */
     int (*grow)(mp_buffer *b, size_t more);
     void *lender; /* for grow's use */
+    int error;    /* negative errno of grow's last refusal; whoever asks clears it */
 };
 
 /* Makes room for `more` bytes behind len. Returns 0 or a negative errno. */
@@ -28,7 +29,10 @@ static inline int mp_buffer_reserve(mp_buffer *b, size_t more)
 {
     if (b->cap - b->len >= more)
         return 0;
-    return b->grow(b, more);
+    int status = b->grow(b, more);
+    if (status < 0)
+        b->error = status;
+    return status;
 }
 
 /* Appends n bytes. Returns 0 or a negative errno. */
