@@ -23,7 +23,8 @@ void mp_payload_destroy(mp_payload *p);
 mp_region *mp_payload_region(mp_payload *p);
 
 /* Opens a piece whose size is not known yet: an empty buffer that grows in
- * place or moves (copying what is written). One piece is open at a time; an
+ * place or moves (copying what is written); its grow gives -ENOSPC, -ENOMEM or
+ * -EFBIG. One piece is open at a time; an
  * open piece that is opened again, or dropped, is simply forgotten.
  * NULL with *error where not even a small piece can be had. */
 mp_buffer *mp_payload_open(mp_payload *p, mp_error *error);
@@ -33,6 +34,10 @@ uint64_t mp_payload_keep(mp_payload *p);
 
 /* Frees a kept piece of `size` bytes at `offset`. */
 void mp_payload_free(mp_payload *p, uint64_t offset, size_t size);
+
+/* Gives back idle memory at the end beyond `keep` bytes: for a host that goes
+ * idle. What was large and idle for thousands of pieces goes back by itself. */
+void mp_payload_trim(mp_payload *p, size_t keep);
 
 /* Bytes kept now, for back-pressure. */
 size_t mp_payload_used(const mp_payload *p);

@@ -62,8 +62,7 @@ static int map(mp_region *r, size_t reserve, size_t least)
     for (;;) {
         if (want < least)
             want = least;
-        void *base =
-            mmap(NULL, want, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, r->fd, 0);
+        void *base = mmap(NULL, want, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, r->fd, 0);
         if (base != MAP_FAILED) {
             r->base = base;
             r->reserved = want;
@@ -141,8 +140,8 @@ int mp_region_grow(mp_region *r, size_t upto, mp_error *error)
     if (MP_FAILPOINT_ERROR("region.grow"))
         return mp_fail(error, -ENOMEM, "fallocate of shared memory");
     if (upto > r->reserved)
-        return mp_fail(error, -ENOMEM, "shared memory of %zu bytes cannot grow to %zu",
-                       r->reserved, upto);
+        return mp_fail(error, -ENOMEM, "shared memory of %zu bytes cannot grow to %zu", r->reserved,
+                       upto);
     if (r->fd < 0)
         return mp_fail(error, -EBADF, "shared memory without a descriptor cannot grow");
     upto = round_to_page(upto);

@@ -18,31 +18,42 @@
 #include "base/atomics.h"
 #include "base/buffer.h"
 #include "shm/region.h"
+#include "shm/spill.h"
 
-/* Room that ordinary frames leave free, so that a frame of kind failure can
- * always be said where memory is short. */
-enum { MP_RESULT_RESERVE = 1024 };
+enum {
+    /* Room that ordinary frames leave free, so that a frame of kind failure can
+     * always be said where memory is short. */
+    MP_RESULT_RESERVE = 1024,
+    /* What mp_result_peek calls a frame that cannot be one: a kind that no
+     * writer can give. */
+    MP_RESULT_DAMAGED = 256,
+    /* Capacities that mp_result_create takes. */
+    MP_RESULT_CAPACITY_MIN = 64 << 10,
+    MP_RESULT_CAPACITY_MAX = 8 << 20,
+};
 
 /* The shared header at the region's first byte. */
 typedef struct mp_result_shared {
     _Alignas(64) _Atomic uint64_t tail; /* written by the worker: bytes published */
-    _Alignas(64) _Atomic uint64_t head; /* written by the host: bytes read */
+    _Atomic uint64_t allocated; /* written by the worker: bytes of the region that may be read */
+    _Alignas(64) _Atomic uint64_t head;         /* written by the host: bytes read */
     _Alignas(64) _Atomic uint32_t writer_waits; /* set by the worker before it sleeps for room,
                                                    cleared by the host when it wakes it; futex */
     uint32_t capacity; /* bytes of the ring, a power of two; set once by the host */
 } mp_result_shared;
 
-/* The writer's view. Private to the worker. */
+/* The writer's view. Private to the worker; not to be copied or moved. */
 typedef struct mp_result_writer {
     mp_region *region;
     mp_result_shared *shared;
-    uint64_t spill_limit; /* unread spill bytes above which the writer waits */
+    uint64_t spill_limit; /* unread spill bytes above which the writer waits; may be changed */
     mp_buffer out;        /* the open frame's bytes */
-    /* further private fields: where the open frame lies, the extents in use */
-    uint64_t open_at;
-    uint64_t spill_head, spill_tail; /* byte positions in the spill, see result_ring.c */
-    struct mp_extent *extents;
-    unsigned extent_first, extent_count, extent_room;
+    /* Private from here on, see result_writer.c. */
+    mp_spill spill;
+    uint64_t capacity;
+    uint64_t tail;    /* where the next frame goes; the shared tail, but after a restart */
+    uint64_t floor;   /* first position whose bytes the host may still read */
+    uint64_t open_at; /* position of the open frame */
     int open_where;
 } mp_result_writer;
 
@@ -50,13 +61,18 @@ typedef struct mp_result_writer {
 typedef struct mp_result_reader {
     mp_region *region;
     mp_result_shared *shared;
-    uint64_t next; /* behind the frame that mp_result_peek gave */
+    uint64_t capacity;
+    uint64_t at;    /* the frame that mp_result_peek gives */
+    uint64_t next;  /* behind it; == at while none was looked at */
+    uint64_t seen;  /* the tail when last looked at */
+    uint64_t given; /* the head as last stored */
+    bool spilled;   /* the frame at `at` lies in the spill */
 } mp_result_reader;
 
 /* One published frame as the reader sees it. */
 typedef struct mp_result_frame {
-    unsigned kind; /* 0..255, the writer's */
-    const unsigned char *data;
+    unsigned kind;             /* 0..255, the writer's; or MP_RESULT_DAMAGED (no data then) */
+    const unsigned char *data; /* no particular alignment */
     size_t size;
 } mp_result_frame;
 
@@ -68,42 +84,54 @@ int mp_result_create(mp_region *region, const char *name, size_t capacity, mp_er
 void mp_result_reader_init(mp_result_reader *r, mp_region *region);
 
 /* Worker: starts writing behind what is published (after a predecessor too:
- * unread frames and their extents stay as they are). */
+ * unread frames and their extents stay as they are). -EBADMSG where those are
+ * damaged (the host will find the same). Needs the region's descriptor. */
 int mp_result_writer_init(mp_result_writer *w, mp_region *region, mp_error *error);
 
 /* Worker: frees the private memory of the writer (not the region). */
 void mp_result_writer_destroy(mp_result_writer *w);
 
-/* Worker: opens a frame for at least `least` bytes. Returns its buffer (empty;
- * grows on demand out of the ring into the spill; grow gives -ENOSPC and the
- * like where memory is short, -EAGAIN where the unread spill is at its limit
- * and not empty). NULL when the ring has no room until the host reads:
- * mp_result_wait then. Frames may not nest. */
+/* Worker: opens a frame for about `least` bytes (0 where that is not known).
+ * Returns its buffer (empty; grows on demand out of the ring into the spill; grow
+ * gives -ENOSPC and the like where memory is short, -EAGAIN where the unread
+ * spill is at its limit and not empty). Where memory is short the buffer may
+ * have less room than `least`, and its grow says why. NULL when the ring or the
+ * spill has no room until the host reads: mp_result_wait then. Frames may not
+ * nest; one that is still open is dropped. */
 mp_buffer *mp_result_open(mp_result_writer *w, size_t least);
 
-/* Worker: publishes the open frame as `kind`. One release store; wakes nobody. */
+/* Worker: publishes the open frame as `kind` (0..255). One release store; wakes
+ * nobody. */
 void mp_result_publish(mp_result_writer *w, unsigned kind);
 
 /* Worker: drops the open frame. */
 void mp_result_discard(mp_result_writer *w);
 
 /* Worker: publishes a small frame (size <= MP_RESULT_RESERVE / 2), in memory
- * that is always there. False when the ring has no room until the host reads. */
+ * that is always there. False when the ring has no room until the host reads.
+ * Drops an open frame. */
 bool mp_result_publish_small(mp_result_writer *w, unsigned kind, const void *bytes, size_t size);
 
 /* Worker: sleeps until the host has read something since `seen_head` (the head
- * loaded before the failed attempt). May return early; the caller tries again. */
+ * loaded before the failed attempt). May return early; the caller tries again.
+ * The host must be awake, or be woken by the caller before. */
 void mp_result_wait(mp_result_writer *w, uint64_t seen_head);
 
-/* Worker, about to sleep with nothing unread: gives back memory beyond `keep` bytes. */
+/* Worker, about to sleep: gives back memory beyond `keep` bytes (the first 64
+ * KiB of the ring stay). Does nothing while anything is unread. */
 void mp_result_trim(mp_result_writer *w, size_t keep);
 
 /* Host: the next unread frame; its bytes stay valid until mp_result_consume.
- * False when there is none. Never blocks. The same frame again if called twice. */
+ * False when there is none. Never blocks. The same frame again if called twice.
+ * Whatever a worker has left in the ring is either a whole frame within the
+ * region's allocated memory or told as MP_RESULT_DAMAGED (only `allocated`
+ * itself is believed). */
 bool mp_result_peek(mp_result_reader *r, mp_result_frame *frame);
 
 /* Host: the frame that peek gave is done with; the writer may use its space, and
- * is woken if it waits and enough is free. */
+ * is woken if it waits. The space is given back now or some frames later, at the
+ * latest by the peek that returns false. After a damaged frame all that was
+ * published with it is passed over. */
 void mp_result_consume(mp_result_reader *r);
 
 /* Host: bytes published and unread (ring only); for back-pressure. */

@@ -97,8 +97,7 @@ void mp_bed_rise(mp_bed *bed)
 bool mp_bed_call(mp_bed *bed)
 {
     mp_fence();
-    if (!mp_bed_asleep(bed) ||
-        !mp_cas_u32(&bed->state, MP_BED_ASLEEP, MP_BED_CALLED))
+    if (!mp_bed_asleep(bed) || !mp_cas_u32(&bed->state, MP_BED_ASLEEP, MP_BED_CALLED))
         return false;
     mp_futex_wake(&bed->state, 1);
     return true;

@@ -1,0 +1,341 @@
+/* The result ring as the worker sees it: see result_ring.h and result_frame.h.
+ *
+ * Nothing that is written here can be seen before finish() stores the tail; so
+ * the only states that a kill leaves behind are the ones before and after it.
+ * Memory is kept allocated for SPARE bytes behind every published frame, where
+ * it can be had: a gap's word and a failure's frame fit there. */
+#include "shm/result_ring.h"
+
+#include "base/failpoint.h"
+#include "shm/result_frame.h"
+#include "shm/wake.h"
+
+#include <errno.h>
+
+enum {
+    /* A small frame, and the gap that it may need before it, with room to spare. */
+    SPARE = MP_RESULT_RESERVE + 64,
+    OPEN_ROOM = 64,  /* a place for a frame of unknown size has at least this, if possible */
+    WARM = 16 << 10, /* an emptied ring starts again when it has come this far */
+    SPILL_LIMIT = 64 << 20,
+};
+
+enum { NOTHING, IN_RING, IN_SPILL };
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t index_of(const mp_result_writer *w, uint64_t position)
+{
+    return position & (w->capacity - 1);
+}
+
+static unsigned char *ring_at(const mp_result_writer *w, uint64_t position)
+{
+    return w->region->base + MP_RING_AT + index_of(w, position);
+}
+
+static uint64_t taken_by(uint64_t size)
+{
+    return MP_FRAME_WORD + ((size + 3) & ~UINT64_C(3));
+}
+
+/* Looks how far the host has read. */
+static void refresh(mp_result_writer *w)
+{
+    uint64_t head = mp_load_acquire(&w->shared->head);
+    if ((int64_t)(head - w->floor) > 0)
+        w->floor = head;
+    mp_spill_reclaim(&w->spill, head);
+}
+
+/* Contiguous free bytes at a position, but `spare`. */
+static uint64_t room_at(const mp_result_writer *w, uint64_t position, uint64_t spare)
+{
+    uint64_t used = position - w->floor + spare;
+    return used >= w->capacity ? 0
+                               : smaller(w->capacity - used, w->capacity - index_of(w, position));
+}
+
+static bool is_empty(const mp_result_writer *w)
+{
+    return w->floor == w->tail;
+}
+
+static void restart(mp_result_writer *w)
+{
+    if (index_of(w, w->tail) != 0)
+        w->tail = w->floor = mp_ring_restart(w->tail, w->capacity);
+}
+
+static bool place_as_known(mp_result_writer *w, uint64_t need, uint64_t spare)
+{
+    if (room_at(w, w->tail, spare) < need && is_empty(w))
+        restart(w);
+    w->open_at = w->tail;
+    if (room_at(w, w->open_at, spare) >= need)
+        return true;
+    w->open_at = (w->tail + w->capacity) & ~(w->capacity - 1);
+    return room_at(w, w->open_at, spare) >= need;
+}
+
+/* Chooses where a frame of `need` bytes goes. False when the host must read first. */
+static bool place(mp_result_writer *w, uint64_t need, uint64_t spare)
+{
+    if (index_of(w, w->tail) >= WARM) {
+        refresh(w);
+        if (is_empty(w))
+            restart(w);
+    }
+    if (place_as_known(w, need, spare))
+        return true;
+    refresh(w);
+    return place_as_known(w, need, spare);
+}
+
+static int ensure(mp_result_writer *w, uint64_t upto)
+{
+    if (upto <= w->region->size)
+        return 0;
+    int status = mp_region_grow(w->region, upto, NULL);
+    mp_store_relaxed(&w->shared->allocated, w->region->size);
+    return status;
+}
+
+/* Allocates `bytes` at the place that was chosen, as far as the ring goes. */
+static int ensure_ring(mp_result_writer *w, uint64_t bytes)
+{
+    return ensure(w, MP_RING_AT + smaller(index_of(w, w->open_at) + bytes, w->capacity));
+}
+
+/* Where no more memory is to be had, an emptied ring still has its beginning. */
+static bool retreat(mp_result_writer *w)
+{
+    refresh(w);
+    if (!is_empty(w))
+        return false;
+    restart(w);
+    w->open_at = w->tail;
+    return true;
+}
+
+static void lend_ring(mp_result_writer *w)
+{
+    uint64_t room = room_at(w, w->open_at, SPARE);
+    uint64_t index = index_of(w, w->open_at);
+    uint64_t allocated = w->region->size - MP_RING_AT;
+    if (allocated < w->capacity)
+        room = smaller(room, allocated - SPARE - index);
+    w->out.data = ring_at(w, w->open_at) + MP_FRAME_WORD;
+    w->out.cap = room - MP_FRAME_WORD;
+    w->open_where = IN_RING;
+}
+
+/* Makes room for `need` bytes in the ring, there or at its beginning. */
+static bool grow_in_ring(mp_result_writer *w, uint64_t need)
+{
+    const unsigned char *old = w->out.data;
+    uint64_t total = taken_by(need);
+    if (total > w->capacity - SPARE)
+        return false;
+    if (room_at(w, w->open_at, SPARE) < total && !place(w, total, SPARE))
+        return false;
+    if (ensure_ring(w, total + SPARE) < 0)
+        return false;
+    lend_ring(w);
+    if (w->out.data != old)
+        memmove(w->out.data, old, w->out.len);
+    return true;
+}
+
+static bool over_limit(const mp_result_writer *w, uint64_t need)
+{
+    return w->spill.count > 0 && w->spill.used + need > w->spill_limit;
+}
+
+static void lend_spill(mp_result_writer *w)
+{
+    unsigned char *data = w->region->base + w->spill.at;
+    if (data != w->out.data)
+        memmove(data, w->out.data, w->out.len);
+    w->out.data = data;
+    w->out.cap = smaller(w->spill.stop, w->region->size) - w->spill.at;
+    w->open_where = IN_SPILL;
+    MP_FAILPOINT("spill.write");
+}
+
+static int grow_in_spill(mp_result_writer *w, uint64_t need)
+{
+    if (over_limit(w, need))
+        refresh(w);
+    if (over_limit(w, need))
+        return -EAGAIN;
+    int status = 0;
+    if (w->open_where == IN_RING) {
+        MP_FAILPOINT("result.write");
+        status =
+            place(w, MP_FRAME_RECORD, SPARE) ? ensure_ring(w, MP_FRAME_RECORD + SPARE) : -EAGAIN;
+    }
+    if (status == 0)
+        status = mp_spill_find(&w->spill, need);
+    if (status == 0)
+        status = ensure(w, w->spill.at + need);
+    if (status == 0)
+        lend_spill(w);
+    return status;
+}
+
+static int grow_open(mp_buffer *b, size_t more)
+{
+    mp_result_writer *w = b->lender;
+    if (more > w->region->reserved)
+        return -ENOMEM;
+    uint64_t need = b->len + more, tail = w->tail, floor = w->floor, at = w->open_at;
+    if (w->open_where == IN_RING && grow_in_ring(w, need))
+        return 0;
+    int status = grow_in_spill(w, need);
+    if (status < 0) {
+        /* What is written stays where it is, so the place stays too. */
+        w->tail = tail;
+        w->floor = floor;
+        w->open_at = at;
+    }
+    return status;
+}
+
+/* Learns which extents the unread frames of a predecessor hold. */
+static int take_over_unread(mp_result_writer *w)
+{
+    uint64_t at = w->floor;
+    while (at != w->tail) {
+        mp_frame frame;
+        if (!mp_frame_find(w->region, at, w->tail, w->capacity, &frame))
+            return -EBADMSG;
+        if (frame.spilled && mp_spill_take(&w->spill, frame.offset, frame.size, frame.next) < 0)
+            return -ENOMEM;
+        at = frame.next;
+    }
+    return 0;
+}
+
+int mp_result_writer_init(mp_result_writer *w, mp_region *region, mp_error *error)
+{
+    mp_result_shared *shared = (mp_result_shared *)(void *)region->base;
+    *w = (mp_result_writer){.region = region,
+                            .shared = shared,
+                            .spill_limit = SPILL_LIMIT,
+                            .capacity = shared->capacity,
+                            .out = {.grow = grow_open, .lender = w}};
+    int status = mp_region_take_over(region, error);
+    if (status < 0)
+        return status;
+    mp_store_relaxed(&shared->allocated, region->size);
+    mp_store_relaxed(&shared->writer_waits, 0);
+    w->tail = mp_load_acquire(&shared->tail);
+    w->floor = mp_ring_unread(mp_load_acquire(&shared->head), w->tail, w->capacity);
+    mp_spill_init(&w->spill, MP_RING_AT + w->capacity, region->reserved);
+    status = take_over_unread(w);
+    return status < 0 ? mp_fail(error, status, "unread results of a predecessor") : 0;
+}
+
+void mp_result_writer_destroy(mp_result_writer *w)
+{
+    mp_spill_destroy(&w->spill);
+    w->open_where = NOTHING;
+}
+
+mp_buffer *mp_result_open(mp_result_writer *w, size_t least)
+{
+    w->open_where = NOTHING;
+    w->out.len = 0;
+    uint64_t wish = least < OPEN_ROOM ? OPEN_ROOM : taken_by(least);
+    if (!place(w, smaller(wish, w->capacity), SPARE) && !place(w, MP_FRAME_RECORD, SPARE))
+        return NULL;
+    if (ensure_ring(w, MP_FRAME_RECORD + SPARE) < 0 && !retreat(w))
+        return NULL;
+    lend_ring(w);
+    if (w->out.cap < least && grow_open(&w->out, least) == -EAGAIN) {
+        w->open_where = NOTHING;
+        return NULL;
+    }
+    return &w->out;
+}
+
+static void put_word(mp_result_writer *w, uint64_t position, unsigned kind, uint64_t length)
+{
+    uint32_t word = (uint32_t)length << 8 | (kind & 0xFF);
+    memcpy(ring_at(w, position), &word, MP_FRAME_WORD);
+}
+
+/* The frame of `taken` bytes at open_at is written: publishes it. */
+static void finish(mp_result_writer *w, uint64_t taken)
+{
+    if (w->open_at != w->tail)
+        put_word(w, w->tail, 0, MP_FRAME_GAP);
+    w->tail = w->open_at + taken;
+    w->open_where = NOTHING;
+    MP_FAILPOINT("result.write");
+    mp_store_release(&w->shared->tail, w->tail);
+    MP_FAILPOINT("result.published");
+}
+
+static void put_record(mp_result_writer *w)
+{
+    uint64_t offset = (uint64_t)(w->out.data - w->region->base), size = w->out.len;
+    unsigned char *record = ring_at(w, w->open_at) + MP_FRAME_WORD;
+    memcpy(record, &offset, 8);
+    memcpy(record + 8, &size, 8);
+    mp_spill_take(&w->spill, offset, size, w->open_at + MP_FRAME_RECORD);
+}
+
+void mp_result_publish(mp_result_writer *w, unsigned kind)
+{
+    bool spilled = w->open_where == IN_SPILL;
+    put_word(w, w->open_at, kind, spilled ? MP_FRAME_SPILLED : w->out.len);
+    if (spilled)
+        put_record(w);
+    finish(w, spilled ? MP_FRAME_RECORD : taken_by(w->out.len));
+}
+
+void mp_result_discard(mp_result_writer *w)
+{
+    w->open_where = NOTHING;
+}
+
+bool mp_result_publish_small(mp_result_writer *w, unsigned kind, const void *bytes, size_t size)
+{
+    uint64_t taken = taken_by(size);
+    w->open_where = NOTHING;
+    if (size > MP_RESULT_RESERVE / 2 || !place(w, taken, 0))
+        return false;
+    /* The word behind it is for a gap. */
+    if (ensure_ring(w, taken + MP_FRAME_WORD) < 0 && !retreat(w))
+        return false;
+    put_word(w, w->open_at, kind, size);
+    if (size > 0)
+        memcpy(ring_at(w, w->open_at) + MP_FRAME_WORD, bytes, size);
+    finish(w, taken);
+    return true;
+}
+
+void mp_result_wait(mp_result_writer *w, uint64_t seen_head)
+{
+    mp_store_relaxed(&w->shared->writer_waits, 1);
+    mp_fence();
+    if (mp_load_acquire(&w->shared->head) == seen_head)
+        mp_futex_wait(&w->shared->writer_waits, 1, NULL);
+    mp_store_relaxed(&w->shared->writer_waits, 0);
+}
+
+void mp_result_trim(mp_result_writer *w, size_t keep)
+{
+    refresh(w);
+    uint64_t kept = keep < MP_RING_AT + MP_RING_FIRST ? MP_RING_AT + MP_RING_FIRST : keep;
+    if (!is_empty(w) || w->open_where != NOTHING || kept >= w->region->size)
+        return;
+    mp_store_relaxed(&w->shared->allocated, kept);
+    mp_region_shrink(w->region, kept);
+    mp_store_relaxed(&w->shared->allocated, w->region->size);
+}
