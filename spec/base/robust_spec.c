@@ -22,10 +22,11 @@ static struct shared {
 static void new_shared(void)
 {
     if (shared == NULL)
-        shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-                      0);
+        shared =
+            mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     memset(shared, 0xff, sizeof *shared);
-    shared->count = shared->held = 0;
+    shared->count = 0;
+    shared->held = 0;
     CHECK_EQ_INT(mp_robust_init(&shared->lock), 0);
 }
 

@@ -29,10 +29,10 @@ typedef struct death {
 
 typedef struct world_state {
     _Atomic int wanted;
-    _Atomic int verdict;   /* of each death, once it can be noted */
-    _Atomic int refusals;  /* how many deaths are still to be told that there is no room */
-    _Atomic int leave;     /* workers in leave_when_told go when it is set */
-    _Atomic int reported;  /* what a worker has found out: the case's affair */
+    _Atomic int verdict;  /* of each death, once it can be noted */
+    _Atomic int refusals; /* how many deaths are still to be told that there is no room */
+    _Atomic int leave;    /* workers in leave_when_told go when it is set */
+    _Atomic int reported; /* what a worker has found out: the case's affair */
     _Atomic unsigned expected, births, deaths, refused, stopped, continued, troubles;
     _Atomic int trouble_code, trouble_status;
     _Atomic unsigned trouble_failures;
@@ -132,7 +132,8 @@ static inline void new_world(int wanted)
 {
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (world == NULL)
-        world = mmap(NULL, sizeof *world, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        world =
+            mmap(NULL, sizeof *world, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     memset(world, 0, sizeof *world);
     world->wanted = wanted;
     world->verdict = MP_BURIED;
@@ -144,8 +145,8 @@ static inline int start_nursery(work_function *work)
     mp_error error = {.code = 0};
     ops = (mp_nursery_ops){work,       owner_wanted, owner_expect, owner_born,
                            owner_died, owner_paused, owner_trouble};
-    int status = mp_nursery_start(&nursery, &ops, world, SEATS, "mp-nursery", "PoolWorker-%u",
-                                  &error);
+    int status =
+        mp_nursery_start(&nursery, &ops, world, SEATS, "mp-nursery", "PoolWorker-%u", &error);
     world->nursery = nursery.pid;
     return status;
 }
@@ -160,9 +161,10 @@ static inline void want(int wanted)
 #define HOLDS_SOON(condition)                                                                      \
     __extension__({                                                                                \
         int64_t end_ = mp_deadline(20);                                                            \
-        while (!(condition) && mp_now() < end_)                                                    \
+        bool holds_;                                                                               \
+        while (!(holds_ = (condition)) && mp_now() < end_)                                         \
             usleep(500);                                                                           \
-        !!(condition);                                                                             \
+        holds_;                                                                                    \
     })
 
 static inline bool is_alive(pid_t pid)
