@@ -41,8 +41,9 @@ static void be_deaf(void *owner, unsigned seat, uint32_t incarnation)
     if (seat == READING && pipe(ends) == 0)
         while (read(ends[0], &byte, 1) != 1)
             continue;
-    while (seat == SPINNING || seat == BLOCKING)
-        continue;
+    if (seat == SPINNING || seat == BLOCKING)
+        for (;;)
+            continue;
     sleep_for_ever(owner, seat, incarnation);
 }
 
@@ -204,11 +205,9 @@ TEST(a_host_may_ignore_its_children)
 
 static void reap(int signal_number)
 {
-    int saved = errno;
     (void)signal_number;
     while (waitpid(-1, NULL, WNOHANG) > 0)
         continue;
-    errno = saved;
 }
 
 static void host_that_reaps(void)
@@ -246,7 +245,8 @@ static uint64_t signal_set(const char *key)
     while (f != NULL && fgets(line, sizeof line, f) != NULL)
         if (strncmp(line, key, strlen(key)) == 0)
             set = strtoull(line + strlen(key), NULL, 16);
-    fclose(f);
+    if (f != NULL)
+        fclose(f);
     return set;
 }
 

@@ -236,7 +236,8 @@ static inline int count_descriptors(void)
     DIR *d = opendir("/proc/self/fd");
     while (d != NULL && readdir(d) != NULL)
         n++;
-    closedir(d);
+    if (d != NULL)
+        closedir(d);
     return n;
 }
 
