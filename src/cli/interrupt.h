@@ -1,0 +1,22 @@
+/* Ctrl-C: stops the Lua code that runs, wherever it is. */
+#ifndef MP_CLI_INTERRUPT_H
+#define MP_CLI_INTERRUPT_H
+
+#include <lua.h>
+
+/* Makes the state ready to be interrupted; once, from its main thread, with
+ * the standard libraries open and no coroutine made yet. Raises memory errors
+ * of Lua's. */
+void mp_interrupt_open(lua_State *L);
+
+/* Between these two a first SIGINT raises the error "interrupted!" in L or in
+ * the coroutine that runs, and a second one ends the process. Behind them, what
+ * SIGINT does is again what it did before. They do not nest. */
+void mp_interrupt_begin(lua_State *L);
+void mp_interrupt_end(void);
+
+/* To be called with an error message on top of the stack: where that tells of
+ * an interrupt that hit a coroutine, adds the coroutine's traceback to it. */
+void mp_interrupt_explain(lua_State *L);
+
+#endif
