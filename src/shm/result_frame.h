@@ -33,6 +33,12 @@ typedef struct mp_frame {
     uint64_t size;
 } mp_frame;
 
+/* The bytes of the ring that a frame of `size` bytes takes. */
+static inline uint64_t mp_frame_taken(uint64_t size)
+{
+    return MP_FRAME_WORD + ((size + 3) & ~UINT64_C(3));
+}
+
 /* Where an emptied ring whose tail is `tail` starts again. */
 static inline uint64_t mp_ring_restart(uint64_t tail, uint64_t capacity)
 {

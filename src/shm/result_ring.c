@@ -63,8 +63,7 @@ bool mp_frame_find(const mp_region *region, uint64_t at, uint64_t tail, uint64_t
     frame->kind = word & 0xFF;
     frame->size = word >> 8;
     frame->spilled = frame->size == MP_FRAME_SPILLED;
-    uint64_t taken =
-        frame->spilled ? MP_FRAME_RECORD : MP_FRAME_WORD + ((frame->size + 3) & ~UINT64_C(3));
+    uint64_t taken = frame->spilled ? MP_FRAME_RECORD : mp_frame_taken(frame->size);
     frame->next = at + taken;
     return taken <= tail - at && find_bytes(region, capacity, index, taken, allocated, frame);
 }
@@ -79,6 +78,7 @@ void mp_result_reader_init(mp_result_reader *r, mp_region *region)
                             .at = head,
                             .next = head,
                             .seen = head,
+                            .sure = head,
                             .given = head};
 }
 
@@ -95,6 +95,20 @@ static void give_back(mp_result_reader *r)
         mp_futex_wake(&r->shared->writer_waits, 1);
 }
 
+/* What lies in one piece, allocated and published, from a position on. */
+static void look_ahead(mp_result_reader *r, uint64_t from)
+{
+    uint64_t index = from & (r->capacity - 1);
+    uint64_t end = MP_RING_AT + r->capacity, allocated = mp_load_relaxed(&r->shared->allocated);
+    if (end > allocated)
+        end = allocated;
+    uint64_t there = end > MP_RING_AT + index ? end - MP_RING_AT - index : 0;
+    uint64_t left = r->seen - from;
+    if (left > r->capacity || (r->seen & 3) != 0)
+        left = 0;
+    r->sure = from + (left < there ? left : there);
+}
+
 static bool look_for_more(mp_result_reader *r)
 {
     r->seen = mp_load_acquire(&r->shared->tail);
@@ -103,6 +117,23 @@ static bool look_for_more(mp_result_reader *r)
         return false;
     }
     r->at = mp_ring_unread(r->at, r->seen, r->capacity);
+    look_ahead(r, r->at);
+    return true;
+}
+
+static bool peek_slowly(mp_result_reader *r, mp_result_frame *frame)
+{
+    mp_frame found;
+    r->at_once = true;
+    if (mp_frame_find(r->region, r->at, r->seen, r->capacity, &found)) {
+        r->next = found.next;
+        r->at_once = found.spilled;
+        *frame = (mp_result_frame){found.kind, r->region->base + found.offset, found.size};
+    } else {
+        r->next = r->seen;
+        *frame = (mp_result_frame){.kind = MP_RESULT_DAMAGED};
+    }
+    look_ahead(r, r->next);
     return true;
 }
 
@@ -110,23 +141,25 @@ bool mp_result_peek(mp_result_reader *r, mp_result_frame *frame)
 {
     if (r->at == r->seen && !look_for_more(r))
         return false;
-    mp_frame found;
-    if (mp_frame_find(r->region, r->at, r->seen, r->capacity, &found)) {
-        r->next = found.next;
-        r->spilled = found.spilled;
-        *frame = (mp_result_frame){found.kind, r->region->base + found.offset, found.size};
-    } else {
-        r->next = r->seen;
-        r->spilled = true;
-        *frame = (mp_result_frame){.kind = MP_RESULT_DAMAGED};
-    }
+    uint64_t left = r->sure - r->at;
+    if (left < MP_FRAME_WORD)
+        return peek_slowly(r, frame);
+    const unsigned char *record = r->region->base + MP_RING_AT + (r->at & (r->capacity - 1));
+    uint32_t word;
+    memcpy(&word, record, MP_FRAME_WORD);
+    uint64_t size = word >> 8, taken = mp_frame_taken(size);
+    if (size >= MP_FRAME_GAP || taken > left)
+        return peek_slowly(r, frame);
+    r->next = r->at + taken;
+    r->at_once = false;
+    *frame = (mp_result_frame){word & 0xFF, record + MP_FRAME_WORD, size};
     return true;
 }
 
 void mp_result_consume(mp_result_reader *r)
 {
     r->at = r->next;
-    if (r->spilled || r->at - r->given >= r->capacity / GIVE_BACK_PART)
+    if (r->at_once || r->at - r->given >= r->capacity / GIVE_BACK_PART)
         give_back(r);
 }
 

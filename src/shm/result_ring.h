@@ -54,6 +54,7 @@ typedef struct mp_result_writer {
     uint64_t tail;    /* where the next frame goes; the shared tail, but after a restart */
     uint64_t floor;   /* first position whose bytes the host may still read */
     uint64_t open_at; /* position of the open frame */
+    uint64_t sure;    /* up to here a frame may go without a further look */
     int open_where;
 } mp_result_writer;
 
@@ -65,8 +66,9 @@ typedef struct mp_result_reader {
     uint64_t at;    /* the frame that mp_result_peek gives */
     uint64_t next;  /* behind it; == at while none was looked at */
     uint64_t seen;  /* the tail when last looked at */
+    uint64_t sure;  /* up to here frames may be read without a further look */
     uint64_t given; /* the head as last stored */
-    bool spilled;   /* the frame at `at` lies in the spill */
+    bool at_once;   /* the frame at `at` is to be given back without delay */
 } mp_result_reader;
 
 /* One published frame as the reader sees it. */
@@ -136,5 +138,18 @@ void mp_result_consume(mp_result_reader *r);
 
 /* Host: bytes published and unread (ring only); for back-pressure. */
 uint64_t mp_result_unread(const mp_result_reader *r);
+
+/* Host: how far the reader has come, in the unit of mp_result_published. */
+static inline uint64_t mp_result_position(const mp_result_reader *r)
+{
+    return r->at;
+}
+
+/* Host, or nursery after the writer's death: how far the writer has come. A
+ * reader whose position is not below this has met all that the writer left. */
+static inline uint64_t mp_result_published(const mp_result_reader *r)
+{
+    return mp_load_acquire(&r->shared->tail);
+}
 
 #endif

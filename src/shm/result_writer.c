@@ -17,6 +17,7 @@ enum {
     SPARE = MP_RESULT_RESERVE + 64,
     OPEN_ROOM = 64,  /* a place for a frame of unknown size has at least this, if possible */
     WARM = 16 << 10, /* an emptied ring starts again when it has come this far */
+    STEP = 4 << 10,  /* and looks whether it is empty each time it has come this much further */
     SPILL_LIMIT = 64 << 20,
 };
 
@@ -35,11 +36,6 @@ static uint64_t index_of(const mp_result_writer *w, uint64_t position)
 static unsigned char *ring_at(const mp_result_writer *w, uint64_t position)
 {
     return w->region->base + MP_RING_AT + index_of(w, position);
-}
-
-static uint64_t taken_by(uint64_t size)
-{
-    return MP_FRAME_WORD + ((size + 3) & ~UINT64_C(3));
 }
 
 /* Looks how far the host has read. */
@@ -67,7 +63,7 @@ static bool is_empty(const mp_result_writer *w)
 static void restart(mp_result_writer *w)
 {
     if (index_of(w, w->tail) != 0)
-        w->tail = w->floor = mp_ring_restart(w->tail, w->capacity);
+        w->tail = w->floor = w->sure = mp_ring_restart(w->tail, w->capacity);
 }
 
 static bool place_as_known(mp_result_writer *w, uint64_t need, uint64_t spare)
@@ -81,6 +77,16 @@ static bool place_as_known(mp_result_writer *w, uint64_t need, uint64_t spare)
     return room_at(w, w->open_at, spare) >= need;
 }
 
+/* Learns how far from the tail on the next frames need not be placed. */
+static void look_ahead(mp_result_writer *w)
+{
+    uint64_t index = index_of(w, w->tail), room = room_at(w, w->tail, SPARE);
+    uint64_t end = w->region->size - MP_RING_AT;
+    if (end < w->capacity)
+        room = index + SPARE < end ? smaller(room, end - index - SPARE) : 0;
+    w->sure = w->tail + smaller(room, STEP - index % STEP);
+}
+
 /* Chooses where a frame of `need` bytes goes. False when the host must read first. */
 static bool place(mp_result_writer *w, uint64_t need, uint64_t spare)
 {
@@ -89,10 +95,13 @@ static bool place(mp_result_writer *w, uint64_t need, uint64_t spare)
         if (is_empty(w))
             restart(w);
     }
-    if (place_as_known(w, need, spare))
-        return true;
-    refresh(w);
-    return place_as_known(w, need, spare);
+    bool placed = place_as_known(w, need, spare);
+    if (!placed) {
+        refresh(w);
+        placed = place_as_known(w, need, spare);
+    }
+    look_ahead(w);
+    return placed;
 }
 
 static int ensure(mp_result_writer *w, uint64_t upto)
@@ -137,7 +146,7 @@ static void lend_ring(mp_result_writer *w)
 static bool grow_in_ring(mp_result_writer *w, uint64_t need)
 {
     const unsigned char *old = w->out.data;
-    uint64_t total = taken_by(need);
+    uint64_t total = mp_frame_taken(need);
     if (total > w->capacity - SPARE)
         return false;
     if (room_at(w, w->open_at, SPARE) < total && !place(w, total, SPARE))
@@ -198,7 +207,7 @@ static int grow_open(mp_buffer *b, size_t more)
     int status = grow_in_spill(w, need);
     if (status < 0) {
         /* What is written stays where it is, so the place stays too. */
-        w->tail = tail;
+        w->tail = w->sure = tail;
         w->floor = floor;
         w->open_at = at;
     }
@@ -233,7 +242,7 @@ int mp_result_writer_init(mp_result_writer *w, mp_region *region, mp_error *erro
         return status;
     mp_store_relaxed(&shared->allocated, region->size);
     mp_store_relaxed(&shared->writer_waits, 0);
-    w->tail = mp_load_acquire(&shared->tail);
+    w->tail = w->sure = mp_load_acquire(&shared->tail);
     w->floor = mp_ring_unread(mp_load_acquire(&shared->head), w->tail, w->capacity);
     mp_spill_init(&w->spill, MP_RING_AT + w->capacity, region->reserved);
     status = take_over_unread(w);
@@ -246,11 +255,9 @@ void mp_result_writer_destroy(mp_result_writer *w)
     w->open_where = NOTHING;
 }
 
-mp_buffer *mp_result_open(mp_result_writer *w, size_t least)
+static mp_buffer *open_slowly(mp_result_writer *w, size_t least)
 {
-    w->open_where = NOTHING;
-    w->out.len = 0;
-    uint64_t wish = least < OPEN_ROOM ? OPEN_ROOM : taken_by(least);
+    uint64_t wish = least < OPEN_ROOM ? OPEN_ROOM : mp_frame_taken(least);
     if (!place(w, smaller(wish, w->capacity), SPARE) && !place(w, MP_FRAME_RECORD, SPARE))
         return NULL;
     if (ensure_ring(w, MP_FRAME_RECORD + SPARE) < 0 && !retreat(w))
@@ -260,6 +267,20 @@ mp_buffer *mp_result_open(mp_result_writer *w, size_t least)
         w->open_where = NOTHING;
         return NULL;
     }
+    return &w->out;
+}
+
+mp_buffer *mp_result_open(mp_result_writer *w, size_t least)
+{
+    w->open_where = NOTHING;
+    w->out.len = 0;
+    uint64_t room = w->sure - w->tail;
+    if (room < OPEN_ROOM || room - OPEN_ROOM < least)
+        return open_slowly(w, least);
+    w->open_at = w->tail;
+    w->out.data = ring_at(w, w->tail) + MP_FRAME_WORD;
+    w->out.cap = room - MP_FRAME_WORD;
+    w->open_where = IN_RING;
     return &w->out;
 }
 
@@ -275,6 +296,8 @@ static void finish(mp_result_writer *w, uint64_t taken)
     if (w->open_at != w->tail)
         put_word(w, w->tail, 0, MP_FRAME_GAP);
     w->tail = w->open_at + taken;
+    if ((int64_t)(w->sure - w->tail) < 0)
+        w->sure = w->tail;
     w->open_where = NOTHING;
     MP_FAILPOINT("result.write");
     mp_store_release(&w->shared->tail, w->tail);
@@ -296,7 +319,7 @@ void mp_result_publish(mp_result_writer *w, unsigned kind)
     put_word(w, w->open_at, kind, spilled ? MP_FRAME_SPILLED : w->out.len);
     if (spilled)
         put_record(w);
-    finish(w, spilled ? MP_FRAME_RECORD : taken_by(w->out.len));
+    finish(w, spilled ? MP_FRAME_RECORD : mp_frame_taken(w->out.len));
 }
 
 void mp_result_discard(mp_result_writer *w)
@@ -304,14 +327,20 @@ void mp_result_discard(mp_result_writer *w)
     w->open_where = NOTHING;
 }
 
+/* Places a small frame, in memory that is there; the word behind it is for a gap. */
+static bool place_small(mp_result_writer *w, uint64_t taken)
+{
+    return place(w, taken, 0) && (ensure_ring(w, taken + MP_FRAME_WORD) == 0 || retreat(w));
+}
+
 bool mp_result_publish_small(mp_result_writer *w, unsigned kind, const void *bytes, size_t size)
 {
-    uint64_t taken = taken_by(size);
+    uint64_t taken = mp_frame_taken(size);
     w->open_where = NOTHING;
-    if (size > MP_RESULT_RESERVE / 2 || !place(w, taken, 0))
+    if (size > MP_RESULT_RESERVE / 2)
         return false;
-    /* The word behind it is for a gap. */
-    if (ensure_ring(w, taken + MP_FRAME_WORD) < 0 && !retreat(w))
+    w->open_at = w->tail;
+    if (w->sure - w->tail < taken && !place_small(w, taken))
         return false;
     put_word(w, w->open_at, kind, size);
     if (size > 0)
@@ -336,6 +365,7 @@ void mp_result_trim(mp_result_writer *w, size_t keep)
     if (!is_empty(w) || w->open_where != NOTHING || kept >= w->region->size)
         return;
     mp_store_relaxed(&w->shared->allocated, kept);
+    w->sure = w->tail;
     mp_region_shrink(w->region, kept);
     mp_store_relaxed(&w->shared->allocated, w->region->size);
 }

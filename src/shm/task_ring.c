@@ -202,8 +202,9 @@ void mp_task_ring_release(mp_task_ring *ring, uint64_t position)
     mp_store_release(&slot_at(ring, position)->word, FREE);
 }
 
-unsigned mp_task_ring_sweep(mp_task_ring *ring, const mp_claim_note *note, uint32_t incarnation,
-                            mp_granule out[])
+/* The slots that the worker holds, at most MP_HOLD_MAX, in ring order. */
+static unsigned held_slots(const mp_task_ring *ring, const mp_claim_note *note,
+                           uint32_t incarnation, mp_task_slot *slots[])
 {
     uint64_t from = mp_load_acquire(&note->from);
     uint32_t allocated = mp_load_acquire(&ring->shared->allocated);
@@ -212,11 +213,28 @@ unsigned mp_task_ring_sweep(mp_task_ring *ring, const mp_claim_note *note, uint3
         if (index_of(ring, p) >= allocated)
             continue;
         mp_task_slot *slot = slot_at(ring, p);
-        if (mp_load_acquire(&slot->word) != claimed(p, incarnation))
-            continue;
-        out[n++] = slot->granule;
-        mp_store_release(&slot->word, FREE);
+        if (mp_load_acquire(&slot->word) == claimed(p, incarnation))
+            slots[n++] = slot;
     }
+    return n;
+}
+
+unsigned mp_task_ring_claimed_by(const mp_task_ring *ring, const mp_claim_note *note,
+                                 uint32_t incarnation, mp_granule out[])
+{
+    mp_task_slot *slots[MP_HOLD_MAX];
+    unsigned n = held_slots(ring, note, incarnation, slots);
+    for (unsigned i = 0; i < n; i++)
+        out[i] = slots[i]->granule;
+    return n;
+}
+
+unsigned mp_task_ring_sweep(mp_task_ring *ring, const mp_claim_note *note, uint32_t incarnation)
+{
+    mp_task_slot *slots[MP_HOLD_MAX];
+    unsigned n = held_slots(ring, note, incarnation, slots);
+    for (unsigned i = 0; i < n; i++)
+        mp_store_release(&slots[i]->word, FREE);
     return n;
 }
 

@@ -103,12 +103,14 @@ unsigned mp_task_ring_claim(mp_task_ring *ring, mp_claim_note *note, uint32_t in
 /* Worker: gives the claimed slot back. */
 void mp_task_ring_release(mp_task_ring *ring, uint64_t position);
 
-/* After a worker's death (nursery, or host when that is gone): frees the slots
- * that it had claimed but not released, in ring order, copied to out[] (room
- * for MP_HOLD_MAX). Returns their number. Its record may name some of them as
- * well (it died between the record and the release). */
-unsigned mp_task_ring_sweep(mp_task_ring *ring, const mp_claim_note *note, uint32_t incarnation,
-                            mp_granule out[]);
+/* After a worker's death: the granules of the slots that it had claimed and not
+ * released, in ring order, copied to out[] (room for MP_HOLD_MAX). Returns their
+ * number and changes nothing, so that whoever asks may die before it has noted them. */
+unsigned mp_task_ring_claimed_by(const mp_task_ring *ring, const mp_claim_note *note,
+                                 uint32_t incarnation, mp_granule out[]);
+
+/* Behind that (nursery, or host when that is gone): frees those slots. Returns their number. */
+unsigned mp_task_ring_sweep(mp_task_ring *ring, const mp_claim_note *note, uint32_t incarnation);
 
 /* How many published granules nobody has claimed; a hint, never too small
  * while the ring is at rest. */
