@@ -1,0 +1,276 @@
+/* mp_encode: scalars at once, everything else by the machine of encode.h. */
+#include "codec/encode.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+/* Whether the bytes are well-formed UTF-8 (RFC 3629). */
+static bool is_utf8(const unsigned char *s, size_t len)
+{
+    const unsigned char *end = s + len;
+    while (s < end) {
+        unsigned char lead = *s++;
+        if (lead < 0x80)
+            continue;
+        int more = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : 1;
+        if (lead < 0xC2 || lead > 0xF4 || end - s < more)
+            return false;
+        if ((lead == 0xE0 && *s < 0xA0) || (lead == 0xED && *s > 0x9F) ||
+            (lead == 0xF0 && *s < 0x90) || (lead == 0xF4 && *s > 0x8F))
+            return false;
+        for (int i = 0; i < more; i++)
+            if ((*s++ & 0xC0) != 0x80)
+                return false;
+    }
+    return true;
+}
+
+static inline unsigned char *put_number(unsigned char *p, lua_State *L, int idx)
+{
+    if (lua_isinteger(L, idx)) {
+        lua_Integer v = lua_tointegerx(L, idx, NULL);
+        return v >= 0 ? mp_head_put(p, MP_MAJOR_UNSIGNED, (uint64_t)v)
+                      : mp_head_put(p, MP_MAJOR_NEGATIVE, ~(uint64_t)v);
+    }
+    double v = lua_tonumberx(L, idx, NULL);
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    *p = MP_BYTE_DOUBLE;
+    mp_store_be64(p + 1, bits);
+    return p + 9;
+}
+
+static inline int put_string(mp_buffer *out, unsigned flags, lua_State *L, int idx)
+{
+    size_t len;
+    const char *s = lua_tolstring(L, idx, &len);
+    int status = mp_buffer_reserve(out, MP_HEAD_MAX + len);
+    if (status != 0)
+        return status;
+    bool text = (flags & MP_CODEC_TEXT) != 0 && is_utf8((const unsigned char *)s, len);
+    unsigned char *p = out->data + out->len;
+    p = mp_head_put(p, text ? MP_MAJOR_TEXT : MP_MAJOR_BYTES, len);
+    memcpy(p, s, len);
+    out->len = (size_t)(p + len - out->data);
+    return 0;
+}
+
+/* Writes a scalar: 0, a negative errno, or 1 if it is none. */
+static inline int put_scalar(mp_buffer *out, unsigned flags, lua_State *L, int idx, int type)
+{
+    if (type == LUA_TSTRING)
+        return put_string(out, flags, L, idx);
+    if (type > LUA_TNUMBER || type == LUA_TLIGHTUSERDATA)
+        return 1;
+    int status = mp_buffer_reserve(out, MP_HEAD_MAX);
+    if (status != 0)
+        return status;
+    unsigned char *p = out->data + out->len;
+    if (type == LUA_TNUMBER)
+        out->len += (size_t)(put_number(p, L, idx) - p);
+    else {
+        *p = type == LUA_TNIL ? MP_BYTE_NULL : lua_toboolean(L, idx) ? MP_BYTE_TRUE : MP_BYTE_FALSE;
+        out->len++;
+    }
+    return 0;
+}
+
+mp_progress mp_encode_scalar(mp_encoder *e, int idx, int type)
+{
+    int status = put_scalar(e->out, e->flags, e->L, idx, type);
+    return status == 0 ? MP_WRITTEN : status > 0 ? MP_ENTERED : mp_encode_full(e, status);
+}
+
+mp_progress mp_encode_fail(mp_encoder *e, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    lua_pushvfstring(e->L, format, arguments);
+    va_end(arguments);
+    lua_replace(e->L, mp_encode_slot(e, MP_SLOT_MESSAGE));
+    return MP_FAILED;
+}
+
+mp_progress mp_encode_full(mp_encoder *e, int status)
+{
+    char text[128] = "";
+    return mp_encode_fail(e, "no room for its bytes: %s", strerror_r(-status, text, sizeof text));
+}
+
+mp_encode_frame *mp_encode_enter(mp_encoder *e, enum mp_frame_kind kind)
+{
+    size_t depth = e->levels.depth;
+    if (depth == e->frames_capacity) {
+        size_t used = depth * sizeof(mp_encode_frame);
+        e->frames = mp_scratch_grow(e->L, mp_encode_slot(e, MP_SLOT_FRAMES), e->frames, used,
+                                    2 * used);
+        e->frames_capacity *= 2;
+    }
+    mp_levels_enter(&e->levels);
+    mp_encode_frame *frame = &e->frames[depth];
+    *frame = (mp_encode_frame){.kind = (uint8_t)kind, .start = e->out->len};
+    return frame;
+}
+
+mp_progress mp_encode_name(mp_encoder *e, const char *name, size_t len)
+{
+    if (!mp_encode_room(e, 2 * MP_HEAD_MAX + len))
+        return MP_FAILED;
+    mp_encode_head(e, MP_MAJOR_TAG, MP_TAG_NAMED);
+    mp_encode_head(e, MP_MAJOR_BYTES, len);
+    memcpy(e->out->data + e->out->len, name, len);
+    e->out->len += len;
+    return MP_WRITTEN;
+}
+
+mp_progress mp_encode_identity(mp_encoder *e, int idx, bool always)
+{
+    bool fresh;
+    mp_seen_entry *entry = mp_seen_get(&e->seen, lua_topointer(e->L, idx), &fresh);
+    if (!fresh && entry->number == MP_UNNUMBERED)
+        return MP_SHARED;
+    if (!mp_encode_room(e, 2 * MP_HEAD_MAX))
+        return MP_FAILED;
+    if (!fresh) {
+        mp_encode_head(e, MP_MAJOR_TAG, MP_TAG_REFERENCE);
+        mp_encode_head(e, MP_MAJOR_UNSIGNED, entry->number);
+        return MP_WRITTEN;
+    }
+    entry->number = MP_UNNUMBERED;
+    if (e->tagged || always) {
+        entry->number = e->shareables++;
+        mp_encode_head(e, MP_MAJOR_TAG, MP_TAG_SHAREABLE);
+    }
+    return MP_ENTERED;
+}
+
+mp_progress mp_encode_value(mp_encoder *e)
+{
+    lua_State *L = e->L;
+    int type = lua_type(L, -1);
+    mp_progress progress = mp_encode_scalar(e, -1, type);
+    if (progress == MP_WRITTEN) {
+        lua_settop(L, -2);
+        return MP_WRITTEN;
+    }
+    if (progress == MP_FAILED)
+        return MP_FAILED;
+    switch (type) {
+    case LUA_TTABLE:
+        return mp_encode_table(e);
+    case LUA_TFUNCTION:
+        return mp_encode_function(e);
+    case LUA_TUSERDATA:
+        return mp_encode_userdata(e);
+    case LUA_TLIGHTUSERDATA:
+        return mp_encode_fail(e, "cannot send a light userdata");
+    default:
+        return mp_encode_fail(e, "cannot send a %s", lua_typename(L, type));
+    }
+}
+
+static mp_progress step(mp_encoder *e)
+{
+    switch (mp_encode_top(e)->kind) {
+    case MP_FRAME_ARRAY:
+        return mp_encode_array_step(e);
+    case MP_FRAME_MAP:
+        return mp_encode_map_step(e);
+    case MP_FRAME_METATABLE:
+        return mp_encode_metatable_step(e);
+    case MP_FRAME_REDUCED:
+        return mp_encode_reduced_step(e);
+    default:
+        return mp_encode_function_step(e);
+    }
+}
+
+/* Writes the value on the top of the stack, wholly. */
+static mp_progress whole_value(mp_encoder *e)
+{
+    mp_progress progress = mp_encode_value(e);
+    while (progress == MP_ENTERED || (progress == MP_WRITTEN && e->levels.depth > 0))
+        progress = step(e);
+    return progress;
+}
+
+static void begin(mp_encoder *e)
+{
+    lua_State *L = e->L;
+    e->out->len = e->start;
+    e->again = false;
+    e->shareables = e->cells = 0;
+    e->last_code = 0;
+    e->frames = e->frames_inline;
+    e->frames_capacity = MP_FRAMES_INLINE;
+    mp_seen_begin(&e->seen, L, mp_encode_slot(e, MP_SLOT_SEEN));
+    mp_seen_begin(&e->upvalues, L, mp_encode_slot(e, MP_SLOT_CELLS));
+    mp_seen_begin(&e->codes, L, mp_encode_slot(e, MP_SLOT_CODES));
+    lua_settop(L, e->base + MP_ENCODE_SLOTS - 1);
+    lua_pushnil(L);
+    lua_replace(L, mp_encode_slot(e, MP_SLOT_SENT));
+    mp_levels_begin(&e->levels, L, e->base + MP_ENCODE_SLOTS, mp_encode_slot(e, MP_SLOT_SPILL));
+}
+
+/* All values once; *at is the one it stopped at. */
+static mp_progress attempt(mp_encoder *e, int first, int count, int *at)
+{
+    begin(e);
+    for (*at = 0; *at < count; ++*at) {
+        lua_pushvalue(e->L, first + *at);
+        mp_progress progress = whole_value(e);
+        if (progress != MP_WRITTEN)
+            return progress;
+    }
+    return MP_WRITTEN;
+}
+
+static int report(mp_encoder *e, int at)
+{
+    lua_State *L = e->L;
+    mp_encode_path(e);
+    e->out->len = e->start;
+    lua_replace(L, e->base + 1);
+    lua_pushvalue(L, mp_encode_slot(e, MP_SLOT_MESSAGE));
+    lua_replace(L, e->base);
+    lua_settop(L, e->base + 1);
+    lua_pushinteger(L, at + 1);
+    return -1;
+}
+
+static __attribute__((noinline)) int encode_all(lua_State *L, int first, int count, unsigned flags,
+                                                mp_buffer *out, size_t start)
+{
+    mp_encoder e;
+    e.L = L;
+    e.out = out;
+    e.flags = flags;
+    e.start = start;
+    e.tagged = false;
+    luaL_checkstack(L, MP_ENCODE_SLOTS + LUA_MINSTACK, "no room to encode");
+    e.base = lua_gettop(L) + 1;
+    lua_settop(L, e.base + MP_ENCODE_SLOTS - 1);
+    bool functions = (flags & MP_CODEC_FUNCTIONS) != 0;
+    e.names = functions ? mp_names_filter(L) : NULL;
+    e.classes = functions ? mp_classes_of(L) : NULL;
+    int at;
+    mp_progress progress;
+    do {
+        progress = attempt(&e, first, count, &at);
+        if (progress == MP_SHARED)
+            e.tagged = true;
+    } while (progress == MP_SHARED || (progress == MP_WRITTEN && e.again));
+    if (progress == MP_FAILED)
+        return report(&e, at);
+    lua_settop(L, e.base - 1);
+    return 0;
+}
+
+int mp_encode(lua_State *L, int first, int count, unsigned flags, mp_buffer *out)
+{
+    size_t start = out->len;
+    for (int i = first; i < first + count; i++)
+        if (put_scalar(out, flags, L, i, lua_type(L, i)) != 0)
+            return encode_all(L, first, count, flags, out, start);
+    return 0;
+}
