@@ -154,6 +154,11 @@ mp_call_counts mp_call_count(const mp_call *call)
     return call->counts;
 }
 
+uint32_t mp_call_kind(const mp_call *call)
+{
+    return (uint32_t)call->definition->id;
+}
+
 void mp_call_free_if_idle(mp_call *call)
 {
     mp_pool *pool = call->pool;

@@ -85,6 +85,9 @@ void mp_call_limit(mp_call *call, uint64_t limit);
 
 mp_call_counts mp_call_count(const mp_call *call);
 
+/* The kind of its work, as item_cost of the transport takes it. */
+uint32_t mp_call_kind(const mp_call *call);
+
 /* The caller's use of the call ends: cancels what is left, no event comes any more. */
 void mp_call_release(mp_call *call);
 

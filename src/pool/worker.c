@@ -325,7 +325,10 @@ void mp_worker_run(mp_segment *segment, unsigned seat, uint32_t incarnation,
                 .processors = sysconf(_SC_NPROCESSORS_ONLN)};
     if (!set_up(&w, results))
         _exit(EXIT_BROKEN);
-    handler->start(handler->ctx, seat);
+    mp_birth birth = {.seat = seat,
+                      .host_pid = segment->control->host_pid,
+                      .output = &segment->control->output};
+    handler->start(handler->ctx, &birth);
     mp_store_release(&w.seat->phase, MP_PHASE_READY);
     for (;;) {
         if (claim_batch(&w))

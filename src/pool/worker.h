@@ -19,10 +19,17 @@ typedef struct mp_task {
 
 enum mp_outcome { MP_TASK_DONE = 0, MP_TASK_FAILED = 1 };
 
+/* What a new worker is told. */
+typedef struct mp_birth {
+    unsigned seat;     /* from 0 */
+    int32_t host_pid;  /* of the process that made the pool */
+    mp_robust *output; /* the lock of those who write lines */
+} mp_birth;
+
 typedef struct mp_handler {
     void *ctx;
     /* Once in a new worker, before its first task. */
-    void (*start)(void *ctx, unsigned seat);
+    void (*start)(void *ctx, const mp_birth *birth);
     /* Runs one item and writes its result or its failure to `out`. Returns an
      * mp_outcome, or the negative errno with which `out` refused to grow. */
     int (*run)(void *ctx, const mp_task *task, mp_buffer *out);

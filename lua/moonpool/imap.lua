@@ -1,0 +1,127 @@
+-- The iterators of imap and its kin: bounded, in input order or as results come.
+--
+-- Invariants: the input is pulled only while the window has room; an item is given
+-- out once; leaving the loop cancels what is left and leaves the pool usable.
+
+local core, require = ...
+
+local errors = require "moonpool.errors"
+local pump = require "moonpool.pump"
+
+local Iterator = { __name = "Iterator" }
+Iterator.__index = Iterator
+
+--- An iterator of `pool` whose call is set by its maker.
+function Iterator.new(pool, collect)
+  return setmetatable({ pool = pool, collect = collect, more = true, done = false }, Iterator)
+end
+
+-- What the pool's pump calls when the call is over.
+function Iterator:_finish()
+  self.done = true
+end
+
+local function take_input(self)
+  local room = core.room(self.call)
+  if room > 0 then
+    local ok, more = pcall(core.feed, self.call, room)
+    if not ok then
+      self.input_error, more = { more }, false
+    end
+    core.flush(self.call)
+    if not more then
+      self.more = false
+      core.seal(self.call)
+    end
+  end
+end
+
+local function check_usable(self)
+  if self.left then
+    return
+  end
+  if self.pool.state == "terminated" or not core.owns(self.pool.core) then
+    errors.raise(core.owns(self.pool.core) and "cancelled" or "closed",
+      "imap: the pool was terminated")
+  end
+end
+
+-- Past the last result: the input's own error, once.
+local function at_end(self)
+  local input_error = self.input_error
+  self.input_error = nil
+  if input_error then
+    errors.throw(input_error[1])
+  end
+end
+
+local function give(self, index, ...)
+  if index and select("#", ...) == 2 then
+    local _, err = ...
+    if errors.is(err) and err.index == index and not self.collect then
+      errors.throw(err)
+    end
+  end
+  return index, ...
+end
+
+-- One look: what core.next says after taking in what came.
+local function step(self, deadline)
+  check_usable(self)
+  if self.more then
+    take_input(self)
+  end
+  if not pump.turn(self.pool) then
+    if deadline and core.monotonic() >= deadline then
+      errors.raise("timeout", "next: no result in time")
+    end
+    pump.pause(self.pool, deadline)
+  end
+end
+
+local function advance(self, deadline, index, ...)
+  if index then
+    return give(self, index, ...)
+  elseif index == nil then
+    return at_end(self)
+  end
+  step(self, deadline)
+  return advance(self, deadline, core.next(self.call))
+end
+
+--- Index and values of the next item, nil at the end; a "timeout" error when none came
+--- within `timeout` seconds (nothing is consumed by it).
+function Iterator:next(timeout)
+  if self.left then
+    return nil
+  end
+  if self.more and core.room(self.call) > 0 then
+    take_input(self)
+  end
+  return advance(self, pump.deadline(timeout), core.next(self.call))
+end
+
+function Iterator:__call()
+  return self:next()
+end
+
+--- Cancels what is left. Leaving a loop does this.
+function Iterator:close()
+  if not self.left then
+    self.left = true
+    self.pool.iterators[self] = nil
+    if core.owns(self.pool.core) then
+      core.release(self.call)
+    end
+  end
+end
+
+function Iterator:__close()
+  self:close()
+end
+
+function Iterator:__tostring()
+  return ("Iterator (%s)"):format(self.left and "closed" or "open")
+end
+
+return Iterator

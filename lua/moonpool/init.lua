@@ -1,0 +1,77 @@
+-- What `require "moonpool"` gives.
+
+local core, require = ...
+
+local Pool = require "moonpool.pool"
+local errors = require "moonpool.errors"
+local iterable = require "moonpool.iterable"
+local pump = require "moonpool.pump"
+
+local mp = {}
+
+--- A pool of worker processes: Pool([processes]) or Pool{processes = n}.
+function mp.Pool(processes)
+  if processes == mp then
+    errors.raise("argument", "Pool: write mp.Pool(4) with a dot")
+  end
+  return Pool.new(processes)
+end
+
+mp.range = iterable.range
+mp.zip = iterable.zip
+
+--- Sleeps so many seconds; a signal that is to interrupt the script ends it early.
+function mp.sleep(seconds)
+  if type(seconds) ~= "number" or seconds ~= seconds then
+    errors.argument("sleep", "the argument", "a number of seconds", seconds)
+  end
+  local deadline = pump.deadline(seconds)
+  repeat
+    local undisturbed = core.nap(deadline)
+  until undisturbed
+end
+
+mp.time = core.time
+mp.monotonic = core.monotonic
+mp.getpid = core.pid
+mp.getppid = core.parent_pid
+mp.cpu_count = core.cpu_count
+mp.process_cpu_count = core.process_cpu_count
+
+local Process = { __name = "Process" }
+Process.__index = Process
+
+function Process:__tostring()
+  return ("Process %s (pid %d)"):format(self.name, self.pid)
+end
+
+--- This process: its name (PoolWorker-N in a pool's worker) and pid.
+function mp.current_process()
+  local number = core.worker()
+  return setmetatable(
+    { name = number and ("PoolWorker-%d"):format(number) or "MainProcess", pid = core.pid() },
+    Process)
+end
+
+--- In a worker the process that made the pool, else nil.
+function mp.parent_process()
+  local number, host = core.worker()
+  return number and setmetatable({ name = "MainProcess", pid = host }, Process) or nil
+end
+
+--- A value's bytes (CBOR, RFC 8949). `options.functions`: functions may be met.
+function mp.dumps(value, options)
+  return core.dumps(value, options and options.functions or false)
+end
+
+--- The value in `bytes` from `options.position` (1) on, and the position behind it.
+--- `options.functions`: accept functions; only for bytes that you made yourself.
+function mp.loads(bytes, options)
+  if type(bytes) ~= "string" then
+    errors.argument("loads", "the first argument", "a string", bytes)
+  end
+  options = options or {}
+  return core.loads(bytes, options.position or 1, options.functions or false)
+end
+
+return mp

@@ -1,0 +1,198 @@
+-- Iterables: tables, functions, and the lazy ones made here (range, zip).
+--
+-- `input` tells the core where a call's items come from; everything lazy works in
+-- a plain generic for as well.
+
+local core, require = ...
+
+local errors = require "moonpool.errors"
+
+local iterable = {}
+
+-- ---- range ----
+
+local Range = { __name = "Range" }
+Range.__index = Range
+
+function Range.__len(range)
+  return range.n
+end
+
+-- As a generic for's iterator: counts by position, so that floats do not drift.
+function Range.__call(range, _, previous)
+  local position = previous == nil and 0 or range.at
+  if position >= range.n then
+    return nil
+  end
+  range.at = position + 1
+  return range.first + position * range.step
+end
+
+function Range.__tostring(range)
+  return ("range(%s, %s, %s)"):format(range.first, range.last, range.step)
+end
+
+local function count_steps(first, last, step)
+  if (step > 0 and first > last) or (step < 0 and first < last) then
+    return 0
+  end
+  if math.type(first) == "integer" and math.type(last) == "integer"
+    and math.type(step) == "integer" then
+    return (last - first) // step + 1
+  end
+  return math.floor((last - first) / step + 1e-9) + 1
+end
+
+local function check_number(value, which)
+  if type(value) ~= "number" or value ~= value then
+    errors.argument("range", which, "a number", value)
+  end
+end
+
+--- range(n): 1..n; range(first, last [, step]): both ends included. Lazy; `#` and a
+--- generic for work.
+function iterable.range(first, last, step)
+  check_number(first, "the first argument")
+  if last == nil then
+    first, last = 1, first
+  end
+  step = step == nil and 1 or step
+  check_number(last, "last")
+  check_number(step, "step")
+  if step == 0 then
+    errors.argument("range", "step", "a number other than 0", step)
+  end
+  return setmetatable(
+    { first = first, last = last, step = step, n = count_steps(first, last, step) }, Range)
+end
+
+-- ---- zip ----
+
+local Zip = { __name = "Zip" }
+Zip.__index = Zip
+
+-- A function that gives one value of the iterable a call, nil at the end.
+local function puller(source)
+  if type(source) == "function" or getmetatable(source) == Zip then
+    return source
+  end
+  if getmetatable(source) == Range then
+    local position = 0
+    return function()
+      position = position + 1
+      return position <= source.n and source.first + (position - 1) * source.step or nil
+    end
+  end
+  local position, n = 0, source.n or #source
+  return function()
+    position = position + 1
+    if position <= n then
+      return source[position]
+    end
+  end
+end
+
+-- Pulls one value of each; nothing when the shortest has ended.
+local function pull_all(zip)
+  local values = {}
+  for i, pull in ipairs(zip.pullers) do
+    local value = pull()
+    if value == nil and (not zip.lengths[i] or zip.at >= zip.lengths[i]) then
+      zip.ended = true
+      return nil
+    end
+    values[i] = value
+  end
+  zip.at = zip.at + 1
+  return values
+end
+
+function Zip.__call(zip)
+  if zip.ended or zip.at >= zip.shortest then
+    return nil
+  end
+  local values = pull_all(zip)
+  if values then
+    return table.unpack(values, 1, #zip.pullers)
+  end
+end
+
+function Zip.__tostring(zip)
+  return ("zip of %d"):format(#zip.pullers)
+end
+
+local function known_length(source)
+  if type(source) == "table" and getmetatable(source) ~= Zip then
+    return source.n or #source
+  end
+end
+
+--- zip(a, b, ...): tables {a_i, b_i}, to the shortest; a generic for gets a_i, b_i.
+--- It is consumed as it is read.
+function iterable.zip(...)
+  local sources = table.pack(...)
+  local zip = { pullers = {}, lengths = {}, at = 0, shortest = math.huge }
+  for i = 1, sources.n do
+    local source = sources[i]
+    if type(source) ~= "table" and type(source) ~= "function" then
+      errors.argument("zip", ("argument %d"):format(i), "a table or an iterator function", source)
+    end
+    zip.pullers[i] = puller(source)
+    zip.lengths[i] = known_length(source)
+    zip.shortest = math.min(zip.shortest, zip.lengths[i] or math.huge)
+  end
+  if sources.n == 0 then
+    zip.shortest = 0
+  end
+  return setmetatable(zip, Zip)
+end
+
+-- ---- what a call reads ----
+
+local function zip_items(zip)
+  return function()
+    if not zip.ended and zip.at < zip.shortest then
+      return pull_all(zip)
+    end
+  end
+end
+
+local function callable(value)
+  local meta = getmetatable(value)
+  return type(meta) == "table" and meta.__call ~= nil
+end
+
+local function table_length(call_name, source)
+  local n = source.n
+  if n == nil then
+    n = #source
+  end
+  if math.type(n) ~= "integer" or n < 0 then
+    errors.argument(call_name, "the iterable's length", "a non-negative integer", n)
+  end
+  if n == 0 and source.n == nil and next(source) ~= nil and not getmetatable(source) then
+    errors.argument(call_name, "the iterable", "a table with items 1..n (or a function)",
+      "a table with keys but no items; write mp.each(pairs(t)) or pool:pairmap(f, t)")
+  end
+  return n
+end
+
+--- Tells `call` (of the core) that its items come from `source`.
+function iterable.input(call, call_name, source)
+  local meta = getmetatable(source)
+  if meta == Range then
+    core.input(call, "range", source.first, source.step, source.n)
+  elseif meta == Zip then
+    core.input(call, "function", zip_items(source))
+  elseif type(source) == "function" then
+    core.input(call, "function", source)
+  elseif type(source) == "table" and not callable(source) then
+    core.input(call, "table", source, table_length(call_name, source))
+  elseif type(source) == "table" or (type(source) == "userdata" and callable(source)) then
+    core.input(call, "function", function() return source() end)
+  else
+    errors.argument(call_name, "the iterable", "a table or an iterator function", source)
+  end
+end
+
+return iterable

@@ -1,0 +1,99 @@
+-- The options of a call: the table form, and Python's positional one.
+
+local _, require = ...
+
+local errors = require "moonpool.errors"
+
+local options = {}
+
+local KNOWN = {
+  chunksize = true, callback = true, error_callback = true, on_error = true,
+}
+
+-- The edit distance of two words, for naming the nearest known option
+-- (Wagner and Fischer, 1974).
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do
+    row[j] = j
+  end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      diagonal, row[j] = row[j], math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
+    end
+  end
+  return row[#b]
+end
+
+local function nearest(name)
+  local best, least
+  for known in pairs(KNOWN) do
+    local d = distance(name, known)
+    if not least or d < least or (d == least and known < best) then
+      best, least = known, d
+    end
+  end
+  return best
+end
+
+local function check_function(call_name, which, value)
+  if value ~= nil and type(value) ~= "function" then
+    errors.argument(call_name, which, "a function", value)
+  end
+end
+
+local function check(call_name, given)
+  for name in pairs(given) do
+    if not KNOWN[name] then
+      errors.raise("argument", ("%s: unknown option %s; did you mean %q?"):format(call_name,
+        errors.describe(name), nearest(tostring(name))))
+    end
+  end
+  local chunk = given.chunksize
+  if chunk ~= nil and (math.type(chunk) ~= "integer" or chunk < 1) then
+    errors.argument(call_name, "chunksize", "a positive integer", chunk)
+  end
+  local on_error = given.on_error
+  if on_error ~= nil and on_error ~= "raise" and on_error ~= "collect" then
+    errors.argument(call_name, "on_error", '"raise" or "collect"', on_error)
+  end
+  check_function(call_name, "callback", given.callback)
+  check_function(call_name, "error_callback", given.error_callback)
+  return given
+end
+
+local NONE = {}
+
+--- The options of a map form: a chunksize or a table, then perhaps callbacks.
+function options.of_map(call_name, given, callback, error_callback)
+  if given == nil and callback == nil and error_callback == nil then
+    return NONE
+  end
+  if type(given) == "table" then
+    return check(call_name, given)
+  end
+  if given ~= nil and type(given) ~= "number" then
+    errors.argument(call_name, "the third argument", "a chunksize or a table of options", given)
+  end
+  return check(call_name,
+    { chunksize = given, callback = callback, error_callback = error_callback })
+end
+
+--- The options of apply and apply_async: a table, or a callback and perhaps another.
+function options.of_apply(call_name, given, error_callback)
+  if given == nil and error_callback == nil then
+    return NONE
+  end
+  if type(given) == "table" then
+    return check(call_name, given)
+  end
+  if given ~= nil and type(given) ~= "function" then
+    errors.argument(call_name, "the third argument", "a callback or a table of options", given)
+  end
+  return check(call_name, { callback = given, error_callback = error_callback })
+end
+
+return options

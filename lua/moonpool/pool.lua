@@ -1,0 +1,374 @@
+-- Pool: what a user calls. The path of an item through the engine:
+--
+--   pool:map(f, iterable)      here: options, the shape of the result
+--   core.call, core.input      a call: its function (by value, or in hand), its items' source
+--   core.feed                  items, encoded into shared memory, a granule at a time
+--     ... workers claim granules, run f, publish results (src/pool/worker.c) ...
+--   core.take                  results into the call's table, failures into error objects
+--   AsyncResult / Iterator     handed to the user, callbacks by pump.lua
+
+local core, require = ...
+
+local AsyncResult = require "moonpool.result"
+local Iterator = require "moonpool.imap"
+local errors = require "moonpool.errors"
+local iterable = require "moonpool.iterable"
+local options = require "moonpool.options"
+local pump = require "moonpool.pump"
+
+local Pool = { __name = "Pool" }
+Pool.__index = Pool
+
+local FEED = 4096        -- items encoded between two looks at what has come
+local JOIN_SLICE = 0.05  -- seconds of a join between two chances for a Ctrl-C
+
+-- The core's numbers of shapes (src/lua/state.h).
+local SHAPES = { apply = 0, map = 1, imap = 2, imap_unordered = 3 }
+
+-- ---- making ----
+
+local MOST_PROCESSES = 1024
+
+local function check_processes(n)
+  if math.type(n) ~= "integer" or n < 1 or n > MOST_PROCESSES then
+    errors.argument("Pool", "processes", ("an integer from 1 to %d"):format(MOST_PROCESSES), n)
+  end
+  return n
+end
+
+--- Pool([processes]) or Pool{processes = n}. Workers start with the first work.
+function Pool.new(processes)
+  if type(processes) == "table" then
+    for name in pairs(processes) do
+      if name ~= "processes" then
+        errors.raise("argument", ("Pool: unknown field %s"):format(errors.describe(name)))
+      end
+    end
+    processes = processes.processes
+  end
+  processes = check_processes(processes or core.default_processes() or core.process_cpu_count())
+  return setmetatable({
+    core = core.pool(processes),
+    processes = processes,
+    state = "open",
+    outstanding = 0,
+    callbacks = { first = 1, last = 0 },
+    callback_errors = 0,
+    iterators = setmetatable({}, { __mode = "k" }),
+  }, Pool)
+end
+
+local function check_self(pool, name)
+  if getmetatable(pool) ~= Pool then
+    errors.raise("argument",
+      ("%s: called without its pool; write pool:%s(...) with a colon"):format(name, name))
+  end
+end
+
+local function check_open(pool, name)
+  check_self(pool, name)
+  if pool.state ~= "open" then
+    errors.raise("closed", ("%s: the pool is %s"):format(name, pool.state))
+  end
+  if not core.owns(pool.core) then
+    errors.raise("closed",
+      ("%s: this pool belongs to the process that made it; make one of your own here"):format(name))
+  end
+end
+
+local function check_function(name, f)
+  local meta = getmetatable(f)
+  if type(f) ~= "function" and not (type(meta) == "table" and meta.__call) then
+    errors.argument(name, "the first argument", "a function", f)
+  end
+end
+
+-- ---- submitting ----
+
+-- A call of this shape with its result object; items are still to come.
+local function open_call(pool, name, f, shape, star, given, result)
+  check_function(name, f)
+  result.shape = shape
+  result.call = core.call(pool.core, f, SHAPES[shape], given.on_error == "collect", star,
+    given.chunksize or 0, result)
+  return result
+end
+
+-- Encodes all the input, taking in what comes meanwhile. An error of the input or
+-- of the codec ends the call and is raised.
+local function feed_all(pool, result)
+  local call = result.call
+  repeat
+    local ok, more = pcall(core.feed, call, FEED)
+    if not ok then
+      core.release(call)
+      errors.throw(more)
+    end
+    if more then
+      pump.turn(pool)
+    end
+  until not more
+  core.seal(call)
+end
+
+local function submit_map(pool, name, f, source, star, given)
+  local result = AsyncResult.new(pool, given, true)
+  open_call(pool, name, f, "map", star, given, result)
+  local ok, err = pcall(iterable.input, result.call, name, source)
+  if not ok then
+    core.release(result.call)
+    errors.throw(err)
+  end
+  feed_all(pool, result)
+  pool.outstanding = pool.outstanding + 1
+  return result
+end
+
+local NO_ARGS = { n = 0 }
+
+local function submit_apply(pool, name, f, args, given)
+  if args ~= nil and type(args) ~= "table" then
+    errors.raise("argument",
+      ("%s: args must be a table of arguments, got %s; write {%s}"):format(name,
+        errors.describe(args), type(args) == "string" and ("%q"):format(args) or tostring(args)))
+  end
+  local result = AsyncResult.new(pool, given, true)
+  open_call(pool, name, f, "apply", true, given, result)
+  core.input(result.call, "args", args or NO_ARGS)
+  local ok, err = pcall(core.feed, result.call, 1)
+  if not ok then
+    core.release(result.call)
+    errors.throw(err)
+  end
+  core.seal(result.call)
+  pool.outstanding = pool.outstanding + 1
+  return result
+end
+
+--- Runs f(args...) in a worker; returns all that it returns, raises what it raised.
+function Pool:apply(f, args, given)
+  check_open(self, "apply")
+  local result = submit_apply(self, "apply", f, args, options.of_apply("apply", given))
+  return result:get()
+end
+
+--- The same, but returns an AsyncResult at once. Never blocks, never runs callbacks.
+function Pool:apply_async(f, args, given, error_callback)
+  check_open(self, "apply_async")
+  local chosen = options.of_apply("apply_async", given, error_callback)
+  return submit_apply(self, "apply_async", f, args, chosen)
+end
+
+local function map_form(name, star)
+  return function(self, f, source, given)
+    check_open(self, name)
+    return submit_map(self, name, f, source, star, options.of_map(name, given)):get()
+  end
+end
+
+local function map_async_form(name, star)
+  return function(self, f, source, given, callback, error_callback)
+    check_open(self, name)
+    local chosen = options.of_map(name, given, callback, error_callback)
+    return submit_map(self, name, f, source, star, chosen)
+  end
+end
+
+--- map(f, iterable [, chunksize or options]): a table of f's first values in input
+--- order, its field n the number of items. starmap passes an item's values all.
+Pool.map = map_form("map", false)
+Pool.starmap = map_form("starmap", true)
+Pool.map_async = map_async_form("map_async", false)
+Pool.starmap_async = map_async_form("starmap_async", true)
+
+local function imap_form(name, shape, star)
+  return function(self, f, source, given)
+    check_open(self, name)
+    local chosen = options.of_map(name, given)
+    local iterator = Iterator.new(self, chosen.on_error == "collect")
+    open_call(self, name, f, shape, star, chosen, iterator)
+    local ok, err = pcall(iterable.input, iterator.call, name, source)
+    if not ok then
+      core.release(iterator.call)
+      errors.throw(err)
+    end
+    self.iterators[iterator] = true
+    return iterator, nil, nil, iterator
+  end
+end
+
+--- imap(f, iterable [, chunksize or options]): an iterator of index and values, in
+--- input order; imap_unordered: as they complete; the istarmap forms unpack items.
+Pool.imap = imap_form("imap", "imap", false)
+Pool.imap_unordered = imap_form("imap_unordered", "imap_unordered", false)
+Pool.istarmap = imap_form("istarmap", "imap", true)
+Pool.istarmap_unordered = imap_form("istarmap_unordered", "imap_unordered", true)
+
+-- ---- waiting ----
+
+local function raise_callback_error(pool)
+  local first = pool.first_callback_error
+  pool.first_callback_error = nil
+  if first then
+    errors.throw(first[1])
+  end
+end
+
+local function callbacks_wait(pool)
+  return not pool.dispatching and pool.callbacks.first <= pool.callbacks.last
+end
+
+-- Turns until no call is outstanding: true; false at the deadline.
+local function drain(pool, deadline)
+  while pool.outstanding > 0 or callbacks_wait(pool) do
+    if not pump.turn(pool) and pool.outstanding > 0 then
+      if deadline and core.monotonic() >= deadline then
+        return false
+      end
+      pump.pause(pool, deadline)
+    end
+  end
+  return true
+end
+
+--- Takes in results until nothing is outstanding: true; false after `timeout`
+--- seconds. Raises the first callback error. Imaps do not count.
+function Pool:wait(timeout)
+  check_self(self, "wait")
+  local drained = drain(self, pump.deadline(timeout))
+  raise_callback_error(self)
+  return drained
+end
+
+--- Takes in what has finished and runs callbacks, waiting for that up to `seconds`
+--- (0 when left out); true if anything happened.
+function Pool:poll(seconds)
+  check_self(self, "poll")
+  local deadline = pump.deadline(seconds)
+  local happened = pump.turn(self)
+  while not happened and deadline and core.monotonic() < deadline do
+    pump.pause(self, deadline)
+    happened = pump.turn(self)
+  end
+  core.rest(self.core)
+  return happened
+end
+
+--- A descriptor that is readable when poll(0) has something to do.
+function Pool:fileno()
+  check_self(self, "fileno")
+  local fd = core.fileno(self.core)
+  core.rest(self.core)
+  return fd
+end
+
+-- ---- ending ----
+
+--- No more work is taken; what is submitted goes on. May be called again.
+function Pool:close()
+  check_self(self, "close")
+  if self.state == "open" then
+    self.state = "closed"
+  end
+end
+
+--- Cancels everything and kills the workers. May be called again.
+function Pool:terminate()
+  check_self(self, "terminate")
+  if self.state ~= "terminated" and self.state ~= "joined" and core.owns(self.core) then
+    self.state = "terminated"
+    core.terminate(self.core)
+    pump.turn(self)
+  end
+end
+
+local function close_iterators(pool)
+  for iterator in pairs(pool.iterators) do
+    iterator:close()
+  end
+end
+
+-- Lets released work run out, then tells the workers to leave.
+local function finish(pool, deadline)
+  close_iterators(pool)
+  while core.busy(pool.core) do
+    if not pump.turn(pool) and core.busy(pool.core) then
+      if deadline and core.monotonic() >= deadline then
+        return false
+      end
+      pump.pause(pool, deadline)
+    end
+  end
+  core.finish(pool.core)
+  pool.finishing = true
+  return true
+end
+
+local function await_workers(pool, deadline)
+  while true do
+    local left = deadline and deadline - core.monotonic() or JOIN_SLICE
+    if core.join(pool.core, math.min(left, JOIN_SLICE)) then
+      return true
+    elseif left <= 0 then
+      return false
+    end
+  end
+end
+
+--- After close or terminate: true when all workers are gone, false when `timeout`
+--- seconds are over. Submitted work and its callbacks finish first. Raises the first
+--- callback error.
+function Pool:join(timeout)
+  check_self(self, "join")
+  if self.state == "open" then
+    errors.raise("state", "join: the pool is open; call close or terminate first")
+  elseif self.state == "joined" then
+    raise_callback_error(self)
+    return true
+  elseif not core.owns(self.core) then
+    errors.raise("closed", "join: this pool belongs to the process that made it")
+  end
+  local deadline = pump.deadline(timeout)
+  if not drain(self, deadline) then
+    return false
+  end
+  if self.state == "closed" and not self.finishing and not finish(self, deadline) then
+    return false
+  end
+  if not await_workers(self, deadline) then
+    return false
+  end
+  self.state = "joined"
+  close_iterators(self)
+  raise_callback_error(self)
+  return true
+end
+
+--- Leaving the block: normally close and join, by an error terminate and join.
+function Pool:__close(err)
+  if self.state == "joined" or not core.owns(self.core) then
+    return
+  end
+  if err ~= nil then
+    self:terminate()
+    self.first_callback_error = nil
+    pcall(self.join, self)
+  else
+    self:close()
+    self:join()
+  end
+  core.free(self.core)
+end
+
+function Pool:__gc()
+  if self.state ~= "joined" and core.owns(self.core) then
+    warn("moonpool: a pool was collected without close or terminate; it is terminated")
+    core.free(self.core)
+  end
+end
+
+function Pool:__tostring()
+  return ("Pool of %d (%s)"):format(self.processes, self.state)
+end
+
+return Pool

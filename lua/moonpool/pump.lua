@@ -1,0 +1,135 @@
+-- Taking in what has come, dispatching callbacks, waiting: what all blocking calls
+-- are made of. They wait in one place, `pause`, and everything around it is Lua, so
+-- that it can yield.
+--
+-- Invariants: callbacks run here only, one at a time, each exactly once; a wait
+-- inside a callback takes results in and leaves other callbacks for later.
+
+local core, require = ...
+
+local errors = require "moonpool.errors"
+
+local pump = {}
+
+local BATCH = 4096 -- events taken in before callbacks have their turn
+
+-- ---- callbacks ----
+
+local function callback_failed(pool, err)
+  pool.callback_errors = pool.callback_errors + 1
+  if pool.first_callback_error == nil then
+    pool.first_callback_error = { err }
+  end
+  warn("moonpool: error in a callback: ", tostring(err))
+end
+
+local function call_back(pool, result)
+  local callback = result.callback
+  if result.error ~= nil then
+    local error_callback = result.error_callback
+    if error_callback then
+      local ok, err = pcall(error_callback, result.error)
+      if not ok then
+        callback_failed(pool, err)
+      end
+    end
+  elseif callback then
+    local ok, err = pcall(callback, core.values(result.call))
+    if not ok then
+      callback_failed(pool, err)
+    end
+  end
+end
+
+-- Results that are over become ready at once; their callbacks run unless one is
+-- running already.
+local function settle_finished(pool)
+  local result = core.finished(pool.core)
+  while result do
+    pool.outstanding = pool.outstanding - (result.counted and 1 or 0)
+    result:_finish()
+    if result.callback or result.error_callback then
+      local queue = pool.callbacks
+      queue.last = queue.last + 1
+      queue[queue.last] = result
+    end
+    result = core.finished(pool.core)
+  end
+end
+
+local function run_callbacks(pool)
+  local queue = pool.callbacks
+  if pool.dispatching or queue.first > queue.last then
+    return
+  end
+  pool.dispatching = true
+  while queue.first <= queue.last do
+    local result = queue[queue.first]
+    queue[queue.first] = nil
+    queue.first = queue.first + 1
+    call_back(pool, result)
+    settle_finished(pool)
+  end
+  pool.dispatching = false
+end
+
+-- ---- trouble ----
+
+local function raise_trouble(pool, errno, failures, status)
+  if errno ~= 0 then
+    if not pool.warned_of_births then
+      pool.warned_of_births = true
+      warn(("moonpool: a worker cannot be started (errno %d); trying again"):format(errno))
+    end
+    return
+  end
+  pool:terminate()
+  local signal, code = status & 0x7f, status >> 8 & 0xff
+  local fate = signal ~= 0 and ("signal %d"):format(signal) or ("exit code %d"):format(code)
+  errors.raise("worker_lost",
+    ("%d workers in a row died before they were ready for work, the last by %s"):format(failures,
+      fate),
+    { signal = signal ~= 0 and signal or nil, exitcode = signal == 0 and code or nil })
+end
+
+-- ---- the three that others use ----
+
+--- Takes in what has come and runs callbacks; true if anything had come.
+function pump.turn(pool)
+  local n = core.take(pool.core, BATCH)
+  if n > 0 then
+    settle_finished(pool)
+    run_callbacks(pool)
+    local errno, failures, status = core.trouble(pool.core)
+    if errno then
+      raise_trouble(pool, errno, failures, status)
+    end
+  end
+  return n > 0
+end
+
+--- Sleeps until something has come, the deadline passes, or a signal comes.
+--- `lazy`: only what cannot wait is of interest.
+function pump.pause(pool, deadline, lazy)
+  return core.wait(pool.core, deadline, lazy)
+end
+
+--- Turns until the call is over: true; false when the deadline has passed before.
+function pump.until_over(pool, result, deadline, lazy)
+  while not result.done do
+    if not pump.turn(pool) and not result.done then
+      if deadline and core.monotonic() >= deadline then
+        return false
+      end
+      pump.pause(pool, deadline, lazy)
+    end
+  end
+  return true
+end
+
+--- The deadline that lies `timeout` seconds from now, nil for none.
+function pump.deadline(timeout)
+  return timeout and core.monotonic() + math.max(timeout, 0)
+end
+
+return pump

@@ -1,0 +1,95 @@
+-- AsyncResult: what apply_async and map_async give at once.
+
+local core, require = ...
+
+local errors = require "moonpool.errors"
+local pump = require "moonpool.pump"
+
+local AsyncResult = { __name = "AsyncResult" }
+AsyncResult.__index = AsyncResult
+
+local next_id = 0
+
+--- A result of `pool` for a call that is about to be made; `counted`: pool:wait waits for it.
+function AsyncResult.new(pool, options, counted)
+  next_id = next_id + 1
+  return setmetatable({
+    pool = pool,
+    id = next_id,
+    callback = options.callback,
+    error_callback = options.error_callback,
+    collect = options.on_error == "collect",
+    counted = counted,
+    done = false,
+  }, AsyncResult)
+end
+
+local function cancelled(result)
+  local state = result.pool.state
+  return errors.new("cancelled",
+    state == "terminated" and "the pool was terminated before it was done" or "it was cancelled",
+    { index = result.shape ~= "apply" and core.counts(result.call) or nil })
+end
+
+-- What the call's end means: `error` is set, or the values stand.
+function AsyncResult:_finish()
+  local given, done, failed = core.counts(self.call)
+  local lowest, by_index = core.errors(self.call)
+  self.done = true
+  if lowest and not self.collect then
+    self.error = by_index[lowest]
+    if self.shape == "map" then
+      self.error.results = core.values(self.call)
+    end
+  elseif done + failed < given or self.feed_error then
+    self.error = self.feed_error or cancelled(self)
+    if self.shape == "map" and errors.is(self.error) then
+      self.error.results = core.values(self.call)
+    end
+  elseif self.collect and self.shape == "map" then
+    local values = core.values(self.call)
+    values.errors, values.failed = by_index or {}, failed
+  elseif lowest then
+    self.error = by_index[lowest]
+  end
+end
+
+--- The values, or raises the failure. A "timeout" error after `timeout` seconds.
+function AsyncResult:get(timeout)
+  local lazy = self.pool.callbacks.first > self.pool.callbacks.last and not self.pool.eager
+  if not pump.until_over(self.pool, self, pump.deadline(timeout), lazy) then
+    errors.raise("timeout", ("not done after %g seconds"):format(timeout))
+  end
+  if self.error ~= nil then
+    errors.throw(self.error)
+  end
+  return core.values(self.call)
+end
+
+--- True when done, false when `timeout` seconds have passed before.
+function AsyncResult:wait(timeout)
+  return pump.until_over(self.pool, self, pump.deadline(timeout))
+end
+
+--- True when done.
+function AsyncResult:ready()
+  if not self.done then
+    pump.turn(self.pool)
+  end
+  return self.done
+end
+
+--- Whether it ended without an error; raises while it is not ready.
+function AsyncResult:successful()
+  if not self:ready() then
+    errors.raise("state", "successful: the result is not ready yet")
+  end
+  return self.error == nil
+end
+
+function AsyncResult:__tostring()
+  local state = not self.done and "pending" or self.error ~= nil and "failed" or "done"
+  return ("AsyncResult %d (%s)"):format(self.id, state)
+end
+
+return AsyncResult

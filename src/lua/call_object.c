@@ -1,0 +1,427 @@
+/* The call's userdata: its making, the taking of items from its input, and what
+ * came of it. Items are encoded straight into the task memory.
+ *
+ * Invariants: a call that is not over is anchored in its pool; an error while an
+ * item is taken or encoded leaves the items before it as they are. */
+#include "lua/state.h"
+
+#include "codec/classes.h"
+#include "codec/values.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum { GRANULES_A_WORKER = 512, GRANULE_MAX = 64, SCRATCH_KEEP = 1 << 20 };
+
+/* ---- making ---- */
+
+/* Threads of this process, as the kernel counts them; 1 where it does not say. */
+static unsigned count_threads(void)
+{
+    struct stat tasks;
+    return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink > 3
+               ? (unsigned)tasks.st_nlink - 2
+               : 1;
+}
+
+static void check_fork(lua_State *L)
+{
+    unsigned threads = count_threads();
+    if (threads > 1)
+        mp_raise(L, "state",
+                 "start method \"fork\" needs a process with one thread, this one has %u: make "
+                 "the pool's first call before other threads are started",
+                 threads);
+}
+
+/* The function goes to the workers by the fork that makes them. */
+static mp_definition *take_in_hand(lua_State *L, mp_lua_pool *p, int function)
+{
+    mp_error error = {0};
+    mp_definition *d = mp_define_in_hand(mp_pool_definitions(p->pool), &error);
+    if (d == NULL)
+        mp_raise_system(L, &error);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, p);
+    lua_pushvalue(L, function);
+    lua_rawseti(L, -2, (lua_Integer)d->id);
+    lua_pop(L, 1);
+    mp_metatables_adopt(L, function);
+    return d;
+}
+
+static mp_definition *send_by_value(lua_State *L, mp_lua_pool *p, int function)
+{
+    mp_error error = {0};
+    mp_buffer *b = &p->scratch;
+    b->len = 0;
+    b->error = 0;
+    if (mp_encode(L, function, 1, MP_CODEC_FUNCTIONS, b) < 0) {
+        if (b->error < 0)
+            mp_raise(L, "system", "no memory to encode a function");
+        lua_pop(L, 1);
+        mp_error_codec(L, "encode", "function");
+        lua_error(L);
+    }
+    mp_definition *d = mp_define(mp_pool_definitions(p->pool), b->data, b->len, &error);
+    if (b->cap > SCRATCH_KEEP)
+        mp_buffer_free(b);
+    if (d == NULL)
+        mp_raise_system(L, &error);
+    return d;
+}
+
+static void anchor(lua_State *L, int pool_index, mp_lua_call *c)
+{
+    lua_getiuservalue(L, pool_index, POOL_CALLS);
+    lua_pushvalue(L, -2);
+    lua_rawsetp(L, -2, c);
+    lua_pop(L, 1);
+}
+
+static mp_lua_call *push_call(lua_State *L, mp_lua_pool *p, int pool_index)
+{
+    mp_lua_call *c = lua_newuserdatauv(L, sizeof *c, CALL_USER_VALUES);
+    *c = (mp_lua_call){.owner = p, .count = -1};
+    luaL_setmetatable(L, MP_CALL_META);
+    lua_pushvalue(L, pool_index);
+    lua_setiuservalue(L, -2, CALL_POOL);
+    return c;
+}
+
+/* core.call(pool, function, shape, keep_going, star, chunk, result): a call without items */
+static int call_new(lua_State *L)
+{
+    mp_lua_pool *p = mp_check_pool(L, 1);
+    enum mp_shape shape = (enum mp_shape)luaL_checkinteger(L, 3);
+    bool first_call = !mp_pool_transport(p->pool)->ops->alive(mp_pool_transport(p->pool));
+    if (first_call)
+        check_fork(L);
+    lua_settop(L, 7);
+    mp_lua_call *c = push_call(L, p, 1);
+    c->shape = shape;
+    c->keep_going = lua_toboolean(L, 4);
+    c->star = lua_toboolean(L, 5);
+    c->chunk = luaL_optinteger(L, 6, 0);
+    lua_pushvalue(L, 7);
+    lua_setiuservalue(L, 8, CALL_RESULT);
+    mp_definition *d = first_call ? take_in_hand(L, p, 2) : send_by_value(L, p, 2);
+    mp_error error = {0};
+    uint32_t flags = shape == MP_SHAPE_MAP ? MP_CALL_FIRST_VALUE : 0;
+    c->call = mp_call_open(p->pool, d, flags, c, &error);
+    if (c->call == NULL)
+        return mp_raise_system(L, &error);
+    anchor(L, 1, c);
+    if (first_call && mp_pool_want(p->pool, 1, &error) < 0)
+        return mp_raise_system(L, &error);
+    return 1;
+}
+
+static int call_free(lua_State *L)
+{
+    mp_lua_call *c = mp_check_call(L, 1);
+    if (c->call != NULL && c->owner->pool != NULL &&
+        c->owner->generation == mp_fork_generation())
+        mp_call_release(c->call);
+    c->call = NULL;
+    free(c->order);
+    c->order = NULL;
+    c->order_room = c->order_count = 0;
+    return 0;
+}
+
+/* ---- input ---- */
+
+static void set_granule(mp_lua_call *c)
+{
+    lua_Integer workers = (lua_Integer)mp_pool_workers(c->owner->pool);
+    lua_Integer n = c->chunk;
+    if (n == 0) {
+        n = c->count < 0 ? 1 : c->count / (GRANULES_A_WORKER * workers);
+        n = n > GRANULE_MAX ? GRANULE_MAX : n < 1 ? 1 : n;
+    }
+    mp_call_granule(c->call, (uint64_t)n);
+}
+
+static void set_values_table(lua_State *L, const mp_lua_call *c)
+{
+    if (c->shape == MP_SHAPE_APPLY)
+        return;
+    bool presize = c->shape == MP_SHAPE_MAP && c->count > 0 && c->count < (1 << 26);
+    lua_createtable(L, presize ? (int)c->count : 0, 1);
+    lua_setiuservalue(L, 1, CALL_VALUES);
+}
+
+/* core.input(call, "args"|"table", t, n) | (call, "range", first, step, n) |
+ * (call, "function", f): where the items come from */
+static int call_input(lua_State *L)
+{
+    static const char *const names[] = {"none", "args", "table", "range", "function", NULL};
+    mp_lua_call *c = mp_check_call(L, 1);
+    c->input = (enum mp_input)luaL_checkoption(L, 2, NULL, names);
+    if (c->input == MP_INPUT_RANGE) {
+        c->integers = lua_isinteger(L, 3) && lua_isinteger(L, 4);
+        c->first = c->integers ? lua_tointeger(L, 3) : 0;
+        c->step = c->integers ? lua_tointeger(L, 4) : 0;
+        c->first_number = luaL_checknumber(L, 3);
+        c->step_number = luaL_checknumber(L, 4);
+        c->count = luaL_checkinteger(L, 5);
+    } else {
+        c->count = c->input == MP_INPUT_ARGS ? 1 : luaL_optinteger(L, 4, -1);
+        lua_pushvalue(L, 3);
+        lua_setiuservalue(L, 1, CALL_INPUT);
+    }
+    set_granule(c);
+    set_values_table(L, c);
+    return 0;
+}
+
+int mp_unpack_top(lua_State *L)
+{
+    int t = lua_gettop(L);
+    lua_Integer n = lua_getfield(L, t, "n") == LUA_TNUMBER ? lua_tointeger(L, -1) : luaL_len(L, t);
+    lua_pop(L, 1);
+    if (n < 0 || n > 1000000 || !lua_checkstack(L, (int)n + 16))
+        mp_raise(L, "argument", "an argument list of %lld values is too long", (long long)n);
+    for (lua_Integer i = 1; i <= n; i++)
+        lua_geti(L, t, i);
+    return (int)n;
+}
+
+/* What stands above `base` becomes the item's argument list: its first value
+ * index in *first, returns how many. */
+static int arrange(lua_State *L, const mp_lua_call *c, int base, int *first)
+{
+    int n = lua_gettop(L) - base;
+    *first = base + 1;
+    if (!c->star)
+        return n > 1 ? 1 : n;
+    if (n == 1 && lua_istable(L, base + 1)) {
+        n = mp_unpack_top(L);
+        *first = base + 2;
+    }
+    return n;
+}
+
+static int item_error(lua_State *L, const mp_lua_call *c)
+{
+    char root[64];
+    lua_Integer which = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    if (c->input == MP_INPUT_ARGS)
+        snprintf(root, sizeof root, "argument %lld", (long long)which);
+    else if (c->star)
+        snprintf(root, sizeof root, "item %lld, argument %lld", (long long)c->given + 1,
+                 (long long)which);
+    else
+        snprintf(root, sizeof root, "item %lld", (long long)c->given + 1);
+    mp_error_codec(L, "encode", root);
+    return lua_error(L);
+}
+
+/* Hands out the item whose values stand above `base`, and pops them. */
+static void give_item(lua_State *L, mp_lua_call *c, int base)
+{
+    mp_error error = {0};
+    int first, n = arrange(L, c, base, &first);
+    mp_buffer *b = mp_call_begin_item(c->call, &error);
+    if (b == NULL)
+        mp_raise_system(L, &error);
+    size_t start = b->len;
+    b->error = 0;
+    if (mp_encode(L, first, n, MP_CODEC_FUNCTIONS, b) < 0) {
+        if (b->error < 0) {
+            mp_fail(&error, b->error, "cannot store item %lld", (long long)c->given + 1);
+            mp_raise_system(L, &error);
+        }
+        item_error(L, c);
+    }
+    c->bytes_out += b->len - start;
+    c->given++;
+    if (mp_call_end_item(c->call, &error) < 0)
+        mp_raise_system(L, &error);
+    lua_settop(L, base);
+}
+
+static void push_range_value(lua_State *L, const mp_lua_call *c)
+{
+    if (c->integers)
+        lua_pushinteger(L, (lua_Integer)((lua_Unsigned)c->first +
+                                         (lua_Unsigned)c->given * (lua_Unsigned)c->step));
+    else
+        lua_pushnumber(L, c->first_number + (lua_Number)c->given * c->step_number);
+}
+
+/* core.feed's frame: 1 call, 2 budget, 3 input. */
+static int feed(lua_State *L, int status, lua_KContext given_before);
+
+/* Pushes the next item's values; false at the end of the input. */
+static bool pull(lua_State *L, mp_lua_call *c, lua_KContext context)
+{
+    switch (c->input) {
+    case MP_INPUT_NONE:
+        return false;
+    case MP_INPUT_ARGS:
+        if (c->given == 1)
+            return false;
+        lua_pushvalue(L, 3);
+        return true;
+    case MP_INPUT_TABLE:
+        if (c->given >= c->count)
+            return false;
+        lua_geti(L, 3, c->given + 1);
+        return true;
+    case MP_INPUT_RANGE:
+        if (c->given >= c->count)
+            return false;
+        push_range_value(L, c);
+        return true;
+    case MP_INPUT_FUNCTION:
+        lua_pushvalue(L, 3);
+        lua_callk(L, 0, LUA_MULTRET, context, feed);
+        return lua_gettop(L) > 3 && !lua_isnil(L, 4);
+    }
+    return false;
+}
+
+/* Called straight, and again as the continuation of an input that yielded: what
+ * it returned then stands above 3. Returns whether the input has more. */
+static int feed(lua_State *L, int status, lua_KContext given_before)
+{
+    mp_lua_call *c = mp_check_call(L, 1);
+    lua_Integer budget = lua_tointeger(L, 2);
+    bool resumed = status == LUA_YIELD;
+    while (c->given - (lua_Integer)given_before < budget && !c->stopped) {
+        bool more = resumed ? lua_gettop(L) > 3 && !lua_isnil(L, 4) : pull(L, c, given_before);
+        resumed = false;
+        if (!more) {
+            lua_pushboolean(L, 0);
+            return 1;
+        }
+        give_item(L, c, 3);
+    }
+    lua_pushboolean(L, !c->stopped);
+    return 1;
+}
+
+/* core.feed(call, budget): takes up to `budget` items; false when no more will come. */
+static int call_feed(lua_State *L)
+{
+    mp_lua_call *c = mp_check_call(L, 1);
+    luaL_checkinteger(L, 2);
+    lua_settop(L, 2);
+    if (c->call == NULL)
+        return 0;
+    if (c->input == MP_INPUT_RANGE)
+        lua_pushnil(L);
+    else
+        lua_getiuservalue(L, 1, CALL_INPUT);
+    return feed(L, LUA_OK, c->given);
+}
+
+/* core.flush(call): hands out what is encoded */
+static int call_flush(lua_State *L)
+{
+    mp_lua_call *c = mp_check_call(L, 1);
+    mp_error error = {0};
+    if (c->call != NULL && mp_call_flush(c->call, &error) < 0)
+        return mp_raise_system(L, &error);
+    return 0;
+}
+
+/* core.seal(call): no more items */
+static int call_seal(lua_State *L)
+{
+    mp_lua_call *c = mp_check_call(L, 1);
+    mp_error error = {0};
+    c->stopped = true;
+    if (c->call != NULL && mp_call_seal(c->call, &error) < 0)
+        return mp_raise_system(L, &error);
+    return 0;
+}
+
+/* ---- what came of it ---- */
+
+/* core.limit(call, index): cancels the items from `index` on */
+static int call_limit(lua_State *L)
+{
+    mp_lua_call *c = mp_check_call(L, 1);
+    c->stopped = true;
+    if (c->call != NULL)
+        mp_call_limit(c->call, (uint64_t)luaL_checkinteger(L, 2));
+    return 0;
+}
+
+/* core.release(call): nothing of it is wanted any more */
+static int call_release(lua_State *L)
+{
+    mp_lua_call *c = mp_check_call(L, 1);
+    c->stopped = true;
+    if (c->call == NULL || c->owner->pool == NULL || c->owner->generation != mp_fork_generation())
+        return 0;
+    mp_call_release(c->call);
+    c->call = NULL;
+    lua_getiuservalue(L, 1, CALL_POOL);
+    lua_getiuservalue(L, -1, POOL_CALLS);
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, c);
+    return 0;
+}
+
+static int call_over(lua_State *L)
+{
+    lua_pushboolean(L, mp_check_call(L, 1)->over);
+    return 1;
+}
+
+/* core.counts(call): items given, done, failed */
+static int call_counts(lua_State *L)
+{
+    mp_lua_call *c = mp_check_call(L, 1);
+    lua_pushinteger(L, c->given);
+    lua_pushinteger(L, (lua_Integer)c->done);
+    lua_pushinteger(L, (lua_Integer)c->failures);
+    return 3;
+}
+
+/* core.errors(call): the lowest failed index or nil, errors by index or nil */
+static int call_errors(lua_State *L)
+{
+    mp_lua_call *c = mp_check_call(L, 1);
+    if (c->lowest_error == 0)
+        return 0;
+    lua_pushinteger(L, (lua_Integer)c->lowest_error);
+    lua_getiuservalue(L, 1, CALL_ERRORS);
+    return 2;
+}
+
+/* core.values(call): of apply the values, of map the table of them */
+static int call_values(lua_State *L)
+{
+    mp_lua_call *c = mp_check_call(L, 1);
+    lua_getiuservalue(L, 1, CALL_VALUES);
+    if (c->shape != MP_SHAPE_APPLY || c->values == 1)
+        return 1;
+    if (c->values == 0)
+        return 0;
+    luaL_checkstack(L, (int)c->values + 2, "too many results");
+    int t = lua_gettop(L);
+    for (lua_Integer i = 1; i <= c->values; i++)
+        lua_rawgeti(L, t, i);
+    return (int)c->values;
+}
+
+void mp_open_call(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"call", call_new},       {"input", call_input},     {"feed", call_feed},
+        {"flush", call_flush},    {"seal", call_seal},       {"limit", call_limit},
+        {"release", call_release}, {"over", call_over},      {"counts", call_counts},
+        {"errors", call_errors},  {"values", call_values},   {NULL, NULL},
+    };
+    luaL_setfuncs(L, functions, 0);
+    luaL_newmetatable(L, MP_CALL_META);
+    lua_pushcfunction(L, call_free);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+}

@@ -1,0 +1,69 @@
+/* luaopen_moonpool: the core's functions in one table, handed to the Lua files
+ * that are compiled in. They get it, and a `require` of their own that needs no
+ * package library, as the arguments of their chunk. */
+#include "moonpool_lua.h"
+
+#include "lua/sources.h"
+#include "lua/state.h"
+
+#include <string.h>
+
+static const mp_lua_source *find_source(const char *name)
+{
+    for (const mp_lua_source *s = mp_lua_sources; s->name != NULL; s++)
+        if (strcmp(s->name, name) == 0)
+            return s;
+    return NULL;
+}
+
+/* require(name) for the library's own files; upvalue 1: the core table. */
+static int require_own(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, name) != LUA_TNIL)
+        return 1;
+    const mp_lua_source *source = find_source(name);
+    if (source == NULL)
+        return luaL_error(L, "module '%s' is not part of the library", name);
+    if (luaL_loadbufferx(L, (const char *)source->bytes, source->size, source->chunkname, "t") !=
+        LUA_OK)
+        return lua_error(L);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushcclosure(L, require_own, 1);
+    lua_call(L, 2, 1);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, 2, name);
+    return 1;
+}
+
+static void push_core(lua_State *L)
+{
+    lua_newtable(L);
+    mp_open_pool(L);
+    mp_open_call(L);
+    mp_open_imap(L);
+    mp_open_take(L);
+    mp_open_codec(L);
+    mp_open_system(L);
+}
+
+int luaopen_moonpool(lua_State *L)
+{
+    luaL_checkversion(L);
+    lua_settop(L, 0);
+    mp_fork_generation();
+    if (luaL_newmetatable(L, MP_ERROR_META) == 0 && lua_getfield(L, -1, "module") == LUA_TTABLE)
+        return 1;
+    lua_settop(L, 0);
+    push_core(L);
+    lua_pushcclosure(L, require_own, 1);
+    lua_pushliteral(L, "moonpool");
+    lua_call(L, 1, 1);
+    luaL_getmetatable(L, MP_ERROR_META);
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, "module");
+    lua_pop(L, 1);
+    return 1;
+}

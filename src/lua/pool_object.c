@@ -1,0 +1,187 @@
+/* The pool's userdata: its making, waiting and end. What a user sees of it is
+ * made in lua/moonpool/pool.lua.
+ *
+ * Invariant: a userdata whose generation is another process's touches nothing
+ * shared and is freed without harm to its owner. */
+#include "lua/state.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+static double optional_seconds(lua_State *L, int index)
+{
+    return luaL_optnumber(L, index, -1);
+}
+
+/* core.pool(workers) */
+static int pool_new(lua_State *L)
+{
+    unsigned workers = (unsigned)luaL_checkinteger(L, 1);
+    mp_lua_pool *p = lua_newuserdatauv(L, sizeof *p, POOL_USER_VALUES);
+    *p = (mp_lua_pool){.generation = mp_fork_generation()};
+    mp_buffer_init_heap(&p->scratch);
+    luaL_setmetatable(L, MP_POOL_META);
+    for (int i = POOL_CALLS; i <= POOL_FINISHED; i++) {
+        lua_newtable(L);
+        lua_setiuservalue(L, -2, i);
+    }
+    lua_newtable(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, p);
+    p->worker.L = lua_newthread(L);
+    lua_setiuservalue(L, -2, POOL_THREAD);
+    mp_error error = {0};
+    mp_transport *transport;
+    mp_handler handler = mp_worker_handler(p);
+    if (mp_transport_local(&transport, workers, &handler, &error) < 0)
+        return mp_raise_system(L, &error);
+    p->pool = mp_pool_new(transport, workers, &error);
+    if (p->pool == NULL)
+        return mp_raise_system(L, &error);
+    return 1;
+}
+
+static int pool_free(lua_State *L)
+{
+    mp_lua_pool *p = luaL_checkudata(L, 1, MP_POOL_META);
+    if (p->pool != NULL)
+        mp_pool_free(p->pool, p->generation == mp_fork_generation());
+    p->pool = NULL;
+    mp_buffer_free(&p->scratch);
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, p);
+    return 0;
+}
+
+/* Whether a hook waits to run: a Ctrl-C, by the way of lua.c, or a debugger. In a
+ * coroutine a hook set on the main thread is carried over, so that it runs here. */
+static bool hook_waits(lua_State *L)
+{
+    if (lua_gethook(L) != NULL)
+        return true;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+    lua_State *main = lua_tothread(L, -1);
+    lua_pop(L, 1);
+    if (main == NULL || lua_gethook(main) == NULL)
+        return false;
+    lua_sethook(L, lua_gethook(main), lua_gethookmask(main), lua_gethookcount(main));
+    return true;
+}
+
+enum { HOOK_PAUSE_NS = 20000000 }; /* between two chances for a hook to run */
+
+/* core.wait(pool, deadline or nil, lazy): sleeps until something has come (true),
+ * the deadline (core.now's clock, seconds) has passed or a signal came (false). */
+static int pool_wait(lua_State *L)
+{
+    mp_lua_pool *p = mp_check_pool(L, 1);
+    int64_t deadline = lua_isnoneornil(L, 2) ? MP_NEVER : (int64_t)(luaL_checknumber(L, 2) * 1e9);
+    enum mp_bell_mode mode = lua_toboolean(L, 3) ? MP_BELL_LAZY : MP_BELL_EAGER;
+    sigset_t interrupt, before;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &interrupt, &before);
+    if (hook_waits(L)) {
+        int64_t soon = mp_now() + HOOK_PAUSE_NS;
+        deadline = soon < deadline ? soon : deadline;
+    }
+    int status = mp_pool_wait(p->pool, deadline, mode, &before);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (status == -EINTR)
+        hook_waits(L);
+    lua_pushboolean(L, status > 0);
+    return 1;
+}
+
+static int pool_fileno(lua_State *L)
+{
+    lua_pushinteger(L, mp_pool_fd(mp_check_pool(L, 1)->pool));
+    return 1;
+}
+
+static int pool_rest(lua_State *L)
+{
+    mp_pool_rest(mp_check_pool(L, 1)->pool);
+    return 0;
+}
+
+static int pool_busy(lua_State *L)
+{
+    lua_pushboolean(L, mp_pool_busy(mp_check_pool(L, 1)->pool));
+    return 1;
+}
+
+static int pool_finish(lua_State *L)
+{
+    mp_pool_finish(mp_check_pool(L, 1)->pool);
+    return 0;
+}
+
+static int pool_terminate(lua_State *L)
+{
+    mp_pool_terminate(mp_check_pool(L, 1)->pool);
+    return 0;
+}
+
+/* core.join(pool, seconds): true when no worker is left */
+static int pool_join(lua_State *L)
+{
+    mp_lua_pool *p = mp_check_pool(L, 1);
+    lua_pushboolean(L, mp_pool_join(p->pool, mp_deadline(optional_seconds(L, 2))));
+    return 1;
+}
+
+/* core.trouble(pool): nil, or what keeps workers from being born: errno (0: they
+ * die before they are ready), how many failed in a row, the last one's status */
+static int pool_trouble(lua_State *L)
+{
+    mp_lua_pool *p = mp_check_pool(L, 1);
+    if (!p->trouble.told)
+        return 0;
+    p->trouble.told = false;
+    lua_pushinteger(L, -p->trouble.code);
+    lua_pushinteger(L, p->trouble.count);
+    lua_pushinteger(L, p->trouble.status);
+    return 3;
+}
+
+/* core.owns(pool): false in another process or once it is freed */
+static int pool_owns(lua_State *L)
+{
+    mp_lua_pool *p = luaL_checkudata(L, 1, MP_POOL_META);
+    lua_pushboolean(L, p->pool != NULL && p->generation == mp_fork_generation());
+    return 1;
+}
+
+/* core.finished(pool): the next result object whose call is over, or nil */
+static int pool_finished(lua_State *L)
+{
+    mp_lua_pool *p = mp_check_pool(L, 1);
+    if (p->dispatched == p->finished) {
+        p->dispatched = p->finished = 0;
+        return 0;
+    }
+    lua_getiuservalue(L, 1, POOL_FINISHED);
+    lua_rawgeti(L, -1, ++p->dispatched);
+    lua_pushnil(L);
+    lua_rawseti(L, -3, p->dispatched);
+    return 1;
+}
+
+void mp_open_pool(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"pool", pool_new},           {"free", pool_free},           {"wait", pool_wait},
+        {"fileno", pool_fileno},      {"rest", pool_rest},           {"busy", pool_busy},
+        {"finish", pool_finish},      {"terminate", pool_terminate}, {"join", pool_join},
+        {"trouble", pool_trouble},    {"finished", pool_finished},   {"owns", pool_owns},
+        {NULL, NULL},
+    };
+    luaL_setfuncs(L, functions, 0);
+    luaL_newmetatable(L, MP_POOL_META);
+    lua_pushcfunction(L, pool_free);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+}

@@ -1,0 +1,94 @@
+/* Errors into Lua by one door; see state.h. */
+#include "lua/state.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <string.h>
+
+static unsigned generation;
+static pthread_once_t generation_once = PTHREAD_ONCE_INIT;
+
+static void count_fork(void)
+{
+    generation++;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, count_fork);
+}
+
+unsigned mp_fork_generation(void)
+{
+    pthread_once(&generation_once, watch_forks);
+    return generation;
+}
+
+static void push_error(lua_State *L, const char *kind, const char *format, va_list args)
+{
+    char message[512];
+    vsnprintf(message, sizeof message, format, args);
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, kind);
+    lua_setfield(L, -2, "kind");
+    lua_pushstring(L, message);
+    lua_setfield(L, -2, "message");
+    luaL_setmetatable(L, MP_ERROR_META);
+}
+
+void mp_error_new(lua_State *L, const char *kind, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    push_error(L, kind, format, args);
+    va_end(args);
+}
+
+int mp_raise(lua_State *L, const char *kind, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    push_error(L, kind, format, args);
+    va_end(args);
+    return lua_error(L);
+}
+
+int mp_raise_system(lua_State *L, const mp_error *error)
+{
+    mp_error_new(L, "system", "%s", error->text);
+    lua_pushinteger(L, -error->code);
+    lua_setfield(L, -2, "errno");
+    return lua_error(L);
+}
+
+void mp_error_codec(lua_State *L, const char *kind, const char *root)
+{
+    const char *path = lua_tostring(L, -1);
+    bool relative = path[0] == '\0' || path[0] == '.' || path[0] == '[' || path[0] == '(';
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, kind);
+    lua_setfield(L, -2, "kind");
+    lua_pushfstring(L, "%s%s", relative ? root : "", path);
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), lua_tostring(L, -4));
+    lua_setfield(L, -3, "message");
+    lua_setfield(L, -2, "path");
+    luaL_setmetatable(L, MP_ERROR_META);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+}
+
+mp_lua_pool *mp_check_pool(lua_State *L, int index)
+{
+    mp_lua_pool *p = luaL_checkudata(L, index, MP_POOL_META);
+    if (p->pool == NULL)
+        mp_raise(L, "closed", "the pool is closed");
+    if (p->generation != mp_fork_generation())
+        mp_raise(L, "closed",
+                 "this pool belongs to the process that made it; make one of your own here");
+    return p;
+}
+
+mp_lua_call *mp_check_call(lua_State *L, int index)
+{
+    return luaL_checkudata(L, index, MP_CALL_META);
+}

@@ -1,0 +1,136 @@
+/* What the binding's files share: errors into Lua by one door, and the objects. */
+#ifndef MP_LUA_STATE_H
+#define MP_LUA_STATE_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "pool/pool.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+
+/* Registry names. */
+#define MP_ERROR_META "moonpool.Error"
+#define MP_POOL_META "moonpool.core.Pool"
+#define MP_CALL_META "moonpool.core.Call"
+#define MP_DEFAULT_PROCESSES "moonpool.default_processes"
+
+/* Pushes a new error table {kind, message} with Moonpool's metatable. */
+void mp_error_new(lua_State *L, const char *kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Raises such an error. Does not return. */
+int mp_raise(lua_State *L, const char *kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Raises a "system" error with the field errno from a core's error. */
+int mp_raise_system(lua_State *L, const mp_error *error);
+
+/* Pushes an "encode" or "decode" error from the two strings (what, path) on top
+ * of the stack, which are popped. `root` names the value at the path's root. */
+void mp_error_codec(lua_State *L, const char *kind, const char *root);
+
+/* What a call returns per item. */
+enum mp_shape {
+    MP_SHAPE_APPLY, /* one item, all its values */
+    MP_SHAPE_MAP,   /* a table of first values */
+    MP_SHAPE_IMAP,  /* values one by one, in input order */
+    MP_SHAPE_IMAP_UNORDERED,
+};
+
+/* Flags of a call block, the worker's handler's. */
+enum { MP_CALL_FIRST_VALUE = 1 };
+
+/* The binding's side of a worker process; lies in the pool's userdata. */
+typedef struct mp_worker_context {
+    lua_State *L;      /* a thread of its own, unused in the host */
+    unsigned definitions; /* how many are cached */
+    uint64_t last_id;  /* whose function lies at FUNCTION on L's stack */
+} mp_worker_context;
+
+/* A pool. User values: 1 calls outstanding by address, 2 results finished and not
+ * dispatched, 3 the worker's thread. The functions in hand, by definition, stand
+ * in the registry by the pool's address, where its workers find them. */
+enum { POOL_CALLS = 1, POOL_FINISHED, POOL_THREAD, POOL_USER_VALUES = POOL_THREAD };
+
+typedef struct mp_lua_pool {
+    mp_pool *pool; /* NULL once freed */
+    unsigned generation; /* of forks, of the process that made it */
+    mp_worker_context worker;
+    mp_buffer scratch; /* for functions on their way to a definition */
+    lua_Integer finished, dispatched; /* counts of POOL_FINISHED */
+    struct {
+        bool told;
+        int code, status;
+        unsigned count;
+    } trouble;
+} mp_lua_pool;
+
+/* How a call gets its items. */
+enum mp_input {
+    MP_INPUT_NONE,
+    MP_INPUT_ARGS,     /* one item: a table's values 1..n */
+    MP_INPUT_TABLE,    /* values 1..n of a table */
+    MP_INPUT_RANGE,    /* first, step */
+    MP_INPUT_FUNCTION, /* until it returns nil */
+};
+
+/* A call. User values: 1 its pool, 2 its values, 3 its errors by index, 4 packed
+ * values by index (imap), 5 its input, 6 the result object. */
+enum {
+    CALL_POOL = 1,
+    CALL_VALUES,
+    CALL_ERRORS,
+    CALL_PACKS,
+    CALL_INPUT,
+    CALL_RESULT,
+    CALL_USER_VALUES = 6
+};
+
+typedef struct mp_lua_call {
+    mp_call *call; /* NULL once released */
+    mp_lua_pool *owner;
+    enum mp_shape shape;
+    bool keep_going; /* on_error = "collect" */
+    bool over;
+    bool star;      /* items are argument lists */
+    bool failed;
+    enum mp_input input;
+    bool integers;  /* of a range */
+    lua_Integer count; /* items of the input, -1 unknown */
+    lua_Integer given; /* items taken from it */
+    lua_Integer first, step;
+    lua_Number first_number, step_number;
+    lua_Integer chunk; /* explicit chunksize, 0 none */
+    lua_Integer values; /* apply: how many */
+    uint64_t lowest_error; /* index, 0 none */
+    uint64_t failures, done;
+    /* imap */
+    uint64_t consumed;
+    uint64_t *order; /* ring of indexes as they complete */
+    size_t order_first, order_count, order_room;
+    uint64_t bytes_out; /* of all items given, for the window */
+    bool stopped;       /* no more items are wanted */
+} mp_lua_call;
+
+mp_lua_pool *mp_check_pool(lua_State *L, int index);
+mp_lua_call *mp_check_call(lua_State *L, int index);
+
+/* Pushes the values 1..n (its field n, else #) of the table on top; returns n. */
+int mp_unpack_top(lua_State *L);
+
+/* How many forks lie between this process and the one that loaded the library. */
+unsigned mp_fork_generation(void);
+
+/* Groups of functions for the core table at the top of the stack. */
+void mp_open_pool(lua_State *L);
+void mp_open_call(lua_State *L);
+void mp_open_imap(lua_State *L);
+void mp_open_take(lua_State *L);
+void mp_open_codec(lua_State *L);
+void mp_open_system(lua_State *L);
+
+/* The handler that runs Lua functions in the workers of this pool. */
+mp_handler mp_worker_handler(mp_lua_pool *pool);
+
+#endif

@@ -1,0 +1,307 @@
+/* From the pool's events to Lua values: results into their call's table, failures
+ * into error objects, calls that are over onto the pool's list.
+ *
+ * Invariant: an event is settled after its value is stored, so that an error in
+ * between (memory) loses nothing: it is given again. */
+#include "lua/state.h"
+
+#include "codec/values.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* Pushes the call's userdata and, above it, its table of values. */
+static void push_call(lua_State *L, mp_lua_call *c)
+{
+    lua_getiuservalue(L, 1, POOL_CALLS);
+    lua_rawgetp(L, -1, c);
+    lua_remove(L, -2);
+    lua_getiuservalue(L, -1, CALL_VALUES);
+}
+
+/* Table `which` of the call at `index`, made where there is none. */
+static void push_table(lua_State *L, int index, int which)
+{
+    if (lua_getiuservalue(L, index, which) == LUA_TTABLE)
+        return;
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, index, which);
+}
+
+/* ---- unordered: which index came when ---- */
+
+static void note_order(lua_State *L, mp_lua_call *c, uint64_t index)
+{
+    if (c->order_count == c->order_room) {
+        size_t room = c->order_room != 0 ? c->order_room * 2 : 64;
+        uint64_t *order = malloc(room * sizeof *order);
+        if (order == NULL)
+            luaL_error(L, "not enough memory");
+        for (size_t i = 0; i < c->order_count; i++)
+            order[i] = c->order[(c->order_first + i) % c->order_room];
+        free(c->order);
+        c->order = order;
+        c->order_first = 0;
+        c->order_room = room;
+    }
+    c->order[(c->order_first + c->order_count++) % c->order_room] = index;
+}
+
+/* ---- failures ---- */
+
+static void set_args(lua_State *L, const mp_event *e)
+{
+    int top = lua_gettop(L);
+    int n = mp_decode(L, e->item, e->item_size, NULL, -1, MP_CODEC_FUNCTIONS);
+    if (n < 0) {
+        lua_settop(L, top);
+        return;
+    }
+    lua_createtable(L, n, 1);
+    lua_insert(L, top + 1);
+    for (int i = n; i >= 1; i--)
+        lua_rawseti(L, top + 1, i);
+    lua_pushinteger(L, n);
+    lua_setfield(L, -2, "n");
+    lua_setfield(L, -2, "args");
+}
+
+/* Fields that every failed item has, into the error on top. */
+static void set_item_fields(lua_State *L, const mp_event *e)
+{
+    lua_pushinteger(L, (lua_Integer)e->index);
+    lua_setfield(L, -2, "index");
+    lua_pushinteger(L, 1);
+    lua_setfield(L, -2, "attempt");
+    lua_pushfstring(L, "PoolWorker-%d", (int)e->seat + 1);
+    lua_setfield(L, -2, "worker");
+    if (e->pid > 0) {
+        lua_pushinteger(L, e->pid);
+        lua_setfield(L, -2, "pid");
+    }
+    set_args(L, e);
+}
+
+/* The worker wrote: kind, message, traceback, pid, path or nil, value or nothing. */
+static void push_failure(lua_State *L, const mp_event *e)
+{
+    static const char *const fields[] = {"kind", "message", "traceback", "pid", "path", "value"};
+    int top = lua_gettop(L);
+    int n = mp_decode(L, e->data, e->size, NULL, 6, MP_CODEC_FUNCTIONS);
+    if (n < 4) {
+        lua_settop(L, top);
+        mp_error_new(L, "decode", "a worker's failure cannot be read");
+        set_item_fields(L, e);
+        return;
+    }
+    lua_createtable(L, 0, 12);
+    lua_insert(L, top + 1);
+    for (int i = n; i >= 1; i--)
+        lua_setfield(L, top + 1, fields[i - 1]);
+    luaL_setmetatable(L, MP_ERROR_META);
+    set_item_fields(L, e);
+}
+
+static void push_lost(lua_State *L, const mp_event *e)
+{
+    int status = e->status;
+    if (status >= 0 && WIFSIGNALED(status)) {
+        int signal = WTERMSIG(status);
+        mp_error_new(L, "worker_lost", "the worker was killed by signal %d (SIG%s)", signal,
+                     sigabbrev_np(signal) != NULL ? sigabbrev_np(signal) : "?");
+        lua_pushinteger(L, signal);
+        lua_setfield(L, -2, "signal");
+    } else if (status >= 0) {
+        mp_error_new(L, "worker_lost", "the worker left with exit code %d", WEXITSTATUS(status));
+        lua_pushinteger(L, WEXITSTATUS(status));
+        lua_setfield(L, -2, "exitcode");
+    } else {
+        mp_error_new(L, "worker_lost", "the worker was lost with the pool's nursery");
+        lua_pushinteger(L, SIGKILL);
+        lua_setfield(L, -2, "signal");
+    }
+    set_item_fields(L, e);
+}
+
+static void push_no_room(lua_State *L, const mp_event *e)
+{
+    mp_error_new(L, "system", "no memory for the item's result: %s", strerrordesc_np(-e->code));
+    lua_pushinteger(L, -e->code);
+    lua_setfield(L, -2, "errno");
+    set_item_fields(L, e);
+}
+
+/* Keeps the error on top under its item's index; pops it. */
+static void keep_error(lua_State *L, mp_lua_call *c, int call, uint64_t index)
+{
+    push_table(L, call, CALL_ERRORS);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, (lua_Integer)index);
+    lua_pop(L, 1);
+    if (c->shape == MP_SHAPE_IMAP_UNORDERED)
+        note_order(L, c, index);
+    c->failures++;
+    if (c->lowest_error == 0 || index < c->lowest_error)
+        c->lowest_error = index;
+    if (!c->keep_going && c->shape <= MP_SHAPE_MAP) {
+        c->stopped = true;
+        mp_call_limit(c->call, index);
+    }
+}
+
+/* ---- results ---- */
+
+static void store_map(lua_State *L, const mp_event *e, int n)
+{
+    if (n > 0)
+        lua_rawseti(L, -2, (lua_Integer)e->index);
+}
+
+/* Packs the n values on top into a table. */
+static void pack(lua_State *L, int n)
+{
+    int first = lua_gettop(L) - n + 1;
+    lua_createtable(L, n, 1);
+    lua_insert(L, first);
+    for (int i = n; i >= 1; i--)
+        lua_rawseti(L, first, i);
+    lua_pushinteger(L, n);
+    lua_setfield(L, first, "n");
+}
+
+static void store_apply(lua_State *L, mp_lua_call *c, int call, int n)
+{
+    if (n != 1)
+        pack(L, n);
+    c->values = n;
+    lua_setiuservalue(L, call, CALL_VALUES);
+}
+
+static void store_imap(lua_State *L, mp_lua_call *c, int call, uint64_t index, int n)
+{
+    if (n == 1 && !lua_isnil(L, -1)) {
+        lua_rawseti(L, call + 1, (lua_Integer)index);
+    } else {
+        pack(L, n);
+        push_table(L, call, CALL_PACKS);
+        lua_insert(L, -2);
+        lua_rawseti(L, -2, (lua_Integer)index);
+    }
+    if (c->shape == MP_SHAPE_IMAP_UNORDERED)
+        note_order(L, c, index);
+}
+
+static void store_result(lua_State *L, mp_lua_call *c, int call, const mp_event *e)
+{
+    int max = c->shape == MP_SHAPE_MAP ? 1 : -1;
+    int n = mp_decode(L, e->data, e->size, NULL, max, MP_CODEC_FUNCTIONS);
+    if (n < 0) {
+        mp_error_codec(L, "decode", "result");
+        set_item_fields(L, e);
+        keep_error(L, c, call, e->index);
+        return;
+    }
+    if (c->shape == MP_SHAPE_MAP)
+        store_map(L, e, n);
+    else if (c->shape == MP_SHAPE_APPLY)
+        store_apply(L, c, call, n);
+    else
+        store_imap(L, c, call, e->index, n);
+    c->done++;
+}
+
+/* ---- events ---- */
+
+static void call_over(lua_State *L, mp_lua_pool *p, mp_lua_call *c, int call)
+{
+    c->over = true;
+    if (c->shape == MP_SHAPE_MAP) {
+        lua_pushinteger(L, c->given);
+        lua_setfield(L, call + 1, "n");
+    }
+    lua_getiuservalue(L, 1, POOL_FINISHED);
+    lua_getiuservalue(L, call, CALL_RESULT);
+    lua_rawseti(L, -2, ++p->finished);
+    lua_getiuservalue(L, 1, POOL_CALLS);
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, c);
+}
+
+static void item_failed(lua_State *L, mp_lua_call *c, int call, const mp_event *e)
+{
+    if (e->kind == MP_EVENT_FAILED)
+        push_failure(L, e);
+    else if (e->kind == MP_EVENT_LOST)
+        push_lost(L, e);
+    else
+        push_no_room(L, e);
+    keep_error(L, c, call, e->index);
+}
+
+static void note_trouble(mp_lua_pool *p, const mp_event *e)
+{
+    p->trouble.told = true;
+    p->trouble.code = e->code;
+    p->trouble.status = e->status;
+    p->trouble.count = e->count;
+}
+
+/* Deals with an event of the call at stack index 2 and its values at 3. */
+static void deal(lua_State *L, mp_lua_pool *p, mp_lua_call *c, const mp_event *e)
+{
+    if (e->kind == MP_EVENT_DONE)
+        store_result(L, c, 2, e);
+    else if (e->kind == MP_EVENT_CALL_OVER)
+        call_over(L, p, c, 2);
+    else
+        item_failed(L, c, 2, e);
+}
+
+/* What the event was is stored: on to the next. A call that is over needs nothing
+ * of the core any more. */
+static void settle(mp_lua_pool *p, const mp_event *e)
+{
+    mp_pool_settle(p->pool);
+    if (e->kind == MP_EVENT_CALL_OVER) {
+        mp_lua_call *c = e->user;
+        mp_call_release(c->call);
+        c->call = NULL;
+    }
+}
+
+/* core.take(pool, max): takes in up to `max` events; their number */
+static int take(lua_State *L)
+{
+    mp_lua_pool *p = mp_check_pool(L, 1);
+    lua_Integer max = luaL_checkinteger(L, 2), n = 0;
+    const mp_lua_call *at = NULL;
+    mp_event e;
+    while (n < max && mp_pool_next(p->pool, &e)) {
+        if (e.kind == MP_EVENT_TROUBLE) {
+            note_trouble(p, &e);
+        } else {
+            mp_lua_call *c = e.user;
+            if (c != at) {
+                lua_settop(L, 1);
+                push_call(L, c);
+                at = c;
+            }
+            lua_settop(L, 3);
+            deal(L, p, c, &e);
+        }
+        settle(p, &e);
+        n++;
+    }
+    lua_pushinteger(L, n);
+    return 1;
+}
+
+void mp_open_take(lua_State *L)
+{
+    lua_pushcfunction(L, take);
+    lua_setfield(L, -2, "take");
+}

@@ -1,0 +1,238 @@
+/* What a worker does with an item: decode its arguments, call the function with a
+ * traceback, encode what it returns; or its failure.
+ *
+ * The worker's thread keeps two values on its stack: the message handler and the
+ * runner, a closure whose upvalues are the functions met so far. Each item runs in
+ * one protected call of the runner; nothing of it stays on the stack, and hooks
+ * are off before the next. */
+#include "lua/state.h"
+#include "lua/worker_state.h"
+
+#include "codec/values.h"
+#include "process/output.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum { HANDLER = 1, RUNNER, BASE = RUNNER };
+enum { DEFINITIONS_MAX = 256 };
+
+/* The runner's upvalues. */
+#define FUNCTIONS lua_upvalueindex(1) /* by definition, those that came as bytes */
+#define IN_HAND lua_upvalueindex(2)   /* by definition, those inherited */
+#define FUNCTION lua_upvalueindex(3)  /* the one used last */
+
+/* One item on its way through the runner. */
+typedef struct item {
+    mp_worker_context *w;
+    const mp_task *task;
+    mp_buffer *out;
+    int outcome;
+} item;
+
+/* ---- failures ---- */
+
+/* Turns what was raised into {value, message, traceback}. */
+static int describe(lua_State *L)
+{
+    lua_settop(L, 1);
+    lua_createtable(L, 3, 0);
+    lua_pushvalue(L, 1);
+    lua_rawseti(L, 2, 1);
+    luaL_tolstring(L, 1, NULL);
+    lua_rawseti(L, 2, 2);
+    luaL_traceback(L, L, NULL, 1);
+    lua_rawseti(L, 2, 3);
+    return 1;
+}
+
+/* Encodes the values from `first` up; without the last where that cannot travel. */
+static int write_values(lua_State *L, int first, mp_buffer *out)
+{
+    int top = lua_gettop(L);
+    for (int n = top - first + 1; n >= top - first; n--) {
+        out->len = 0;
+        out->error = 0;
+        if (mp_encode(L, first, n, MP_CODEC_FUNCTIONS, out) == 0)
+            return MP_TASK_FAILED;
+        lua_settop(L, top);
+        if (out->error < 0)
+            return out->error;
+    }
+    return -ENOMEM;
+}
+
+/* kind, message, traceback, pid, path, value: what take.c reads. */
+static int write_task_failure(lua_State *L)
+{
+    item *i = lua_touserdata(L, 1);
+    lua_pushliteral(L, "task");
+    lua_rawgeti(L, 2, 2);
+    lua_rawgeti(L, 2, 3);
+    lua_pushinteger(L, getpid());
+    lua_pushnil(L);
+    lua_rawgeti(L, 2, 1);
+    i->outcome = write_values(L, 3, i->out);
+    return 0;
+}
+
+/* The same for what the codec refused: the strings what and path on top. */
+static int write_codec_failure(lua_State *L, item *i, const char *kind, const char *root)
+{
+    mp_error_codec(L, kind, root);
+    int e = lua_gettop(L);
+    lua_pushstring(L, kind);
+    lua_getfield(L, e, "message");
+    lua_pushliteral(L, "");
+    lua_pushinteger(L, getpid());
+    lua_getfield(L, e, "path");
+    lua_pushnil(L);
+    return write_values(L, e + 1, i->out);
+}
+
+/* ---- functions ---- */
+
+static void remember_definition(lua_State *L, item *i, lua_Integer id)
+{
+    if (++i->w->definitions > DEFINITIONS_MAX) {
+        lua_newtable(L);
+        lua_replace(L, FUNCTIONS);
+        i->w->definitions = 1;
+    }
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, FUNCTIONS, id);
+}
+
+/* Pushes the function of a definition that was not the last one; false with two
+ * strings pushed where it cannot be had. */
+static bool load_function(lua_State *L, item *i)
+{
+    const mp_call_block *block = i->task->block;
+    lua_Integer id = (lua_Integer)block->definition;
+    if (i->task->definition == NULL) {
+        if (lua_rawgeti(L, IN_HAND, id) != LUA_TNIL)
+            return true;
+        lua_pushliteral(L, "it was not there when this worker's nursery was made");
+        lua_pushliteral(L, "");
+        return false;
+    }
+    if (lua_rawgeti(L, FUNCTIONS, id) != LUA_TNIL)
+        return true;
+    lua_pop(L, 1);
+    if (mp_decode(L, i->task->definition, block->definition_size, NULL, 1, MP_CODEC_FUNCTIONS) != 1)
+        return false;
+    remember_definition(L, i, id);
+    return true;
+}
+
+static bool push_function(lua_State *L, item *i)
+{
+    uint64_t id = i->task->block->definition;
+    if (id == i->w->last_id) {
+        lua_pushvalue(L, FUNCTION);
+        return true;
+    }
+    if (!load_function(L, i))
+        return false;
+    lua_pushvalue(L, -1);
+    lua_replace(L, FUNCTION);
+    i->w->last_id = id;
+    return true;
+}
+
+/* ---- the run ---- */
+
+static int write_result(lua_State *L, item *i, int first)
+{
+    int n = lua_gettop(L) - first + 1;
+    if (n > 1 && (i->task->block->flags & MP_CALL_FIRST_VALUE) != 0)
+        n = 1;
+    i->out->error = 0;
+    if (mp_encode(L, first, n, MP_CODEC_FUNCTIONS, i->out) == 0)
+        return MP_TASK_DONE;
+    if (i->out->error < 0)
+        return i->out->error;
+    lua_pop(L, 1);
+    return write_codec_failure(L, i, "encode", "result");
+}
+
+/* The runner: one item, its lightuserdata at 1. */
+static int run_item(lua_State *L)
+{
+    item *i = lua_touserdata(L, 1);
+    if (!push_function(L, i)) {
+        i->outcome = write_codec_failure(L, i, "decode", "function");
+        return 0;
+    }
+    int n = mp_decode(L, i->task->bytes, i->task->size, NULL, -1, MP_CODEC_FUNCTIONS);
+    if (n < 0) {
+        i->outcome = write_codec_failure(L, i, "decode", "arguments");
+        return 0;
+    }
+    lua_call(L, n, LUA_MULTRET);
+    i->outcome = write_result(L, i, 2);
+    return 0;
+}
+
+static void report_error(lua_State *L, item *i)
+{
+    int raised = lua_gettop(L);
+    i->out->len = 0;
+    i->outcome = -ENOMEM;
+    if (!lua_istable(L, raised))
+        return; /* no memory to describe it */
+    lua_pushcfunction(L, write_task_failure);
+    lua_pushlightuserdata(L, i);
+    lua_pushvalue(L, raised);
+    lua_pcall(L, 2, 0, 0);
+}
+
+static int handle(void *ctx, const mp_task *task, mp_buffer *out)
+{
+    mp_lua_pool *p = ctx;
+    lua_State *L = p->worker.L;
+    item i = {.w = &p->worker, .task = task, .out = out, .outcome = -ENOMEM};
+    lua_pushvalue(L, RUNNER);
+    lua_pushlightuserdata(L, &i);
+    if (lua_pcall(L, 1, 0, HANDLER) != LUA_OK)
+        report_error(L, &i);
+    lua_settop(L, BASE);
+    if (lua_gethook(L) != NULL)
+        lua_sethook(L, NULL, 0, 0);
+    mp_output_flush();
+    return i.outcome;
+}
+
+static int set_up(lua_State *L)
+{
+    mp_worker_furnish(L, lua_touserdata(L, 1));
+    return 0;
+}
+
+static void start(void *ctx, const mp_birth *birth)
+{
+    mp_lua_pool *p = ctx;
+    lua_State *L = p->worker.L;
+    lua_settop(L, 0);
+    lua_pushcfunction(L, describe);
+    lua_newtable(L);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, p);
+    lua_pushnil(L);
+    lua_pushcclosure(L, run_item, 3);
+    lua_pushcfunction(L, set_up);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)birth);
+    if (lua_pcall(L, 1, 0, HANDLER) != LUA_OK)
+        _exit(70);
+    lua_settop(L, BASE);
+}
+
+static void finish(void *ctx)
+{
+    (void)ctx;
+    mp_output_flush();
+}
+
+mp_handler mp_worker_handler(mp_lua_pool *pool)
+{
+    return (mp_handler){.ctx = pool, .start = start, .run = handle, .finish = finish};
+}

@@ -1,0 +1,101 @@
+/* Making an inherited Lua state a worker's: see worker_state.h.
+ *
+ * The state is a copy of the host's: nothing in it may be closed, since its
+ * objects (files with unwritten bytes, pools) are the host's still. */
+#include "lua/worker_state.h"
+
+#include "lua/state.h"
+
+#include "codec/globals.h"
+#include "process/output.h"
+
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The first full collection copies every page that it marks: let it come only
+ * when as much again was allocated, this much at least. */
+enum { COLLECTOR_KB = 16 << 10, COLLECTOR_MAX_KB = 1 << 20 };
+
+/* os.exit([code]) of a worker: its process ends, no state is closed. */
+static int worker_exit(lua_State *L)
+{
+    int code = 0;
+    if (lua_isboolean(L, 1))
+        code = lua_toboolean(L, 1) ? 0 : 1;
+    else
+        code = (int)luaL_optinteger(L, 1, 0);
+    mp_output_flush();
+    fflush(stderr);
+    _exit(code);
+}
+
+static void replace_exit(lua_State *L)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, LUA_OSLIBNAME) == LUA_TTABLE) {
+        lua_pushcfunction(L, worker_exit);
+        lua_setfield(L, -2, "exit");
+    }
+    lua_pop(L, 2);
+}
+
+/* io.stdout holds the FILE of the host; the new one takes its place. */
+static void replace_stdout(lua_State *L, FILE *old)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, LUA_IOLIBNAME) == LUA_TTABLE &&
+        lua_getfield(L, -1, "stdout") == LUA_TUSERDATA) {
+        luaL_Stream *stream = luaL_testudata(L, -1, LUA_FILEHANDLE);
+        if (stream != NULL && stream->f == old)
+            stream->f = stdout;
+    }
+    lua_settop(L, 1);
+}
+
+static void own_random_numbers(lua_State *L, unsigned seat)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, LUA_MATHLIBNAME) == LUA_TTABLE &&
+        lua_getfield(L, -1, "randomseed") == LUA_TFUNCTION) {
+        lua_pushinteger(L, getpid());
+        lua_pushinteger(L, seat);
+        lua_call(L, 2, 0);
+    }
+    lua_settop(L, 1);
+}
+
+static void hold_collector_back(lua_State *L)
+{
+    int kb = lua_gc(L, LUA_GCCOUNT);
+    int allowance = kb < COLLECTOR_KB ? COLLECTOR_KB : kb;
+    allowance = allowance > COLLECTOR_MAX_KB ? COLLECTOR_MAX_KB : allowance;
+    lua_gc(L, LUA_GCSTEP, -allowance);
+}
+
+static void drop_hooks(lua_State *L)
+{
+    lua_sethook(L, NULL, 0, 0);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+    lua_sethook(lua_tothread(L, -1), NULL, 0, 0);
+    lua_pop(L, 1);
+}
+
+void mp_worker_furnish(lua_State *L, const mp_birth *birth)
+{
+    FILE *old = stdout;
+    mp_error error = {0};
+    drop_hooks(L);
+    hold_collector_back(L);
+    lua_pushinteger(L, (lua_Integer)birth->seat + 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, MP_WORKER_SEAT);
+    lua_pushinteger(L, birth->host_pid);
+    lua_setfield(L, LUA_REGISTRYINDEX, MP_WORKER_HOST);
+    if (mp_output_install(birth->output, NULL, NULL, &error) < 0)
+        mp_raise_system(L, &error);
+    replace_stdout(L, old);
+    replace_exit(L);
+    own_random_numbers(L, birth->seat);
+    mp_globals_begin(L);
+}

@@ -1,0 +1,19 @@
+/* Making an inherited Lua state a worker's. */
+#ifndef MP_LUA_WORKER_STATE_H
+#define MP_LUA_WORKER_STATE_H
+
+#include "pool/worker.h"
+
+#include <lua.h>
+
+/* Worker, once, protected: whole lines on stdout, os.exit that ends this process
+ * only and closes nothing inherited, random numbers of its own, the inherited
+ * globals noted, a collector that holds back. Raises Lua errors. */
+void mp_worker_furnish(lua_State *L, const mp_birth *birth);
+
+/* Registry fields of a worker's state: the number of its seat, from 1, and the pid
+ * of the process that made the pool. */
+#define MP_WORKER_SEAT "moonpool.worker"
+#define MP_WORKER_HOST "moonpool.host"
+
+#endif
