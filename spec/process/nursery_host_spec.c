@@ -128,8 +128,8 @@ TEST(a_child_of_the_host_does_not_hold_the_lifeline)
     int worker = world->pid[0];
     kill(host, SIGKILL);
     wait_for(host);
-    /* Orphans come to this process, which is to see them die. */
-    CHECK(HOLDS_SOON(waitpid(worker, NULL, WNOHANG) == worker));
+    /* It may have come to this process as an orphan. */
+    CHECK(HOLDS_SOON(waitpid(worker, NULL, WNOHANG) == worker || !is_alive(worker)));
     CHECK(is_alive(world->reported));
     world->leave = 1;
     CHECK(nobody_left());
@@ -154,6 +154,21 @@ TEST(a_child_of_the_host_can_close_without_harm)
     want(3);
     CHECK(HOLDS_SOON(all_seats_filled(3)));
     CHECK_EQ_INT(world->deaths, 0);
+    CHECK(end_nursery());
+}
+
+/* A worker that is itself a host. */
+static void have_a_nursery(void *owner, unsigned seat, uint32_t incarnation)
+{
+    if (start_nursery(be_deaf) == 0)
+        sleep_for_ever(owner, seat, incarnation);
+}
+
+TEST(the_nursery_of_a_killed_worker_goes_with_it)
+{
+    new_world(1);
+    REQUIRE(start_nursery(have_a_nursery) == 0);
+    CHECK(HOLDS_SOON(world->births == 2 && world->reported == 1));
     CHECK(end_nursery());
 }
 

@@ -38,9 +38,10 @@ typedef struct mp_nursery_ops {
 
     /* The rest run in the nursery and may only touch shared memory. */
 
-    /* How many seats (from 0 on) are to be filled now; MP_WANT_END: none, and
-     * end when the last worker has gone and is noted; MP_WANT_TERMINATE: kill
-     * all, wait for them without telling of their deaths, then end. */
+    /* How many seats (from 0 on) are to be filled now; more than there are
+     * counts as all. MP_WANT_END: none, and end when the last worker has gone
+     * and is noted; MP_WANT_TERMINATE: kill all, wait for them without telling
+     * of their deaths, then end. */
     int (*wanted)(void *owner);
     /* Before the fork: the seat gets this incarnation (1, 2, ... over all seats).
      * If the fork fails it is expected again, perhaps in another seat. */

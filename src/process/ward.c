@@ -96,9 +96,11 @@ static int wanted(const mp_ward *w)
 /* What is wanted is asked before each birth: it may change meanwhile. */
 static void fill_seats(mp_ward *w)
 {
-    if (w->stillborn >= MAX_STILLBORN || (w->next_birth != 0 && mp_now() < w->next_birth))
+    if (w->next_birth != 0 && mp_now() < w->next_birth)
         return;
     w->next_birth = 0;
+    if (w->stillborn >= MAX_STILLBORN)
+        return;
     for (int i = 0; i < wanted(w); i++)
         if (w->seat[i].is == MP_SEAT_EMPTY && !bear(w, (unsigned)i))
             return;
