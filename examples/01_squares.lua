@@ -6,13 +6,13 @@
 local mp = require "moonpool"
 
 local function slow_square(x)
-    mp.sleep(1)
-    return x * x
+  mp.sleep(1)
+  return x * x
 end
 
 local start = mp.monotonic()
 local pool <close> = mp.Pool(4)
 for i, square in ipairs(pool:map(slow_square, mp.range(4))) do
-    print(i .. " squared is " .. square)
+  print(i .. " squared is " .. square)
 end
 print(("four seconds of work took %.1f"):format(mp.monotonic() - start))

@@ -6,7 +6,7 @@
 local mp = require "moonpool"
 
 local function volume(radius, height)
-    return math.pi * radius ^ 2 * height
+  return math.pi * radius ^ 2 * height
 end
 
 local radii = { 1, 2, 3, 4 }
@@ -15,5 +15,5 @@ local heights = { 10, 20, 30, 40 }
 local pool <close> = mp.Pool(2)
 local volumes = pool:starmap(volume, mp.zip(radii, heights))
 for i, v in ipairs(volumes) do
-    print(("radius %d, height %d: %.1f"):format(radii[i], heights[i], v))
+  print(("radius %d, height %d: %.1f"):format(radii[i], heights[i], v))
 end

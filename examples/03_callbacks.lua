@@ -6,14 +6,14 @@
 local mp = require "moonpool"
 
 local function nap(seconds)
-    mp.sleep(seconds)
-    return seconds
+  mp.sleep(seconds)
+  return seconds
 end
 
 local finished = {}
 local pool <close> = mp.Pool(3)
 for _, seconds in ipairs { 0.9, 0.1, 0.5 } do
-    pool:apply_async(nap, { seconds }, function(result) table.insert(finished, result) end)
+  pool:apply_async(nap, { seconds }, function(result) table.insert(finished, result) end)
 end
 print("submitted 0.9 0.1 0.5, finished so far: " .. #finished)
 

@@ -7,8 +7,8 @@
 local mp = require "moonpool"
 
 local function who(_)
-    mp.sleep(0.1)
-    return mp.current_process().name
+  mp.sleep(0.1)
+  return mp.current_process().name
 end
 
 local pool <close> = mp.Pool(3)
@@ -16,10 +16,10 @@ local names = pool:map(who, mp.range(7), 3)
 
 local i = 1
 while i <= names.n do
-    local chunk, name = {}, names[i]
-    while names[i] == name do
-        table.insert(chunk, i)
-        i = i + 1
-    end
-    print(name .. " ran {" .. table.concat(chunk, ", ") .. "}")
+  local chunk, name = {}, names[i]
+  while names[i] == name do
+    table.insert(chunk, i)
+    i = i + 1
+  end
+  print(name .. " ran {" .. table.concat(chunk, ", ") .. "}")
 end

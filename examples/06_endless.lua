@@ -7,25 +7,25 @@
 local mp = require "moonpool"
 
 local function odd_numbers(first)
-    local n = first - 2
-    return function()
-        n = n + 2
-        return n
-    end
+  local n = first - 2
+  return function()
+    n = n + 2
+    return n
+  end
 end
 
 local function is_prime(n)
-    for divisor = 3, math.floor(math.sqrt(n)), 2 do
-        if n % divisor == 0 then return n, false end
-    end
-    return n, true
+  for divisor = 3, math.floor(math.sqrt(n)), 2 do
+    if n % divisor == 0 then return n, false end
+  end
+  return n, true
 end
 
 local pool <close> = mp.Pool()
 local primes = {}
 for _, n, prime in pool:imap_unordered(is_prime, odd_numbers(1000000001)) do
-    if prime then table.insert(primes, n) end
-    if #primes == 5 then break end
+  if prime then table.insert(primes, n) end
+  if #primes == 5 then break end
 end
 table.sort(primes)
 print("five primes: " .. table.concat(primes, " "))

@@ -7,15 +7,15 @@
 local mp = require "moonpool"
 
 local function check(age)
-    if age < 0 then
-        error("an age cannot be negative")
-    end
-    return age
+  if age < 0 then
+    error("an age cannot be negative")
+  end
+  return age
 end
 
 local pool <close> = mp.Pool(2)
 local ok, err = pcall(function()
-    return pool:map(check, { 31, 7, -4, 60 })
+  return pool:map(check, { 31, 7, -4, 60 })
 end)
 print("ok:    " .. tostring(ok))
 print("kind:  " .. err.kind)

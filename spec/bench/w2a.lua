@@ -6,12 +6,12 @@ local ITEMS = 100000
 local square = bench.square
 
 bench.throughput {
-    items = ITEMS,
-    pool = function(pool) return pool:map(square, mp.range(ITEMS), 1) end,
-    serial = function()
-        local results = {}
-        for i = 1, ITEMS do results[i] = square(i) end
-        return results
-    end,
-    checksum = bench.sum,
+  items = ITEMS,
+  pool = function(pool) return pool:map(square, mp.range(ITEMS), 1) end,
+  serial = function()
+    local results = {}
+    for i = 1, ITEMS do results[i] = square(i) end
+    return results
+  end,
+  checksum = bench.sum,
 }

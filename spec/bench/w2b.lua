@@ -5,17 +5,17 @@ local ITEMS = 100000
 local square = bench.square
 
 bench.throughput {
-    items = ITEMS,
-    pool = function(pool)
-        local results = {}
-        for i = 1, ITEMS do results[i] = pool:apply_async(square, { i }) end
-        for i = 1, ITEMS do results[i] = results[i]:get() end
-        return results
-    end,
-    serial = function()
-        local results = {}
-        for i = 1, ITEMS do results[i] = square(i) end
-        return results
-    end,
-    checksum = bench.sum,
+  items = ITEMS,
+  pool = function(pool)
+    local results = {}
+    for i = 1, ITEMS do results[i] = pool:apply_async(square, { i }) end
+    for i = 1, ITEMS do results[i] = results[i]:get() end
+    return results
+  end,
+  serial = function()
+    local results = {}
+    for i = 1, ITEMS do results[i] = square(i) end
+    return results
+  end,
+  checksum = bench.sum,
 }

@@ -5,13 +5,13 @@ local CALLS = 5000
 local square = bench.square
 
 local function calls(pool, count)
-    local seconds, sum = {}, 0
-    for i = 1, count do
-        local taken, result = bench.time(pool.apply, pool, square, { i })
-        seconds[i] = taken
-        sum = sum + result
-    end
-    return seconds, sum
+  local seconds, sum = {}, 0
+  for i = 1, count do
+    local taken, result = bench.time(pool.apply, pool, square, { i })
+    seconds[i] = taken
+    sum = sum + result
+  end
+  return seconds, sum
 end
 
 local pool <close> = bench.pool()

@@ -6,21 +6,21 @@ local TIMES = 20
 local square = bench.square
 
 local function life(workers, x)
-    local pool = mp.Pool(workers)
-    local result = pool:apply(square, { x })
-    pool:close()
-    pool:join()
-    return result
+  local pool = mp.Pool(workers)
+  local result = pool:apply(square, { x })
+  pool:close()
+  pool:join()
+  return result
 end
 
 local function lives(workers)
-    local seconds, sum = {}, 0
-    for i = 1, TIMES do
-        local taken, result = bench.time(life, workers, i)
-        seconds[i] = taken
-        sum = sum + result
-    end
-    return bench.quantile(seconds, 0.5), sum
+  local seconds, sum = {}, 0
+  for i = 1, TIMES do
+    local taken, result = bench.time(life, workers, i)
+    seconds[i] = taken
+    sum = sum + result
+  end
+  return bench.quantile(seconds, 0.5), sum
 end
 
 local two, sum_of_two = lives(2)
