@@ -109,12 +109,14 @@ static int run_options(lua_State *L, char **argv, int script)
     for (int i = 1; i < script && status == LUA_OK; i++) {
         char letter = argv[i][1];
         const char *value = strchr("elj", letter) != NULL ? mp_option_value(argv, &i) : NULL;
+        if (letter == 'W')
+            lua_warning(L, "@on", 0);
+        if (value == NULL)
+            continue;
         if (letter == 'e')
             status = mp_run_text(L, value, "=(command line)");
         else if (letter == 'l')
             status = require_global(L, value);
-        else if (letter == 'W')
-            lua_warning(L, "@on", 0);
     }
     return status;
 }

@@ -6,11 +6,30 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 enum { IDS = 1, TABLES = 2 };
 
 static const char registry_key;
+
+static const char *const metamethods[] = {
+    "__index", "__newindex", "__call",     "__name",   "__tostring", "__gc",   "__close",
+    "__mode",  "__len",      "__pairs",    "__eq",     "__lt",       "__le",   "__concat",
+    "__add",   "__sub",      "__mul",      "__div",    "__mod",      "__pow",  "__unm",
+    "__idiv",  "__band",     "__bor",      "__bxor",   "__shl",      "__shr",  "__bnot",
+    "__metatable", "__reduce",
+};
+
+bool mp_class_field(const char *name, size_t len)
+{
+    if (len < 4 || name[0] != '_' || name[1] != '_')
+        return false;
+    for (size_t i = 0; i < sizeof metamethods / sizeof *metamethods; i++)
+        if (strlen(metamethods[i]) == len && memcmp(name, metamethods[i], len) == 0)
+            return true;
+    return false;
+}
 
 static void new_weak_table(lua_State *L, const char *mode)
 {

@@ -3,7 +3,7 @@
  * Such a table has an id, a random number of 63 bits, so that processes that
  * fork at any time never give the same one twice. Each state keeps, weakly,
  * which of its tables has which id. A table gets one when it is first sent as
- * a metatable or with fields that look like metamethods, when it arrives with
+ * a metatable or with metamethods among its fields, when it arrives with
  * one, or by mp_metatables_adopt.
  *
  * All functions raise memory errors only. */
@@ -12,6 +12,7 @@
 
 #include <lua.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { MP_CLASS_FILTER_BITS = 1 << 12 };
@@ -48,11 +49,9 @@ bool mp_class_push(lua_State *L, lua_Integer id);
 /* Notes that the table at idx has this id. */
 void mp_class_set(lua_State *L, mp_classes *classes, int idx, lua_Integer id);
 
-/* Whether a field of this name makes a table look like a metatable. */
-static inline bool mp_class_field(const char *name, size_t len)
-{
-    return len > 4 && name[0] == '_' && name[1] == '_';
-}
+/* Whether the name is that of a metamethod, as it is called by Lua 5.4, its
+ * libraries or this codec: a table with such a field is a class. */
+bool mp_class_field(const char *name, size_t len);
 
 /* Gives ids to the classes that the function at function_idx refers to,
  * through upvalues, globals that it names, and tables, so that processes

@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
-enum { VALUES_AT_ONCE = 16 };
+enum { VALUES_AT_ONCE = 16, STACK_FOR_ONE = 100 };
 
 static inline int push_simple(lua_State *L, const mp_head *head)
 {
@@ -322,6 +322,8 @@ static mp_reading step(mp_decoder *d, bool ready)
 /* Reads one item with all that is in it. */
 static bool read_whole(mp_decoder *d)
 {
+    if (!lua_checkstack(d->L, STACK_FOR_ONE))
+        return mp_decode_fail(d, "too many values") == MP_READ;
     mp_levels_begin(&d->levels, d->L, lua_gettop(d->L) + 1, mp_decode_slot(d, MP_HELD_SPILL));
     mp_reading reading = mp_decode_item(d);
     while (reading != MP_BROKEN && d->levels.depth > 0)
@@ -380,9 +382,8 @@ int mp_decode(lua_State *L, const unsigned char *bytes, size_t size, size_t *use
     const unsigned char *p = bytes, *end = bytes + size;
     int n = 0;
     for (; n != max && p < end; n++) {
-        if (n % VALUES_AT_ONCE == 0)
-            luaL_checkstack(L, VALUES_AT_ONCE + LUA_MINSTACK, "too many values to decode");
-        if (!push_scalar(L, &p, end)) {
+        bool room = n % VALUES_AT_ONCE != 0 || lua_checkstack(L, VALUES_AT_ONCE + LUA_MINSTACK);
+        if (!room || !push_scalar(L, &p, end)) {
             mp_decoder d;
             d.L = L;
             d.begin = bytes;

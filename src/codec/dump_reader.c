@@ -87,15 +87,14 @@ int mp_dump_skip_numbers(mp_dump *d, int count)
 int mp_dump_header(mp_dump *d)
 {
     static const unsigned char head[] = "\x1bLua\x54\x00\x19\x93\r\n\x1a\n\x04\x08\x08";
-    static const int64_t integer = 0x5678;
-    static const double number = 370.5;
+    int64_t integer;
+    double number;
     const unsigned char *bytes = mp_dump_take(d, sizeof head - 1 + sizeof integer + sizeof number);
     if (bytes == NULL || memcmp(bytes, head, sizeof head - 1) != 0)
         return -EINVAL;
-    bytes += sizeof head - 1;
-    if (memcmp(bytes, &integer, sizeof integer) != 0)
-        return -EINVAL;
-    return memcmp(bytes + sizeof integer, &number, sizeof number) == 0 ? 0 : -EINVAL;
+    memcpy(&integer, bytes + sizeof head - 1, sizeof integer);
+    memcpy(&number, bytes + sizeof head - 1 + sizeof integer, sizeof number);
+    return integer == 0x5678 && number == 370.5 ? 0 : -EINVAL;
 }
 
 static int take_constant(mp_dump *d, mp_dump_constant *c)

@@ -151,13 +151,14 @@ mp_progress mp_encode_function(mp_encoder *e)
     const char *name;
     size_t len;
     if ((e->flags & MP_CODEC_FUNCTIONS) == 0)
-        return mp_encode_fail(e, "cannot write a function without functions");
-    if (mp_name_of(L, -1, &name, &len)) {
+        return mp_encode_fail(e, "cannot write a function into plain data");
+    bool met = mp_seen_has(&e->seen, lua_topointer(L, -1));
+    if (!met && mp_name_of(L, -1, &name, &len)) {
         mp_progress progress = mp_encode_name(e, name, len);
         lua_pop(L, 2);
         return progress;
     }
-    if (lua_iscfunction(L, -1))
+    if (!met && lua_iscfunction(L, -1))
         return mp_encode_fail(e, "cannot send a C function");
     mp_progress progress = mp_encode_identity(e, -1, true);
     if (progress == MP_WRITTEN)

@@ -61,7 +61,7 @@ static mp_progress begin_reduced(mp_encoder *e)
 {
     lua_State *L = e->L;
     if ((e->flags & MP_CODEC_FUNCTIONS) == 0)
-        return mp_encode_fail(e, "cannot write an object with __reduce without functions");
+        return mp_encode_fail(e, "cannot write an object with __reduce into plain data");
     reduce_once(e);
     int type = lua_rawgeti(L, -1, 1);
     lua_getfield(L, -2, "n");
@@ -122,7 +122,7 @@ static mp_progress put_metatable(mp_encoder *e)
     if (mp_name_of_metatable(L, -1, &name, &len)) {
         if (e->names == NULL) {
             mp_name_show(L, name, len);
-            return mp_encode_fail(e, "cannot write a table with the %s without functions",
+            return mp_encode_fail(e, "cannot write a table with the %s into plain data",
                                   lua_tostring(L, -1));
         }
         mp_progress progress = mp_encode_name(e, name, len);

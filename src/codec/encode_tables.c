@@ -211,13 +211,13 @@ static mp_progress end_map(mp_encoder *e, const mp_encode_frame *frame)
     return mp_encode_content_end(e);
 }
 
-/* A field that begins with "__" makes its table a class from now on; if it
+/* A metamethod among the fields makes its table a class from now on; if it
  * has no id yet it must be written again with one. */
 static void note_class(mp_encoder *e, mp_encode_frame *frame, int key)
 {
     size_t len;
     const char *name = lua_tolstring(e->L, key, &len);
-    if (e->classes == NULL || frame->class || !mp_class_field(name, len))
+    if (name[0] != '_' || e->classes == NULL || frame->class || !mp_class_field(name, len))
         return;
     mp_class_give(e->L, e->classes, e->levels.slot);
     frame->class = true;

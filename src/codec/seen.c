@@ -56,3 +56,13 @@ add:
     entry->object = object;
     return entry;
 }
+
+bool mp_seen_has(const mp_seen *seen, const void *object)
+{
+    if (seen->capacity > 0)
+        return find(seen, object)->object == object;
+    for (size_t i = 0; i < seen->count; i++)
+        if (seen->few[i].object == object)
+            return true;
+    return false;
+}

@@ -37,4 +37,7 @@ static inline void mp_seen_begin(mp_seen *seen, lua_State *L, int slot)
  * *fresh tells. It holds until the next call. */
 mp_seen_entry *mp_seen_get(mp_seen *seen, const void *object, bool *fresh);
 
+/* Whether `object` (not NULL) is there. */
+bool mp_seen_has(const mp_seen *seen, const void *object);
+
 #endif

@@ -141,6 +141,7 @@ static bool next_of_seat(local *l, unsigned seat, mp_arrival *a)
     while (mp_result_peek(reader, &frame)) {
         if (read_frame(l, seat, &frame, a)) {
             l->current = seat;
+            l->current_items = a->count;
             return true;
         }
         mp_result_consume(reader);
@@ -261,6 +262,17 @@ static bool local_next(mp_transport *t, mp_arrival *a)
     return oldest_death(l) == NULL && nursery_lost(l) && next_death(l, a);
 }
 
+static void frame_taken(local *l, unsigned seat)
+{
+    stream *s = &l->streams[seat];
+    mp_result_consume(&s->reader);
+    s->index += l->current_items;
+    if (++s->in_turn >= TURN_FRAMES) {
+        s->in_turn = 0;
+        l->turn = seat + 1 < l->seats ? seat + 1 : 0;
+    }
+}
+
 static void local_taken(mp_transport *t)
 {
     local *l = self(t);
@@ -269,11 +281,7 @@ static void local_taken(mp_transport *t)
     else if (l->current == CURRENT_TROUBLE)
         l->trouble_told = l->trouble_seen;
     else
-        mp_result_consume(&l->streams[l->current].reader);
-    if (l->current < l->seats && ++l->streams[l->current].in_turn >= TURN_FRAMES) {
-        l->streams[l->current].in_turn = 0;
-        l->turn = l->current + 1 < l->seats ? l->current + 1 : 0;
-    }
+        frame_taken(l, l->current);
 }
 
 static bool local_pending(mp_transport *t)

@@ -26,7 +26,8 @@ enum {
     PAGE = 4096,
     STEP_MIN = 64 << 10,
     STEP_MAX = 64 << 20,
-    AS_SHARE = 32, /* of a limited address space a region asks for this part at most */
+    AS_SHARE = 32,  /* of a limited address space a region asks for this part at most, */
+    LEFT_SHARE = 8, /* and for this part of what it could have where it is short */
 };
 
 static size_t round_to_page(size_t n)
@@ -37,6 +38,11 @@ static size_t round_to_page(size_t n)
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
 }
 
 static int open_memfd(const char *name)
@@ -56,22 +62,31 @@ static size_t modest(size_t reserve)
     return smaller(reserve, round_to_page((size_t)(limit.rlim_cur / AS_SHARE)));
 }
 
+static void *map_bytes(const mp_region *r, size_t n)
+{
+    return mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, r->fd, 0);
+}
+
+/* Where so much is refused that it must be halved, others need what is left: of
+ * that it takes a part. */
 static int map(mp_region *r, size_t reserve, size_t least)
 {
-    size_t want = modest(reserve);
-    for (;;) {
-        if (want < least)
-            want = least;
-        void *base = mmap(NULL, want, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, r->fd, 0);
-        if (base != MAP_FAILED) {
-            r->base = base;
-            r->reserved = want;
-            return 0;
-        }
-        if (want == least)
-            return -errno;
-        want = round_to_page(want / 2);
+    size_t first = larger(modest(reserve), least), want = first;
+    void *base = map_bytes(r, want);
+    while (base == MAP_FAILED && want > least) {
+        want = larger(round_to_page(want / 2), least);
+        base = map_bytes(r, want);
     }
+    if (base == MAP_FAILED)
+        return -errno;
+    size_t part = larger(round_to_page(want / LEFT_SHARE), least);
+    if (want < first && part < want) {
+        munmap((unsigned char *)base + part, want - part);
+        want = part;
+    }
+    r->base = base;
+    r->reserved = want;
+    return 0;
 }
 
 /* One fallocate with all signals held back: a timer that ticks would make a
@@ -117,7 +132,7 @@ int mp_region_create(mp_region *r, const char *name, size_t reserve, size_t leas
     *r = (mp_region){.fd = open_memfd(name)};
     if (r->fd < 0)
         return mp_fail(error, -errno, "memfd_create %s", name);
-    least = round_to_page(least > size ? least : size);
+    least = round_to_page(larger(least, size));
     int status = map(r, round_to_page(reserve), least);
     if (status < 0)
         mp_fail(error, status, "mmap of %zu bytes of address space for %s", least, name);
@@ -131,8 +146,7 @@ int mp_region_create(mp_region *r, const char *name, size_t reserve, size_t leas
 static size_t generous(const mp_region *r, size_t upto)
 {
     size_t step = r->size < STEP_MIN ? STEP_MIN : smaller(r->size, STEP_MAX);
-    size_t wish = r->size + step;
-    return smaller(r->reserved, wish > upto ? wish : upto);
+    return smaller(r->reserved, larger(r->size + step, upto));
 }
 
 int mp_region_grow(mp_region *r, size_t upto, mp_error *error)

@@ -19,9 +19,9 @@ typedef struct mp_region {
 } mp_region;
 
 /* Makes a memfd called `name` (seen in /proc), reserves `reserve` bytes of
- * address space for it, halved while the kernel refuses (valgrind) down to
- * `least`, and allocates the first `size` bytes, zeroed. Where RLIMIT_AS is set
- * it asks for 1/32 of that at most (but `least`), to leave malloc its room.
+ * address space for it, and allocates the first `size` bytes, zeroed. Where
+ * address space is short (RLIMIT_AS, valgrind) it reserves less, down to `least`,
+ * and leaves the greater part of what there is to others.
  * Returns 0 or a negative errno with *error filled; nothing is left then. */
 int mp_region_create(mp_region *r, const char *name, size_t reserve, size_t least, size_t size,
                      mp_error *error);

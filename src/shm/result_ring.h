@@ -119,6 +119,11 @@ bool mp_result_publish_small(mp_result_writer *w, unsigned kind, const void *byt
  * The host must be awake, or be woken by the caller before. */
 void mp_result_wait(mp_result_writer *w, uint64_t seen_head);
 
+/* Worker, no frame open: whether so much is unread (half of the ring, or of the
+ * spill's limit) that the host should hear of it. Mostly without a look at the
+ * host's reading mark. */
+bool mp_result_filling(mp_result_writer *w);
+
 /* Worker, about to sleep: gives back memory beyond `keep` bytes (the first 64
  * KiB of the ring stay). Does nothing while anything is unread. */
 void mp_result_trim(mp_result_writer *w, size_t keep);

@@ -358,6 +358,19 @@ void mp_result_wait(mp_result_writer *w, uint64_t seen_head)
     mp_store_relaxed(&w->shared->writer_waits, 0);
 }
 
+static bool half_full(const mp_result_writer *w)
+{
+    return w->tail - w->floor > w->capacity / 2 || w->spill.used > w->spill_limit / 2;
+}
+
+bool mp_result_filling(mp_result_writer *w)
+{
+    if (!half_full(w))
+        return false;
+    refresh(w);
+    return half_full(w);
+}
+
 void mp_result_trim(mp_result_writer *w, size_t keep)
 {
     refresh(w);
