@@ -15,7 +15,8 @@ end
 
 local pool <close> = mp.Pool(2)
 local ok, err = pcall(function()
-  return pool:map(check, { 31, 7, -4, 60 })
+  local ages = pool:map(check, { 31, 7, -4, 60 })
+  print(#ages .. " ages checked")
 end)
 print("ok:    " .. tostring(ok))
 print("kind:  " .. err.kind)
