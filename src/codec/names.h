@@ -9,11 +9,13 @@
  *     \0^<upvalue>           the Lua function's upvalue
  *     \0%                    the table's metatable
  * So "Mmath\0.sin", "G\0.print", "Mio\0.stdout", "RFILE*". Keys that hold a
- * NUL name nothing. The shortest name wins, the standard library's before
- * others', then the first in byte order, whatever the order of pairs.
+ * NUL name nothing. The standard library names first, then Moonpool's modules,
+ * then others, C functions on globals last; of several ways the shortest, of
+ * these the first in byte order, whatever the order of pairs.
  *
- * User code hangs on the globals table and on the standard modules, too: of the former only C
- * functions have names, of the latter all but Lua functions.
+ * What scripts hang on the globals table and on the standard modules goes by
+ * value: of the former only C functions have names, of the latter those,
+ * userdata, and the tables of package.
  *
  * All that is kept lies in the registry: an index from value (weak) to name,
  * made when it is first needed, and the C functions by name, so that a name
@@ -29,7 +31,7 @@
 #include <stdint.h>
 
 /* Makes the index if there is none, makes it anew if package.loaded holds
- * other modules than then; else costs some 20 ns a loaded module. To be called
+ * other modules than then; else costs some 30 ns a loaded module. To be called
  * when the library is loaded (before scripts replace standard functions) and
  * before values of a new call are encoded: mp_name_of alone does not notice
  * new modules' tables. */

@@ -29,7 +29,8 @@ int mp_proto_check(const unsigned char *dump, size_t size);
  * `names` holds nothing but what earlier calls wrote, so that a function with
  * several upvalues that are the globals table is scanned once for each.
  * Returns 0; -EINVAL for damaged bytes; -ENOMEM or what names->grow said. On
- * failure names->len is as before. */
+ * failure names->len is as before. A names->grow that does not return but
+ * jumps loses the memory that the scan works in. */
 int mp_proto_globals(const unsigned char *dump, size_t size, int env_upvalue, mp_buffer *names);
 
 /* Takes the next name from `names`: *at begins as 0. *name lies in the buffer,
