@@ -288,4 +288,9 @@ describe("the judgement of the layers", function()
       ["lua/moonpool/pool.lua"] = 'local mp = require("moonpool")\n',
     }))
   end)
+
+  it("sees exports that are not listed", function()
+    local build = os.getenv("MOONPOOL_BUILD")
+    assert.is_true(#unlisted_exports(build .. "/moonpool.so", { "^nothing$" }) > 0)
+  end)
 end)
