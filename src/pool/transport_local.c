@@ -72,6 +72,15 @@ static int watch(const local *l, int fd, mp_error *error)
     return 0;
 }
 
+/* A fork of the host may hold a copy of the pidfd, so closing it is not enough for
+ * epoll to forget it. */
+static void forget_nursery(local *l)
+{
+    epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->nursery.pidfd, NULL);
+    mp_nursery_close(&l->nursery);
+    l->started = false;
+}
+
 static int start_nursery(local *l, mp_error *error)
 {
     mp_control *c = l->segment.control;
@@ -85,7 +94,7 @@ static int start_nursery(local *l, mp_error *error)
         l->streams[i].told = 0;
     status = watch(l, l->nursery.pidfd, error);
     if (status < 0)
-        mp_nursery_kill(&l->nursery);
+        forget_nursery(l);
     return status;
 }
 
@@ -235,8 +244,7 @@ static bool nursery_lost(local *l)
     l->suspect = false;
     if (!mp_nursery_gone(&l->nursery))
         return false;
-    mp_nursery_close(&l->nursery);
-    l->started = false;
+    forget_nursery(l);
     l->buried_count = l->buried_told = 0;
     bury_all(l);
     return true;
