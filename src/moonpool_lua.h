@@ -4,6 +4,8 @@
 
 #include <lua.h>
 
+#define MOONPOOL_VERSION "0.1.0"
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -7,7 +7,9 @@ local errors = require "moonpool.errors"
 local iterable = require "moonpool.iterable"
 local pump = require "moonpool.pump"
 
-local mp = {}
+local mp = { _VERSION = "Moonpool " .. core.version }
+
+local LONGEST_SLEEP = 1e9 -- seconds, 30 years
 
 --- A pool of worker processes: Pool([processes]) or Pool{processes = n}.
 function mp.Pool(processes)
@@ -25,7 +27,7 @@ function mp.sleep(seconds)
   if type(seconds) ~= "number" or seconds ~= seconds then
     errors.argument("sleep", "the argument", "a number of seconds", seconds)
   end
-  local deadline = pump.deadline(seconds)
+  local deadline = pump.deadline(math.min(seconds, LONGEST_SLEEP))
   repeat
     local undisturbed = core.nap(deadline)
   until undisturbed

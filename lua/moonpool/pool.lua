@@ -51,7 +51,8 @@ function Pool.new(processes)
     core = core.pool(processes),
     processes = processes,
     state = "open",
-    outstanding = 0,
+    outstanding = 0, -- calls that are not over, imaps apart
+    listening = 0,   -- those of them that have a callback
     callbacks = { first = 1, last = 0 },
     callback_errors = 0,
     iterators = setmetatable({}, { __mode = "k" }),
@@ -94,37 +95,44 @@ local function open_call(pool, name, f, shape, star, given, result)
   return result
 end
 
--- Encodes all the input, taking in what comes meanwhile. An error of the input or
--- of the codec ends the call and is raised.
-local function feed_all(pool, result)
-  local call = result.call
-  repeat
-    local ok, more = pcall(core.feed, call, FEED)
-    if not ok then
-      core.release(call)
-      errors.throw(more)
-    end
-    if more then
-      pump.turn(pool)
-    end
-  until not more
+-- Encodes all the input, taking in what comes meanwhile.
+local function feed_all(pool, call)
+  while core.feed(call, FEED) do
+    pump.turn(pool)
+  end
   core.seal(call)
 end
 
-local function submit_map(pool, name, f, source, star, given)
-  local result = AsyncResult.new(pool, given, true)
-  open_call(pool, name, f, "map", star, given, result)
-  local ok, err = pcall(iterable.input, result.call, name, source)
+-- Gives the call its items by `fill(pool, call, ...)`. An error of the input or of
+-- the codec ends the call and is raised.
+local function fill_call(pool, result, fill, ...)
+  pump.expect(pool, result)
+  local ok, err = pcall(fill, pool, result.call, ...)
   if not ok then
+    pump.forget(pool, result)
     core.release(result.call)
     errors.throw(err)
   end
-  feed_all(pool, result)
-  pool.outstanding = pool.outstanding + 1
   return result
 end
 
+local function fill_map(pool, call, name, source)
+  iterable.input(call, name, source)
+  feed_all(pool, call)
+end
+
+local function submit_map(pool, name, f, source, star, given)
+  local result = open_call(pool, name, f, "map", star, given, AsyncResult.new(pool, given))
+  return fill_call(pool, result, fill_map, name, source)
+end
+
 local NO_ARGS = { n = 0 }
+
+local function fill_apply(_, call, args)
+  core.input(call, "args", args)
+  core.feed(call, 1)
+  core.seal(call)
+end
 
 local function submit_apply(pool, name, f, args, given)
   if args ~= nil and type(args) ~= "table" then
@@ -132,17 +140,8 @@ local function submit_apply(pool, name, f, args, given)
       ("%s: args must be a table of arguments, got %s; write {%s}"):format(name,
         errors.describe(args), type(args) == "string" and ("%q"):format(args) or tostring(args)))
   end
-  local result = AsyncResult.new(pool, given, true)
-  open_call(pool, name, f, "apply", true, given, result)
-  core.input(result.call, "args", args or NO_ARGS)
-  local ok, err = pcall(core.feed, result.call, 1)
-  if not ok then
-    core.release(result.call)
-    errors.throw(err)
-  end
-  core.seal(result.call)
-  pool.outstanding = pool.outstanding + 1
-  return result
+  local result = open_call(pool, name, f, "apply", true, given, AsyncResult.new(pool, given))
+  return fill_call(pool, result, fill_apply, args or NO_ARGS)
 end
 
 --- Runs f(args...) in a worker; returns all that it returns, raises what it raised.
@@ -185,8 +184,8 @@ local function imap_form(name, shape, star)
   return function(self, f, source, given)
     check_open(self, name)
     local chosen = options.of_map(name, given)
-    local iterator = Iterator.new(self, chosen.on_error == "collect")
-    open_call(self, name, f, shape, star, chosen, iterator)
+    local iterator = open_call(self, name, f, shape, star, chosen,
+      Iterator.new(self, chosen.on_error == "collect"))
     local ok, err = pcall(iterable.input, iterator.call, name, source)
     if not ok then
       core.release(iterator.call)
@@ -283,7 +282,11 @@ function Pool:terminate()
 end
 
 local function close_iterators(pool)
+  local open = {}
   for iterator in pairs(pool.iterators) do
+    open[#open + 1] = iterator
+  end
+  for _, iterator in ipairs(open) do
     iterator:close()
   end
 end
@@ -340,6 +343,7 @@ function Pool:join(timeout)
   end
   self.state = "joined"
   close_iterators(self)
+  core.free(self.core)
   raise_callback_error(self)
   return true
 end
@@ -357,7 +361,6 @@ function Pool:__close(err)
     self:close()
     self:join()
   end
-  core.free(self.core)
 end
 
 function Pool:__gc()

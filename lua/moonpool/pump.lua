@@ -41,12 +41,34 @@ local function call_back(pool, result)
   end
 end
 
+--- Counts a call whose end is waited for, and one that was given up.
+function pump.expect(pool, result)
+  pool.outstanding = pool.outstanding + 1
+  if result.callback or result.error_callback then
+    pool.listening = pool.listening + 1
+  end
+  result.counted = true
+end
+
+function pump.forget(pool, result)
+  if result.counted then
+    result.counted = false
+    pool.outstanding = pool.outstanding - 1
+    if result.callback or result.error_callback then
+      pool.listening = pool.listening - 1
+    end
+  end
+end
+
 -- Results that are over become ready at once; their callbacks run unless one is
 -- running already.
 local function settle_finished(pool)
+  if pool.state == "joined" then
+    return -- by a callback
+  end
   local result = core.finished(pool.core)
   while result do
-    pool.outstanding = pool.outstanding - (result.counted and 1 or 0)
+    pump.forget(pool, result)
     result:_finish()
     if result.callback or result.error_callback then
       local queue = pool.callbacks
@@ -96,6 +118,9 @@ end
 
 --- Takes in what has come and runs callbacks; true if anything had come.
 function pump.turn(pool)
+  if pool.state == "joined" then
+    return false
+  end
   local n = core.take(pool.core, BATCH)
   if n > 0 then
     settle_finished(pool)

@@ -10,8 +10,8 @@ AsyncResult.__index = AsyncResult
 
 local next_id = 0
 
---- A result of `pool` for a call that is about to be made; `counted`: pool:wait waits for it.
-function AsyncResult.new(pool, options, counted)
+--- A result of `pool` for a call that is about to be made.
+function AsyncResult.new(pool, options)
   next_id = next_id + 1
   return setmetatable({
     pool = pool,
@@ -19,7 +19,6 @@ function AsyncResult.new(pool, options, counted)
     callback = options.callback,
     error_callback = options.error_callback,
     collect = options.on_error == "collect",
-    counted = counted,
     done = false,
   }, AsyncResult)
 end
@@ -41,9 +40,9 @@ function AsyncResult:_finish()
     if self.shape == "map" then
       self.error.results = core.values(self.call)
     end
-  elseif done + failed < given or self.feed_error then
-    self.error = self.feed_error or cancelled(self)
-    if self.shape == "map" and errors.is(self.error) then
+  elseif done + failed < given then
+    self.error = cancelled(self)
+    if self.shape == "map" then
       self.error.results = core.values(self.call)
     end
   elseif self.collect and self.shape == "map" then
@@ -56,7 +55,7 @@ end
 
 --- The values, or raises the failure. A "timeout" error after `timeout` seconds.
 function AsyncResult:get(timeout)
-  local lazy = self.pool.callbacks.first > self.pool.callbacks.last and not self.pool.eager
+  local lazy = self.shape == "map" and self.pool.listening == 0
   if not pump.until_over(self.pool, self, pump.deadline(timeout), lazy) then
     errors.raise("timeout", ("not done after %g seconds"):format(timeout))
   end

@@ -46,8 +46,8 @@ static int pool_new(lua_State *L)
 static int pool_free(lua_State *L)
 {
     mp_lua_pool *p = luaL_checkudata(L, 1, MP_POOL_META);
-    if (p->pool != NULL)
-        mp_pool_free(p->pool, p->generation == mp_fork_generation());
+    if (p->pool != NULL && p->generation == mp_fork_generation())
+        mp_pool_free(p->pool, true);
     p->pool = NULL;
     mp_buffer_free(&p->scratch);
     lua_pushnil(L);

@@ -1,6 +1,7 @@
 /* Time, sleep, processes: what scripts ask of the system. */
 #include "lua/state.h"
 #include "lua/worker_state.h"
+#include "moonpool_lua.h"
 
 #include "base/clock.h"
 #include "base/processors.h"
@@ -113,4 +114,6 @@ void mp_open_system(lua_State *L)
         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
+    lua_pushliteral(L, MOONPOOL_VERSION);
+    lua_setfield(L, -2, "version");
 }
