@@ -38,27 +38,36 @@ static lua_State *main_state;
 static pthread_t main_thread;
 static struct sigaction before;
 static bool interrupted; /* since mp_interrupt_begin */
+static bool in_flight;   /* raised, and by no pcall caught so far */
 static lua_CFunction stock_resume;
+
+/* Pushes the place of the innermost Lua function. */
+static void push_place(lua_State *L)
+{
+    lua_Debug ar;
+    luaL_where(L, 0);
+    for (int level = 1; lua_rawlen(L, -1) == 0 && lua_getstack(L, level, &ar); level++) {
+        lua_pop(L, 1);
+        luaL_where(L, level);
+    }
+}
 
 static int raise_interrupt(lua_State *L)
 {
-    luaL_where(L, 0);
-    if (lua_rawlen(L, -1) == 0) /* in a C function */
-        luaL_where(L, 1);
+    in_flight = true;
+    push_place(L);
     lua_pushstring(L, what);
     lua_concat(L, 2);
     return lua_error(L);
 }
 
-/* Whether that value is the error of an interrupt, perhaps with places in
- * front of it. */
-static bool is_interrupt(lua_State *L, int index)
+/* Whether that error value is an interrupt's, perhaps with a place in front of
+ * it and a traceback behind it. */
+static bool tells_interrupt(lua_State *L, int index)
 {
-    size_t length, tail = sizeof what - 1;
     if (!interrupted || lua_type(L, index) != LUA_TSTRING)
         return false;
-    const char *text = lua_tolstring(L, index, &length);
-    return length >= tail && memcmp(text + length - tail, what, tail) == 0;
+    return strstr(lua_tostring(L, index), what) != NULL;
 }
 
 /* The hook. */
@@ -152,8 +161,9 @@ static int settle(lua_State *L, int status, lua_KContext below)
 {
     if (status == LUA_OK || status == LUA_YIELD)
         return lua_gettop(L) - (int)below;
-    if (is_interrupt(L, -1))
+    if (in_flight || tells_interrupt(L, -1))
         note_caught(L);
+    in_flight = false;
     lua_pushboolean(L, false);
     lua_insert(L, -2);
     return 2;
@@ -197,7 +207,9 @@ static void close_coroutine(lua_State *L)
 static int guarded_resume(lua_State *L)
 {
     int results = stock_resume(L);
-    if (results != 2 || lua_toboolean(L, -2) || !is_interrupt(L, -1))
+    if (!interrupted || results != 2 || lua_toboolean(L, -2))
+        return results;
+    if (!in_flight && !tells_interrupt(L, -1))
         return results;
     close_coroutine(L);
     return lua_error(L);
@@ -241,7 +253,7 @@ static void forget_interrupt(lua_State *L)
         lua_pushnil(L);
         lua_setfield(L, LUA_REGISTRYINDEX, fields[i]);
     }
-    interrupted = false;
+    interrupted = in_flight = false;
 }
 
 /* Without SA_RESTART, so that calls that block return to Lua. */
@@ -261,7 +273,7 @@ void mp_interrupt_end(void)
 
 void mp_interrupt_explain(lua_State *L)
 {
-    if (!is_interrupt(L, -1))
+    if (!tells_interrupt(L, -1))
         return;
     if (lua_getfield(L, LUA_REGISTRYINDEX, place) == LUA_TSTRING)
         lua_pushfstring(L, "%s\ncoroutine %s", lua_tostring(L, -2), lua_tostring(L, -1));

@@ -18,7 +18,9 @@ static int explain(lua_State *L)
         lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
     }
     mp_interrupt_explain(L);
-    luaL_traceback(L, L, lua_tostring(L, -1), 1);
+    lua_pushliteral(L, "\n");
+    luaL_traceback(L, L, NULL, 1);
+    lua_concat(L, 3);
     return 1;
 }
 

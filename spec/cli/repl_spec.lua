@@ -1,0 +1,77 @@
+-- The line loop of `moonpool -i` and of a terminal.
+
+local program = require "spec.cli.program"
+
+local function talk(lines, ...)
+    return program.run_moonpool({"-i", ...}, {stdin = lines})
+end
+
+-- What it says behind the line with the version.
+local function answers(lines, ...)
+    return (talk(lines, ...).out:gsub("^[^\n]*\n", "", 1))
+end
+
+describe("the line loop", function()
+    setup(program.enter)
+    teardown(program.leave)
+
+    it("prints what expressions give, and ends with its input", function()
+        local result = talk("1 + 1\n'a', nil, 2.0\nnothing()\n")
+        assert.matches("^Moonpool [^\n]*\n> 2\n> a\tnil\t2.0\n> > \n$", result.out)
+        assert.are.equal(0, result.exit)
+    end)
+
+    it("runs statements and keeps globals", function()
+        assert.are.equal("> > 4\n> \n", answers("x = 4\nx\n"))
+    end)
+
+    it("takes = for return", function()
+        assert.are.equal("> 5\t6\n> >> 7\n> \n", answers("=5, 6\n=3 +\n4\n"))
+    end)
+
+    it("reads on where a line is not complete", function()
+        assert.are.equal("> >> >> 1\n2\n> \n", answers("for i = 1, 2 do\nprint(i)\nend\n"))
+        assert.are.equal("> >> a\nb\n> \n", answers("print [[a\nb]]\n"))
+        assert.matches("<eof>\n$", talk("f(\n").err)
+    end)
+
+    it("takes lines of any length, and a last one without an end", function()
+        assert.are.equal("> 100000\n> \n", answers("#'" .. ("x"):rep(100000) .. "'"))
+    end)
+
+    it("shows errors with their traceback and goes on", function()
+        local result = talk("error('oh')\n1\n")
+        assert.are.equal("stdin:1: oh\nstack traceback:\n\t[C]: in function 'error'\n" ..
+            "\tstdin:1: in main chunk\n\t[C]: in ?\n", result.err)
+        assert.matches("\n> > 1\n> \n$", result.out)
+    end)
+
+    it("has its prompts from _PROMPT and _PROMPT2", function()
+        assert.are.equal("> $ * 1\n$ \n", answers("_PROMPT, _PROMPT2 = '$ ', '* '\nprint(\n1)\n"))
+        assert.are.equal("> [1]2\n[2]\n", answers("n = 0 _PROMPT = setmetatable({}, {__tostring = function() " ..
+            "n = n + 1 return '[' .. n .. ']' end})\n2\n"))
+    end)
+
+    it("has the module as mp, unless mp is something else", function()
+        assert.are.equal("> true\n> \n", answers("mp == require 'moonpool'\n"))
+        assert.are.equal("> 8\n> \n", answers("mp\n", "-e", "mp = 8"))
+    end)
+
+    it("comes behind the script", function()
+        assert.are.equal("1\n> 2\n> \n", answers("x + 1\n", "-e", "x = 1 print(x)"))
+    end)
+
+    it("comes by itself on a terminal only", function()
+        local result = program.run("script", {"-qec", program.moonpool, "/dev/null"}, {stdin = "6 * 7\nos.exit(3)\n"})
+        assert.are.equal(3, result.exit)
+        assert.matches("Moonpool [^\n]*\n.*> .*42\r\n", result.out)
+    end)
+
+    it("goes on behind an interrupt, and can be interrupted again", function()
+        local interrupt = "io.popen('kill -INT $PPID') while true do end\n"
+        local result = talk(interrupt .. "1\n" .. interrupt .. "2\n")
+        assert.are.equal(0, result.exit)
+        assert.are.equal("> > 1\n> > 2\n> \n", (result.out:gsub("^[^\n]*\n", "", 1)))
+        assert.are.equal(2, select(2, result.err:gsub("stdin:1: interrupted!\n", "")))
+    end)
+end)
