@@ -136,7 +136,7 @@ static void give_back(mp_pool *pool, const mp_death *death)
 
 static bool give_death(mp_pool *pool, mp_event *event)
 {
-    const mp_death *death = &pool->arrival.death;
+    const mp_death *death = pool->arrival.death;
     mp_row *row = lost_row(pool, death);
     if (row != NULL && wanted(row)) {
         fill_event(event, row, &pool->arrival);
@@ -160,7 +160,7 @@ static bool give_trouble(mp_pool *pool, mp_event *event)
     *event = (mp_event){.kind = MP_EVENT_TROUBLE,
                         .code = a->code,
                         .count = a->count,
-                        .status = a->death.status};
+                        .status = a->status};
     pool->given = GIVEN_OTHER;
     return true;
 }
@@ -219,7 +219,7 @@ void mp_pool_settle(mp_pool *pool)
         mp_row_settle(pool->given_row, 1);
     } else if (given == GIVEN_LOST) {
         mp_row_settle(pool->given_row, 1);
-        give_back(pool, &pool->arrival.death);
+        give_back(pool, pool->arrival.death);
         take(pool);
     } else if (given == GIVEN_OTHER) {
         take(pool);

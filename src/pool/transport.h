@@ -23,7 +23,7 @@ enum mp_arrival_kind {
     MP_ARRIVAL_NO_ROOM, /* one item's result found no memory: `code` */
     MP_ARRIVAL_DAMAGED, /* a frame that cannot be read; the rest of that ring is dropped */
     MP_ARRIVAL_DEATH,   /* a worker: `death`, whose results have all arrived before */
-    MP_ARRIVAL_TROUBLE, /* no worker can be born: `code`, `count` failures, `death.status` */
+    MP_ARRIVAL_TROUBLE, /* no worker can be born: `code`, `count` failures, `status` */
 };
 
 typedef struct mp_arrival {
@@ -36,7 +36,8 @@ typedef struct mp_arrival {
     int code; /* negative errno */
     const unsigned char *data; /* valid until `taken` */
     size_t size;
-    mp_death death;
+    int status;             /* of the last of those failures, as waitpid gives it */
+    const mp_death *death;  /* valid until `taken` */
 } mp_arrival;
 
 typedef struct mp_transport mp_transport;

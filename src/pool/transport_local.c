@@ -193,7 +193,7 @@ static bool next_death(local *l, mp_arrival *a)
         next_of_seat(l, death->seat, a))
         return true;
     *a = (mp_arrival){.kind = MP_ARRIVAL_DEATH, .seat = death->seat, .pid = death->pid,
-                      .death = *death};
+                      .death = death};
     l->current = CURRENT_DEATH;
     return true;
 }
@@ -207,7 +207,7 @@ static bool next_trouble(local *l, mp_arrival *a)
     *a = (mp_arrival){.kind = MP_ARRIVAL_TROUBLE,
                       .code = mp_load_relaxed(&c->trouble_code),
                       .count = mp_load_relaxed(&c->trouble_failures),
-                      .death = {.status = mp_load_relaxed(&c->trouble_status)}};
+                      .status = mp_load_relaxed(&c->trouble_status)};
     l->trouble_seen = told;
     l->current = CURRENT_TROUBLE;
     return true;
