@@ -22,7 +22,6 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <lualib.h>
-
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
