@@ -14,11 +14,10 @@ enum { IDS = 1, TABLES = 2 };
 static const char registry_key;
 
 static const char *const metamethods[] = {
-    "__index", "__newindex", "__call",     "__name",   "__tostring", "__gc",   "__close",
-    "__mode",  "__len",      "__pairs",    "__eq",     "__lt",       "__le",   "__concat",
-    "__add",   "__sub",      "__mul",      "__div",    "__mod",      "__pow",  "__unm",
-    "__idiv",  "__band",     "__bor",      "__bxor",   "__shl",      "__shr",  "__bnot",
-    "__metatable", "__reduce",
+    "__index", "__newindex", "__call", "__name", "__tostring",  "__gc",     "__close", "__mode",
+    "__len",   "__pairs",    "__eq",   "__lt",   "__le",        "__concat", "__add",   "__sub",
+    "__mul",   "__div",      "__mod",  "__pow",  "__unm",       "__idiv",   "__band",  "__bor",
+    "__bxor",  "__shl",      "__shr",  "__bnot", "__metatable", "__reduce",
 };
 
 bool mp_class_field(const char *name, size_t len)

@@ -51,8 +51,8 @@ typedef struct mp_waiting {
 
 typedef struct mp_open_frame {
     uint8_t kind;
-    bool endless;       /* until a break */
-    bool value;         /* in a map or for a global: the value is awaited, not the key */
+    bool endless; /* until a break */
+    bool value;   /* in a map or for a global: the value is awaited, not the key */
     int upvalues;
     uint64_t left;      /* items, of a map pairs, that are still to come */
     lua_Integer at;     /* items that are there */
@@ -78,11 +78,11 @@ typedef struct mp_decoder {
     const unsigned char *end;
     const unsigned char *p;
     unsigned flags;
-    int base; /* stack index of the first slot */
-    int skipped; /* depth of definitions whose table is known already */
-    size_t budget; /* items for which room may still be made beforehand */
+    int base;            /* stack index of the first slot */
+    int skipped;         /* depth of definitions whose table is known already */
+    size_t budget;       /* items for which room may still be made beforehand */
     mp_classes *classes; /* of this state; NULL without functions */
-    lua_Integer class; /* the id of the next table, or 0 */
+    lua_Integer class;   /* the id of the next table, or 0 */
     lua_Integer shareables;
     lua_Integer cells;
     lua_Integer globals;

@@ -95,8 +95,7 @@ mp_reading mp_decode_fail(mp_decoder *d, const char *format, ...)
 bool mp_decode_head(mp_decoder *d, unsigned major, const char *what, mp_head *head)
 {
     const char *problem = "cut short";
-    const unsigned char *next =
-        d->p < d->end ? mp_head_read(d->p, d->end, head, &problem) : NULL;
+    const unsigned char *next = d->p < d->end ? mp_head_read(d->p, d->end, head, &problem) : NULL;
     if (next == NULL)
         return mp_decode_fail(d, "%s", problem) == MP_READ;
     if (head->major != major || head->info == MP_HEAD_ENDLESS)
@@ -125,8 +124,8 @@ mp_open_frame *mp_decode_open(mp_decoder *d, enum mp_open_kind kind)
     size_t depth = d->levels.depth;
     if (depth == d->frames_capacity) {
         size_t used = depth * sizeof(mp_open_frame);
-        d->frames = mp_scratch_grow(d->L, mp_decode_slot(d, MP_HELD_FRAMES), d->frames, used,
-                                    2 * used);
+        d->frames =
+            mp_scratch_grow(d->L, mp_decode_slot(d, MP_HELD_FRAMES), d->frames, used, 2 * used);
         d->frames_capacity *= 2;
     }
     mp_levels_enter(&d->levels);

@@ -91,15 +91,15 @@ typedef struct mp_encoder {
     bool again;   /* a class was recognised too late */
     uint64_t shareables;
     uint64_t cells;
-    size_t last_code; /* where in the buffer the last code begins; 0: none */
+    size_t last_code;            /* where in the buffer the last code begins; 0: none */
     const mp_name_filter *names; /* of this state; NULL without functions */
     mp_classes *classes;         /* likewise */
     mp_levels levels;
     mp_encode_frame *frames;
     size_t frames_capacity;
-    mp_seen seen;  /* tables, functions, objects: number of their tag 28 */
+    mp_seen seen;     /* tables, functions, objects: number of their tag 28 */
     mp_seen upvalues; /* upvalue ids: their number */
-    mp_seen codes; /* checksums: offset of the code in the message */
+    mp_seen codes;    /* checksums: offset of the code in the message */
     mp_encode_frame frames_inline[MP_FRAMES_INLINE];
 } mp_encoder;
 

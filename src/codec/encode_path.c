@@ -16,7 +16,7 @@ static void add_part(mp_encoder *e, mp_path *to, size_t depth)
         mp_path_add(to, "(metatable)");
     } else if (frame->kind == MP_FRAME_REDUCED) {
         mp_path_add(to, frame->at == 1 ? "(function of __reduce)" : "(argument %d of __reduce)",
-            (int)frame->at - 1);
+                    (int)frame->at - 1);
     } else if (frame->kind == MP_FRAME_ARRAY && frame->at > 0) {
         mp_path_add(to, "[%lld]", (long long)frame->at);
     } else if (frame->part == MP_PART_KEY) {

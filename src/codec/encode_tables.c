@@ -7,10 +7,10 @@
 #include "codec/encode.h"
 
 enum {
-    FEWEST_FLOATS = 4,   /* sequences from these lengths on are typed arrays */
+    FEWEST_FLOATS = 4, /* sequences from these lengths on are typed arrays */
     FEWEST_INTEGERS = 8,
     NUMBERS_AT_ONCE = 16,
-    MOVABLE = 1 << 16,   /* bytes of a map that are moved for a longer head */
+    MOVABLE = 1 << 16, /* bytes of a map that are moved for a longer head */
 };
 
 /* Counts the keys of the table, but not past limit + 1. */
@@ -199,8 +199,8 @@ static mp_progress end_map(mp_encoder *e, const mp_encode_frame *frame)
 {
     unsigned char *head = e->out->data + frame->start;
     if (frame->at < MP_HEAD_SHORT)
-        *head = (unsigned char)(frame->at == 0 ? MP_BYTE_EMPTY_ARRAY
-                                               : MP_BYTE_EMPTY_MAP + frame->at);
+        *head =
+            (unsigned char)(frame->at == 0 ? MP_BYTE_EMPTY_ARRAY : MP_BYTE_EMPTY_MAP + frame->at);
     else if (frame->at != frame->count)
         return mp_encode_fail(e, "a table changed while it was written");
     else if (*head == MP_BYTE_ENDLESS_MAP) {

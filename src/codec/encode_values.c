@@ -102,8 +102,8 @@ mp_encode_frame *mp_encode_enter(mp_encoder *e, enum mp_frame_kind kind)
     size_t depth = e->levels.depth;
     if (depth == e->frames_capacity) {
         size_t used = depth * sizeof(mp_encode_frame);
-        e->frames = mp_scratch_grow(e->L, mp_encode_slot(e, MP_SLOT_FRAMES), e->frames, used,
-                                    2 * used);
+        e->frames =
+            mp_scratch_grow(e->L, mp_encode_slot(e, MP_SLOT_FRAMES), e->frames, used, 2 * used);
         e->frames_capacity *= 2;
     }
     mp_levels_enter(&e->levels);

@@ -5,9 +5,10 @@
 
 unsigned char *mp_head_put_long(unsigned char *p, unsigned major, uint64_t argument)
 {
-    unsigned width = argument <= UINT8_MAX ? 0 : argument <= UINT16_MAX ? 1
-                     : argument <= UINT32_MAX                           ? 2
-                                                                        : 3;
+    unsigned width = argument <= UINT8_MAX    ? 0
+                     : argument <= UINT16_MAX ? 1
+                     : argument <= UINT32_MAX ? 2
+                                              : 3;
     unsigned bytes = 1u << width;
     *p = (unsigned char)(major << 5 | (24 + width));
     uint64_t big_endian = htobe64(argument << (64 - 8 * bytes));

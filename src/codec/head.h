@@ -36,9 +36,9 @@ enum mp_initial_byte {
 };
 
 enum {
-    MP_HEAD_MAX = 9,         /* bytes of the longest head */
-    MP_HEAD_SHORT = 24,      /* arguments below it lie in the initial byte */
-    MP_HEAD_ENDLESS = 31,    /* the info of an indefinite length, and of a break */
+    MP_HEAD_MAX = 9,      /* bytes of the longest head */
+    MP_HEAD_SHORT = 24,   /* arguments below it lie in the initial byte */
+    MP_HEAD_ENDLESS = 31, /* the info of an indefinite length, and of a break */
 };
 
 typedef struct mp_head {

@@ -18,9 +18,9 @@ typedef struct mp_seen_entry {
 
 typedef struct mp_seen {
     lua_State *L;
-    int slot;               /* stack index that may hold the scratch memory */
+    int slot; /* stack index that may hold the scratch memory */
     size_t count;
-    size_t capacity;        /* of entries, a power of two; 0 while few are used */
+    size_t capacity; /* of entries, a power of two; 0 while few are used */
     mp_seen_entry *entries;
     mp_seen_entry few[MP_SEEN_FEW];
 } mp_seen;

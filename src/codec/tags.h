@@ -4,11 +4,11 @@
 #define MP_CODEC_TAGS_H
 
 enum mp_tag {
-    MP_TAG_BIGNUM = 2,          /* integers beyond 64 bits: refused */
+    MP_TAG_BIGNUM = 2, /* integers beyond 64 bits: refused */
     MP_TAG_NEGATIVE_BIGNUM = 3,
-    MP_TAG_SHAREABLE = 28,      /* the n-th in a message is number n, from 0 */
-    MP_TAG_REFERENCE = 29,      /* stands for the shareable of that number */
-    MP_TAG_TYPED_FIRST = 64,    /* RFC 8746: numbers side by side in a byte string */
+    MP_TAG_SHAREABLE = 28,   /* the n-th in a message is number n, from 0 */
+    MP_TAG_REFERENCE = 29,   /* stands for the shareable of that number */
+    MP_TAG_TYPED_FIRST = 64, /* RFC 8746: numbers side by side in a byte string */
     MP_TAG_INT64_LE = 79,
     MP_TAG_FLOAT64_LE = 86,
     MP_TAG_TYPED_LAST = 87,

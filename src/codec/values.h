@@ -6,7 +6,11 @@
  * arrays (RFC 8746). Functions are written and read only with
  * MP_CODEC_FUNCTIONS, that is between processes of one tree.
  *
- * Any of these may raise a Lua error: memory, or what a __reduce raised. The
+ * The numbers of references count within one call of mp_encode: what it wrote
+ * is read by one call of mp_decode, from its first byte on.
+ *
+ * Any of these may raise a Lua error: memory, or what a __reduce or the function that it
+ * gave raised, too many values for Lua's stack. The
  * buffer is then left with whatever was appended; the caller resets len. */
 #ifndef MP_CODEC_VALUES_H
 #define MP_CODEC_VALUES_H
