@@ -171,8 +171,8 @@ local function table_length(call_name, source)
     errors.argument(call_name, "the iterable's length", "a non-negative integer", n)
   end
   if n == 0 and source.n == nil and next(source) ~= nil and not getmetatable(source) then
-    errors.argument(call_name, "the iterable", "a table with items 1..n (or a function)",
-      "a table with keys but no items; write mp.each(pairs(t)) or pool:pairmap(f, t)")
+    errors.raise("argument",
+      ("%s: the table has keys but no items 1..n; build a list of its pairs first"):format(call_name))
   end
   return n
 end

@@ -219,7 +219,7 @@ static void store_result(lua_State *L, mp_lua_call *c, int call, const mp_event 
 static void call_over(lua_State *L, mp_lua_pool *p, mp_lua_call *c, int call)
 {
     c->over = true;
-    if (c->shape == MP_SHAPE_MAP) {
+    if (c->shape == MP_SHAPE_MAP && lua_istable(L, call + 1)) { /* none before its input is known */
         lua_pushinteger(L, c->given);
         lua_setfield(L, call + 1, "n");
     }

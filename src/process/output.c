@@ -135,7 +135,7 @@ static ssize_t take(void *cookie, const char *bytes, size_t size)
 
 int mp_output_flush(void)
 {
-    if (out.stream == NULL)
+    if (out.stream == NULL || (out.partial.len == 0 && __fpending(out.stream) == 0))
         return 0;
     flockfile(out.stream);
     /* Somebody may have given the stream a buffer. */
