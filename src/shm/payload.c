@@ -23,7 +23,7 @@ enum {
     CLASSES = 32,
     TRIES = 8,             /* runs looked at in the class of the size asked for */
     IDLE_BYTES = 64 << 20, /* above this much, idle memory is given back */
-    IDLE_OPENS = 4096,     /* when it was not touched during so many pieces */
+    IDLE_OPENS = 4096,     /* when so many pieces did not need it */
     LEAST_RESERVE = 1 << 20,
 };
 
@@ -51,7 +51,8 @@ struct mp_payload {
     size_t cursor;           /* bytes of it that are given away */
     uint32_t run;            /* the run that the open piece has for itself, or NONE */
     size_t used;
-    uint64_t opens, top_touched; /* pieces so far; when the top was last taken from */
+    uint32_t peak;         /* highest top since piece `epoch` */
+    uint64_t opens, epoch; /* pieces so far */
 };
 
 static unsigned class_of(uint32_t length)
@@ -168,7 +169,8 @@ static int raise_top(mp_payload *p, uint64_t upto, mp_error *error)
     if (status < 0)
         return status;
     p->top = (uint32_t)upto;
-    p->top_touched = p->opens;
+    if (p->top > p->peak)
+        p->peak = p->top;
     return 0;
 }
 
@@ -372,11 +374,16 @@ void mp_payload_trim(mp_payload *p, size_t keep)
     mp_region_shrink(&p->region, top > keep ? top : keep);
 }
 
+/* Once in so many pieces, what none of them has needed. */
 static void give_back_idle(mp_payload *p)
 {
-    if (p->region.size - (size_t)p->top * UNIT > 2 * (size_t)IDLE_BYTES &&
-        p->opens - p->top_touched > IDLE_OPENS)
-        mp_payload_trim(p, (size_t)p->top * UNIT + IDLE_BYTES);
+    if (p->opens - p->epoch < IDLE_OPENS)
+        return;
+    size_t peak = (size_t)p->peak * UNIT;
+    if (p->region.size > peak + 2 * (size_t)IDLE_BYTES)
+        mp_payload_trim(p, peak + IDLE_BYTES);
+    p->epoch = p->opens;
+    p->peak = p->top;
 }
 
 void mp_payload_free(mp_payload *p, uint64_t offset, size_t size)
