@@ -231,8 +231,13 @@ int mp_pool_fd(mp_pool *pool)
 
 void mp_pool_rest(mp_pool *pool)
 {
-    if (pool->watched)
-        pool->transport->ops->arm(pool->transport, MP_BELL_EAGER);
+    mp_transport *t = pool->transport;
+    if (!pool->watched)
+        return;
+    t->ops->disarm(t);
+    t->ops->arm(t, MP_BELL_EAGER);
+    if (something(pool))
+        t->ops->ring(t);
 }
 
 /* ---- life ---- */

@@ -74,7 +74,10 @@ typedef struct mp_transport_ops {
      * is). 1: it is readable; 0: the time is over; -EINTR: a signal came. */
     int (*listen)(mp_transport *t, int64_t deadline, const sigset_t *mask);
     void (*arm)(mp_transport *t, enum mp_bell_mode mode);
+    /* Also forgets that the bell rang. */
     void (*disarm)(mp_transport *t);
+    /* Rings it from this side: the descriptor is readable until `disarm`. */
+    void (*ring)(mp_transport *t);
     /* Whether spinning for a moment takes no processor from a worker. */
     bool (*may_spin)(const mp_transport *t);
 

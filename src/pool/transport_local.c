@@ -329,6 +329,11 @@ static void local_disarm(mp_transport *t)
     mp_bell_disarm(&self(t)->segment.bell);
 }
 
+static void local_ring(mp_transport *t)
+{
+    mp_bell_force(&self(t)->segment.bell);
+}
+
 static bool local_may_spin(const mp_transport *t)
 {
     const local *l = (const local *)(const void *)t;
@@ -423,6 +428,7 @@ static const mp_transport_ops local_ops = {
     .listen = local_listen,
     .arm = local_arm,
     .disarm = local_disarm,
+    .ring = local_ring,
     .may_spin = local_may_spin,
     .finish = local_finish,
     .terminate = local_terminate,
