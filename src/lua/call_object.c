@@ -63,7 +63,7 @@ static mp_definition *send_by_value(lua_State *L, mp_lua_pool *p, int function)
         mp_error_codec(L, "encode", "function");
         lua_error(L);
     }
-    mp_definition *d = mp_define(mp_pool_definitions(p->pool), b->data, b->len, &error);
+    mp_definition *d = mp_pool_define(p->pool, b->data, b->len, &error);
     if (b->cap > SCRATCH_KEEP)
         mp_buffer_free(b);
     if (d == NULL)

@@ -35,19 +35,25 @@ static bool give_over(mp_pool *pool, mp_event *event)
 static void settle_over(mp_pool *pool)
 {
     mp_call *call = TAILQ_FIRST(&pool->over);
-    call->told = true;
+    call->over_told = true;
     TAILQ_REMOVE(&pool->over, call, telling);
 }
 
 /* ---- items ---- */
 
+/* The row of this id if a worker may have it and its next item has this index. */
+static mp_row *row_at(mp_pool *pool, uint64_t id, uint64_t index)
+{
+    mp_row *row = mp_ledger_find(&pool->ledger, id);
+    return row != NULL && row->state == MP_ROW_PUBLISHED && row->first + row->done == index ? row
+                                                                                            : NULL;
+}
+
 /* The row whose next item the arrival is about, or NULL. */
 static mp_row *expected_row(mp_pool *pool, const mp_arrival *a)
 {
-    mp_row *row = mp_ledger_find(&pool->ledger, a->row);
-    if (row == NULL || row->first + row->done != a->index || a->count > row->count - row->done)
-        return NULL;
-    return row;
+    mp_row *row = row_at(pool, a->row, a->index);
+    return row != NULL && a->count <= row->count - row->done ? row : NULL;
 }
 
 static bool wanted(const mp_row *row)
@@ -109,29 +115,24 @@ static mp_row *lost_row(mp_pool *pool, const mp_death *death)
 {
     if (death->held == 0 || death->begun >= death->held)
         return NULL;
-    mp_row *row = mp_ledger_find(&pool->ledger, death->rows[death->begun]);
-    if (row == NULL || row->first + row->done != death->begun_item)
-        return NULL;
-    return row;
+    return row_at(pool, death->rows[death->begun], death->begun_item);
 }
 
 /* Hands out anew what the dead worker had claimed and not begun. */
 static void give_back(mp_pool *pool, const mp_death *death)
 {
-    for (uint32_t i = 0; i < death->held; i++) {
+    for (uint32_t i = death->held; i-- > 0;) {
         mp_row *row = mp_ledger_find(&pool->ledger, death->rows[i]);
         if (row == NULL || row->state != MP_ROW_PUBLISHED)
             continue;
         mp_call *call = row->call;
-        mp_row_step(row, MP_ROW_QUEUE);
-        if (row->first + row->done >= call->limit) {
+        mp_pool_requeue(pool, row);
+        if (!wanted(row)) {
             mp_row_withdraw(row);
-            mp_call_check_over(call);
             mp_call_free_if_idle(call);
-        } else {
-            mp_pool_queue(pool, row, NULL);
         }
     }
+    mp_pool_push(pool, NULL);
 }
 
 static bool give_death(mp_pool *pool, mp_event *event)
@@ -196,8 +197,10 @@ static bool give(mp_pool *pool, mp_event *event)
 
 bool mp_pool_next(mp_pool *pool, mp_event *event)
 {
-    for (;;) {
-        if (give_over(pool, event))
+    bool again = pool->given != GIVEN_NONE && pool->given != GIVEN_OVER;
+    pool->given = GIVEN_NONE;
+    for (;; again = false) {
+        if (!again && give_over(pool, event))
             return true;
         if (!pool->transport->ops->next(pool->transport, &pool->arrival)) {
             mp_pool_push(pool, NULL);
@@ -208,6 +211,13 @@ bool mp_pool_next(mp_pool *pool, mp_event *event)
     }
 }
 
+/* The item whose event was given has ended in it. */
+static void settle_item(mp_pool *pool)
+{
+    pool->given_row->call->told++;
+    mp_row_settle(pool->given_row, 1);
+}
+
 void mp_pool_settle(mp_pool *pool)
 {
     int given = pool->given;
@@ -216,9 +226,9 @@ void mp_pool_settle(mp_pool *pool)
         settle_over(pool);
     } else if (given == GIVEN_ITEM) {
         take(pool);
-        mp_row_settle(pool->given_row, 1);
+        settle_item(pool);
     } else if (given == GIVEN_LOST) {
-        mp_row_settle(pool->given_row, 1);
+        settle_item(pool);
         give_back(pool, pool->arrival.death);
         take(pool);
     } else if (given == GIVEN_OTHER) {

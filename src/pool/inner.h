@@ -10,17 +10,19 @@ struct mp_call {
     mp_definition *definition;
     mp_call_block *block; /* in the task memory */
     uint64_t block_at;
-    mp_call_counts counts;
+    uint64_t added;   /* items */
+    uint64_t told;    /* those whose event is settled */
     uint64_t limit;   /* items at or above it are cancelled */
-    uint64_t pending; /* items handed out, below the limit, not settled */
+    uint64_t pending; /* items below the limit, not settled */
     mp_row *rows;     /* not settled ones, newest first */
     /* the granule that is being filled */
     mp_buffer *open;
     uint64_t granule; /* items it is to hold */
     uint32_t filled;
     size_t item_at; /* where the item begun last starts */
+    bool begun;     /* it is not whole yet */
     bool sealed, over, released;
-    bool told; /* that it is over */
+    bool over_told;
     mp_call *next, *previous; /* all calls of the pool */
     TAILQ_ENTRY(mp_call) telling; /* among those that are over and not told */
 };
@@ -45,8 +47,20 @@ struct mp_pool {
     bool ended;   /* finished or terminated */
 };
 
-/* Puts a row into the backlog and hands out what the ring takes. */
+/* transport.h's open, behind whatever granule is being filled. */
+mp_buffer *mp_pool_open(mp_pool *pool, mp_error *error);
+
+/* Of the n items from index `first` on, how many lie below the limit. */
+static inline uint64_t mp_below(uint64_t first, uint64_t n, uint64_t limit)
+{
+    return limit <= first ? 0 : limit - first < n ? limit - first : n;
+}
+
+/* Puts a fresh row at the end of the backlog and hands out what the ring takes. */
 int mp_pool_queue(mp_pool *pool, mp_row *row, mp_error *error);
+
+/* Puts a row that came back at the head of it, and hands out nothing. */
+void mp_pool_requeue(mp_pool *pool, mp_row *row);
 
 /* Hands out what waits in the host, and starts workers where work waits. */
 int mp_pool_push(mp_pool *pool, mp_error *error);

@@ -61,17 +61,12 @@ static int make_block(mp_call *call, uint32_t flags, mp_error *error)
 {
     mp_pool *pool = call->pool;
     mp_transport *t = pool->transport;
-    if (pool->filling != NULL) {
-        int status = mp_call_flush(pool->filling, error);
-        if (status < 0)
-            return status;
-    }
     mp_call_block block = {.limit = MP_NO_LIMIT,
                            .definition = call->definition->id,
                            .definition_at = call->definition->at,
                            .definition_size = call->definition->size,
                            .flags = flags};
-    mp_buffer *b = t->ops->open(t, error);
+    mp_buffer *b = mp_pool_open(pool, error);
     if (b == NULL)
         return -ENOMEM;
     int status = mp_buffer_append(b, &block, sizeof block);
@@ -127,12 +122,9 @@ static void withdraw_above(mp_call *call)
 
 static uint64_t count_pending(const mp_call *call)
 {
-    uint64_t n = call->counts.added < call->limit ? call->filled : 0;
-    for (const mp_row *row = call->rows; row != NULL; row = row->next) {
-        uint64_t from = row->first + row->done, to = row->first + row->count;
-        uint64_t end = to < call->limit ? to : call->limit;
-        n += end > from ? end - from : 0;
-    }
+    uint64_t n = mp_below(call->added - call->filled + 1, call->filled, call->limit);
+    for (const mp_row *row = call->rows; row != NULL; row = row->next)
+        n += mp_below(row->first + row->done, row->count - row->done, call->limit);
     return n;
 }
 
@@ -140,8 +132,6 @@ void mp_call_limit(mp_call *call, uint64_t limit)
 {
     if (limit >= call->limit)
         return;
-    mp_error ignored;
-    mp_call_flush(call, &ignored);
     call->limit = limit;
     mp_store_relaxed(&call->block->limit, limit);
     call->pending = count_pending(call);
@@ -151,7 +141,9 @@ void mp_call_limit(mp_call *call, uint64_t limit)
 
 mp_call_counts mp_call_count(const mp_call *call)
 {
-    return call->counts;
+    return (mp_call_counts){.added = call->added,
+                            .settled = call->added - call->pending,
+                            .cancelled = call->added - call->pending - call->told};
 }
 
 uint32_t mp_call_kind(const mp_call *call)
@@ -177,15 +169,16 @@ void mp_call_free_if_idle(mp_call *call)
 
 void mp_call_release(mp_call *call)
 {
-    if (call->pool->filling == call) {
-        call->pool->filling = NULL;
-        call->counts.added -= call->filled;
-        call->filled = 0;
-        call->open = NULL;
-    }
+    mp_pool *pool = call->pool;
+    if (pool->filling == call)
+        pool->filling = NULL;
+    call->filled = 0;
     mp_call_limit(call, 0);
-    if (call->over && !call->told)
-        TAILQ_REMOVE(&call->pool->over, call, telling);
+    if (call->over && !call->over_told) {
+        if (pool->given == GIVEN_OVER && TAILQ_FIRST(&pool->over) == call)
+            pool->given = GIVEN_NONE;
+        TAILQ_REMOVE(&pool->over, call, telling);
+    }
     call->released = true;
     mp_call_free_if_idle(call);
 }

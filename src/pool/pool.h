@@ -3,8 +3,8 @@
  *   open a call -> begin/end its items -> seal it -> events come -> CALL_OVER -> release it
  *
  * One thread at a time may use a pool. Nothing here blocks but mp_pool_wait and
- * mp_pool_join. Every item of a call ends in exactly one event or in the call's
- * count of cancelled ones; CALL_OVER comes exactly once, behind the last of them. */
+ * mp_pool_join. Every item of a call ends in exactly one settled event or in the
+ * call's count of cancelled ones; CALL_OVER comes exactly once, behind the last event. */
 #ifndef MP_POOL_POOL_H
 #define MP_POOL_POOL_H
 
@@ -41,8 +41,8 @@ typedef struct mp_event {
 
 typedef struct mp_call_counts {
     uint64_t added;     /* items */
-    uint64_t settled;   /* those that are done, failed, lost or cancelled */
-    uint64_t cancelled;
+    uint64_t settled;   /* those whose event is settled, and the cancelled ones */
+    uint64_t cancelled; /* at or above the limit, without an event; some may still run */
 } mp_call_counts;
 
 /* Makes a pool over a transport for up to `workers` workers. The transport is
@@ -54,6 +54,11 @@ mp_pool *mp_pool_new(mp_transport *transport, unsigned workers, mp_error *error)
 void mp_pool_free(mp_pool *pool, bool owner);
 
 mp_definitions *mp_pool_definitions(mp_pool *pool);
+
+/* mp_define with the pool's table. */
+mp_definition *mp_pool_define(mp_pool *pool, const unsigned char *bytes, size_t size,
+                              mp_error *error);
+
 mp_transport *mp_pool_transport(mp_pool *pool);
 
 /* Opens a call. Its items run by `definition` (one user of which becomes the
@@ -70,7 +75,9 @@ void mp_call_granule(mp_call *call, uint64_t items);
 mp_buffer *mp_call_begin_item(mp_call *call, mp_error *error);
 
 /* The item is whole. Hands out the granule when it is full; *error tells why
- * workers could not be started. Items are never lost by an error here. */
+ * workers could not be started. Items are never lost by an error here, but for
+ * -EBUSY: whoever made the item's bytes has used the pool meanwhile (another item
+ * begun, a function defined, a call opened or flushed); this item is not there then. */
 int mp_call_end_item(mp_call *call, mp_error *error);
 
 /* Hands out a granule that is not full. */

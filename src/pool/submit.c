@@ -7,12 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static void backlog_append(mp_pool *pool, mp_row *row)
-{
-    row->queued = true;
-    TAILQ_INSERT_TAIL(&pool->backlog, row, waiting);
-}
-
 static void backlog_remove(mp_pool *pool, mp_row *row)
 {
     row->queued = false;
@@ -77,8 +71,16 @@ int mp_pool_push(mp_pool *pool, mp_error *error)
 int mp_pool_queue(mp_pool *pool, mp_row *row, mp_error *error)
 {
     mp_row_step(row, MP_ROW_QUEUE);
-    backlog_append(pool, row);
+    row->queued = true;
+    TAILQ_INSERT_TAIL(&pool->backlog, row, waiting);
     return mp_pool_push(pool, error);
+}
+
+void mp_pool_requeue(mp_pool *pool, mp_row *row)
+{
+    mp_row_step(row, MP_ROW_QUEUE);
+    row->queued = true;
+    TAILQ_INSERT_HEAD(&pool->backlog, row, waiting);
 }
 
 static void unlink_row(mp_row *row)
@@ -100,20 +102,10 @@ static void remove_row(mp_row *row)
     mp_ledger_remove(&call->pool->ledger, row);
 }
 
-/* Of the row's next n items, how many lie below the call's limit. */
-static uint64_t below_limit(const mp_row *row, uint32_t n)
-{
-    uint64_t first = row->first + row->done, limit = row->call->limit;
-    return limit <= first ? 0 : limit - first < n ? limit - first : n;
-}
-
 void mp_row_settle(mp_row *row, uint32_t n)
 {
     mp_call *call = row->call;
-    uint64_t below = below_limit(row, n);
-    call->pending -= below;
-    call->counts.settled += n;
-    call->counts.cancelled += n - below;
+    call->pending -= mp_below(row->first + row->done, n, call->limit);
     row->done += n;
     if (row->done == row->count) {
         mp_row_step(row, MP_ROW_SETTLE);
@@ -131,10 +123,6 @@ bool mp_row_withdraw(mp_row *row)
         return false;
     if (row->queued)
         backlog_remove(call->pool, row);
-    uint32_t rest = row->count - row->done;
-    call->pending -= below_limit(row, rest);
-    call->counts.settled += rest;
-    call->counts.cancelled += rest;
     mp_row_step(row, MP_ROW_WITHDRAW);
     remove_row(row);
     return true;
@@ -150,7 +138,7 @@ static mp_row *add_row(mp_call *call, mp_error *error)
         return NULL;
     }
     row->call = call;
-    row->first = call->counts.added - call->filled + 1;
+    row->first = call->added - call->filled + 1;
     row->count = call->filled;
     row->payload_size = call->open->len;
     row->next = call->rows;
@@ -163,15 +151,17 @@ static mp_row *add_row(mp_call *call, mp_error *error)
 int mp_call_flush(mp_call *call, mp_error *error)
 {
     mp_pool *pool = call->pool;
-    if (call->filled == 0)
+    call->begun = false;
+    if (call->filled == 0) {
+        pool->filling = pool->filling == call ? NULL : pool->filling;
         return 0;
+    }
     call->open->len = call->item_at;
     mp_row *row = add_row(call, error);
     if (row == NULL)
         return -ENOMEM;
     row->payload = pool->transport->ops->keep(pool->transport);
     call->filled = 0;
-    call->open = NULL;
     pool->filling = NULL;
     if (row->first >= call->limit) {
         mp_row_step(row, MP_ROW_QUEUE);
@@ -181,35 +171,43 @@ int mp_call_flush(mp_call *call, mp_error *error)
     return mp_pool_queue(pool, row, error);
 }
 
-static int open_granule(mp_call *call, mp_error *error)
+mp_buffer *mp_pool_open(mp_pool *pool, mp_error *error)
 {
-    mp_pool *pool = call->pool;
-    if (pool->filling != NULL && pool->filling != call) {
-        int status = mp_call_flush(pool->filling, error);
-        if (status < 0)
-            return status;
-    }
-    call->open = pool->transport->ops->open(pool->transport, error);
-    if (call->open == NULL)
-        return -ENOMEM;
+    if (pool->filling != NULL && mp_call_flush(pool->filling, error) < 0)
+        return NULL;
+    return pool->transport->ops->open(pool->transport, error);
+}
+
+mp_definition *mp_pool_define(mp_pool *pool, const unsigned char *bytes, size_t size,
+                              mp_error *error)
+{
+    if (pool->filling != NULL && mp_call_flush(pool->filling, error) < 0)
+        return NULL;
+    return mp_define(&pool->definitions, bytes, size, error);
+}
+
+static bool open_granule(mp_call *call, mp_error *error)
+{
+    call->open = mp_pool_open(call->pool, error);
     call->item_at = 0;
-    pool->filling = call;
-    return 0;
+    call->pool->filling = call->open != NULL ? call : NULL;
+    return call->open != NULL;
 }
 
 mp_buffer *mp_call_begin_item(mp_call *call, mp_error *error)
 {
-    if ((call->open == NULL || call->pool->filling != call) && open_granule(call, error) < 0)
+    if (call->pool->filling != call && !open_granule(call, error))
         return NULL;
     mp_buffer *b = call->open;
     b->len = call->item_at;
     int status = mp_buffer_reserve(b, MP_LONG_ITEM_HEAD);
     if (status < 0) {
         mp_fail(error, status, "cannot store item %llu",
-                (unsigned long long)call->counts.added + 1);
+                (unsigned long long)call->added + 1);
         return NULL;
     }
     b->len += MP_ITEM_HEAD;
+    call->begun = true;
     return b;
 }
 
@@ -235,13 +233,17 @@ static int write_length(mp_call *call, mp_error *error)
 
 int mp_call_end_item(mp_call *call, mp_error *error)
 {
+    if (!call->begun)
+        return mp_fail(error, -EBUSY, "the pool was used while its item %llu was made",
+                       (unsigned long long)call->added + 1);
     int status = write_length(call, error);
     if (status < 0)
         return status;
+    call->begun = false;
     call->item_at = call->open->len;
     call->filled++;
-    call->counts.added++;
-    if (call->counts.added < call->limit)
+    call->added++;
+    if (call->added < call->limit)
         call->pending++;
     return call->filled >= call->granule ? mp_call_flush(call, error) : 0;
 }
