@@ -9,9 +9,9 @@
  * The numbers of references count within one call of mp_encode: what it wrote
  * is read by one call of mp_decode, from its first byte on.
  *
- * Any of these may raise a Lua error: memory, or what a __reduce or the function that it
- * gave raised, too many values for Lua's stack. The
- * buffer is then left with whatever was appended; the caller resets len. */
+ * Any of these may raise a Lua error: memory, what a __reduce or the function
+ * that it gave raised, or too many values for Lua's stack. The buffer is then
+ * left with whatever was appended; the caller resets len. */
 #ifndef MP_CODEC_VALUES_H
 #define MP_CODEC_VALUES_H
 
