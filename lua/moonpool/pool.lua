@@ -95,10 +95,16 @@ local function open_call(pool, name, f, shape, star, given, result)
   return result
 end
 
--- Encodes all the input, taking in what comes meanwhile.
+-- Encodes all the input, taking in what comes meanwhile, and waiting while there is
+-- more on its way than memory should hold.
 local function feed_all(pool, call)
   while core.feed(call, FEED) do
     pump.turn(pool)
+    while core.crowded(pool.core) do
+      if not pump.turn(pool) then
+        pump.pause(pool)
+      end
+    end
   end
   core.seal(call)
 end

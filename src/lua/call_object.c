@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { GRANULES_A_WORKER = 512, GRANULE_MAX = 64, SCRATCH_KEEP = 1 << 20 };
+enum { GRANULES_A_WORKER = 512, GRANULE_MAX = 64, SCRATCH_KEEP = 1 << 20, FEED_BYTES = 16 << 20 };
 
 /* ---- making ---- */
 
@@ -291,7 +291,9 @@ static int feed(lua_State *L, int status, lua_KContext given_before)
     mp_lua_call *c = mp_check_call(L, 1);
     lua_Integer budget = lua_tointeger(L, 2);
     bool resumed = status == LUA_YIELD;
-    while (c->given - (lua_Integer)given_before < budget && !c->stopped) {
+    uint64_t bytes_before = c->bytes_out;
+    while (c->given - (lua_Integer)given_before < budget && !c->stopped &&
+           c->bytes_out - bytes_before < FEED_BYTES) {
         bool more = resumed ? lua_gettop(L) > 3 && !lua_isnil(L, 4) : pull(L, c, given_before);
         resumed = false;
         if (!more) {
@@ -304,7 +306,8 @@ static int feed(lua_State *L, int status, lua_KContext given_before)
     return 1;
 }
 
-/* core.feed(call, budget): takes up to `budget` items; false when no more will come. */
+/* core.feed(call, budget): takes up to `budget` items, fewer where they are large;
+ * false when no more will come. */
 static int call_feed(lua_State *L)
 {
     mp_lua_call *c = mp_check_call(L, 1);

@@ -113,6 +113,13 @@ static int pool_busy(lua_State *L)
     return 1;
 }
 
+/* core.crowded(pool): much is on its way to the workers; submit more later */
+static int pool_crowded(lua_State *L)
+{
+    lua_pushboolean(L, mp_pool_crowded(mp_check_pool(L, 1)->pool));
+    return 1;
+}
+
 static int pool_finish(lua_State *L)
 {
     mp_pool_finish(mp_check_pool(L, 1)->pool);
@@ -177,7 +184,7 @@ void mp_open_pool(lua_State *L)
         {"fileno", pool_fileno},      {"rest", pool_rest},           {"busy", pool_busy},
         {"finish", pool_finish},      {"terminate", pool_terminate}, {"join", pool_join},
         {"trouble", pool_trouble},    {"finished", pool_finished},   {"owns", pool_owns},
-        {NULL, NULL},
+        {"crowded", pool_crowded},     {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, MP_POOL_META);

@@ -10,6 +10,8 @@
 
 enum { LOOK_NS = 50000 }; /* how long to look for results before sleeping */
 
+#define CROWD_BYTES ((size_t)512 << 20)
+
 mp_pool *mp_pool_new(mp_transport *transport, unsigned workers, mp_error *error)
 {
     mp_pool *pool = calloc(1, sizeof *pool);
@@ -245,6 +247,11 @@ int mp_pool_want(mp_pool *pool, unsigned workers, mp_error *error)
     if (status == 0)
         pool->asked = workers;
     return status;
+}
+
+bool mp_pool_crowded(const mp_pool *pool)
+{
+    return pool->transport->ops->kept(pool->transport) > CROWD_BYTES && pool->ledger.live > 0;
 }
 
 bool mp_pool_busy(const mp_pool *pool)

@@ -112,6 +112,10 @@ int mp_pool_wait(mp_pool *pool, int64_t deadline, enum mp_bell_mode mode, const 
 int mp_pool_fd(mp_pool *pool);
 void mp_pool_rest(mp_pool *pool);
 
+/* More is on its way to the workers than should be: whoever can wait with further
+ * items waits until this is false. */
+bool mp_pool_crowded(const mp_pool *pool);
+
 /* Items handed out and not settled, of all calls, released ones too. */
 bool mp_pool_busy(const mp_pool *pool);
 

@@ -50,6 +50,8 @@ typedef struct mp_transport_ops {
     mp_buffer *(*open)(mp_transport *t, mp_error *error);
     uint64_t (*keep)(mp_transport *t);
     void (*drop)(mp_transport *t, uint64_t at, size_t size);
+    /* Bytes kept now. */
+    size_t (*kept)(mp_transport *t);
     /* The kept bytes at `at`, readable and writable. */
     unsigned char *(*bytes)(mp_transport *t, uint64_t at);
 

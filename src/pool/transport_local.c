@@ -43,6 +43,11 @@ static void local_drop(mp_transport *t, uint64_t at, size_t size)
     mp_payload_free(self(t)->payload, at, size);
 }
 
+static size_t local_kept(mp_transport *t)
+{
+    return mp_payload_used(self(t)->payload);
+}
+
 static unsigned char *local_bytes(mp_transport *t, uint64_t at)
 {
     return mp_payload_region(self(t)->payload)->base + at;
@@ -417,6 +422,7 @@ static const mp_transport_ops local_ops = {
     .open = local_open,
     .keep = local_keep,
     .drop = local_drop,
+    .kept = local_kept,
     .bytes = local_bytes,
     .publish = local_publish,
     .revoke = local_revoke,
