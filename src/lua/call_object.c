@@ -20,9 +20,8 @@ enum { GRANULES_A_WORKER = 512, GRANULE_MAX = 64, SCRATCH_KEEP = 1 << 20, FEED_B
 static unsigned count_threads(void)
 {
     struct stat tasks;
-    return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink > 3
-               ? (unsigned)tasks.st_nlink - 2
-               : 1;
+    return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink > 3 ? (unsigned)tasks.st_nlink - 2
+                                                                      : 1;
 }
 
 static void check_fork(lua_State *L)
@@ -120,8 +119,7 @@ static int call_new(lua_State *L)
 static int call_free(lua_State *L)
 {
     mp_lua_call *c = mp_check_call(L, 1);
-    if (c->call != NULL && c->owner->pool != NULL &&
-        c->owner->generation == mp_fork_generation())
+    if (c->call != NULL && c->owner->pool != NULL && c->owner->generation == mp_fork_generation())
         mp_call_release(c->call);
     c->call = NULL;
     free(c->order);
@@ -417,10 +415,10 @@ static int call_values(lua_State *L)
 void mp_open_call(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"call", call_new},       {"input", call_input},     {"feed", call_feed},
-        {"flush", call_flush},    {"seal", call_seal},       {"limit", call_limit},
-        {"release", call_release}, {"over", call_over},      {"counts", call_counts},
-        {"errors", call_errors},  {"values", call_values},   {NULL, NULL},
+        {"call", call_new},        {"input", call_input},   {"feed", call_feed},
+        {"flush", call_flush},     {"seal", call_seal},     {"limit", call_limit},
+        {"release", call_release}, {"over", call_over},     {"counts", call_counts},
+        {"errors", call_errors},   {"values", call_values}, {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, MP_CALL_META);

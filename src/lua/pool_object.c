@@ -180,11 +180,13 @@ static int pool_finished(lua_State *L)
 void mp_open_pool(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"pool", pool_new},           {"free", pool_free},           {"wait", pool_wait},
-        {"fileno", pool_fileno},      {"rest", pool_rest},           {"busy", pool_busy},
-        {"finish", pool_finish},      {"terminate", pool_terminate}, {"join", pool_join},
-        {"trouble", pool_trouble},    {"finished", pool_finished},   {"owns", pool_owns},
-        {"crowded", pool_crowded},     {NULL, NULL},
+        {"pool", pool_new},          {"free", pool_free},
+        {"wait", pool_wait},         {"fileno", pool_fileno},
+        {"rest", pool_rest},         {"busy", pool_busy},
+        {"finish", pool_finish},     {"terminate", pool_terminate},
+        {"join", pool_join},         {"trouble", pool_trouble},
+        {"finished", pool_finished}, {"owns", pool_owns},
+        {"crowded", pool_crowded},   {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, MP_POOL_META);

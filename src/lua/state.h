@@ -43,9 +43,9 @@ enum { MP_CALL_FIRST_VALUE = 1 };
 
 /* The binding's side of a worker process; lies in the pool's userdata. */
 typedef struct mp_worker_context {
-    lua_State *L;      /* a thread of its own, unused in the host */
+    lua_State *L;         /* a thread of its own, unused in the host */
     unsigned definitions; /* how many are cached */
-    uint64_t last_id;  /* whose function lies at FUNCTION on L's stack */
+    uint64_t last_id;     /* whose function lies at FUNCTION on L's stack */
 } mp_worker_context;
 
 /* A pool. User values: 1 calls outstanding by address, 2 results finished and not
@@ -54,10 +54,10 @@ typedef struct mp_worker_context {
 enum { POOL_CALLS = 1, POOL_FINISHED, POOL_THREAD, POOL_USER_VALUES = POOL_THREAD };
 
 typedef struct mp_lua_pool {
-    mp_pool *pool; /* NULL once freed */
+    mp_pool *pool;       /* NULL once freed */
     unsigned generation; /* of forks, of the process that made it */
     mp_worker_context worker;
-    mp_buffer scratch; /* for functions on their way to a definition */
+    mp_buffer scratch;                /* for functions on their way to a definition */
     lua_Integer finished, dispatched; /* counts of POOL_FINISHED */
     struct {
         bool told;
@@ -93,16 +93,16 @@ typedef struct mp_lua_call {
     enum mp_shape shape;
     bool keep_going; /* on_error = "collect" */
     bool over;
-    bool star;      /* items are argument lists */
+    bool star; /* items are argument lists */
     bool failed;
     enum mp_input input;
-    bool integers;  /* of a range */
+    bool integers;     /* of a range */
     lua_Integer count; /* items of the input, -1 unknown */
     lua_Integer given; /* items taken from it */
     lua_Integer first, step;
     lua_Number first_number, step_number;
-    lua_Integer chunk; /* explicit chunksize, 0 none */
-    lua_Integer values; /* apply: how many */
+    lua_Integer chunk;     /* explicit chunksize, 0 none */
+    lua_Integer values;    /* apply: how many */
     uint64_t lowest_error; /* index, 0 none */
     uint64_t failures, done;
     /* imap */

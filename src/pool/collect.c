@@ -158,10 +158,8 @@ static bool give_death(mp_pool *pool, mp_event *event)
 static bool give_trouble(mp_pool *pool, mp_event *event)
 {
     const mp_arrival *a = &pool->arrival;
-    *event = (mp_event){.kind = MP_EVENT_TROUBLE,
-                        .code = a->code,
-                        .count = a->count,
-                        .status = a->status};
+    *event = (mp_event){
+        .kind = MP_EVENT_TROUBLE, .code = a->code, .count = a->count, .status = a->status};
     pool->given = GIVEN_OTHER;
     return true;
 }
@@ -220,7 +218,7 @@ static void settle_item(mp_pool *pool)
 
 void mp_pool_settle(mp_pool *pool)
 {
-    int given = pool->given;
+    enum mp_given given = pool->given;
     pool->given = GIVEN_NONE;
     if (given == GIVEN_OVER) {
         settle_over(pool);

@@ -40,8 +40,8 @@ static int furnish(mp_segment *s, unsigned seats, mp_error *error)
 {
     int status = init_locks(s, seats, error);
     if (status == 0)
-        status = mp_task_ring_create(&s->ring, &s->control->ring, &s->region,
-                                     s->control->slots_at, SLOTS, error);
+        status = mp_task_ring_create(&s->ring, &s->control->ring, &s->region, s->control->slots_at,
+                                     SLOTS, error);
     if (status == 0)
         status = mp_bell_create(&s->bell, &s->control->bell, error);
     return status;

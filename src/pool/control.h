@@ -69,8 +69,8 @@ typedef struct mp_control {
     uint64_t slots_at;
     int32_t host_pid;
     /* host */
-    _Alignas(64) _Atomic int32_t wanted;   /* as mp_nursery_ops.wanted */
-    _Atomic uint32_t closing;              /* workers retire when nothing is READY */
+    _Alignas(64) _Atomic int32_t wanted; /* as mp_nursery_ops.wanted */
+    _Atomic uint32_t closing;            /* workers retire when nothing is READY */
     _Atomic uint64_t deaths_read;
     /* nursery */
     _Alignas(64) _Atomic uint64_t deaths_written;

@@ -19,7 +19,7 @@ struct mp_definition {
     uint64_t size; /* bytes */
     uint64_t hash;
     unsigned users;
-    LIST_ENTRY(mp_definition) same; /* in its bucket */
+    LIST_ENTRY(mp_definition) same;  /* in its bucket */
     TAILQ_ENTRY(mp_definition) idle; /* while it has no users */
 };
 

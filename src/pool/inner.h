@@ -23,11 +23,13 @@ struct mp_call {
     bool begun;     /* it is not whole yet */
     bool sealed, over, released;
     bool over_told;
-    mp_call *next, *previous; /* all calls of the pool */
+    mp_call *next, *previous;     /* all calls of the pool */
     TAILQ_ENTRY(mp_call) telling; /* among those that are over and not told */
 };
 
 TAILQ_HEAD(mp_calls_over, mp_call);
+
+enum mp_given { GIVEN_NONE, GIVEN_ITEM, GIVEN_LOST, GIVEN_OVER, GIVEN_OTHER };
 
 struct mp_pool {
     mp_transport *transport;
@@ -40,7 +42,7 @@ struct mp_pool {
     struct mp_backlog backlog;
     struct mp_calls_over over;
     /* the event that was given and not settled */
-    enum { GIVEN_NONE, GIVEN_ITEM, GIVEN_LOST, GIVEN_OVER, GIVEN_OTHER } given;
+    enum mp_given given;
     mp_row *given_row;
     mp_arrival arrival;
     bool watched; /* somebody has the descriptor */

@@ -30,15 +30,15 @@ enum mp_row_event {
 struct mp_row {
     uint64_t id;
     mp_call *call;
-    uint64_t first;        /* index within its call of its first item */
-    uint32_t count, done;  /* items; those settled */
+    uint64_t first;       /* index within its call of its first item */
+    uint32_t count, done; /* items; those settled */
     enum mp_row_state state;
-    uint64_t payload;      /* where its items lie */
+    uint64_t payload; /* where its items lie */
     size_t payload_size;
-    uint64_t position;     /* in the ring, while published */
-    uint32_t cursor;       /* item that cursor_at points to */
-    uint64_t cursor_at;    /* offset of that item in the payload */
-    mp_row *next, *previous; /* in its call */
+    uint64_t position;           /* in the ring, while published */
+    uint32_t cursor;             /* item that cursor_at points to */
+    uint64_t cursor_at;          /* offset of that item in the payload */
+    mp_row *next, *previous;     /* in its call */
     TAILQ_ENTRY(mp_row) waiting; /* in the backlog */
     bool queued;                 /* a member of it */
 };

@@ -86,8 +86,11 @@ mp_call *mp_call_open(mp_pool *pool, mp_definition *definition, uint32_t flags, 
     if (call == NULL)
         mp_fail(error, -ENOMEM, "cannot note a call");
     else
-        *call = (mp_call){.pool = pool, .user = user, .definition = definition,
-                          .limit = MP_NO_LIMIT, .granule = 1};
+        *call = (mp_call){.pool = pool,
+                          .user = user,
+                          .definition = definition,
+                          .limit = MP_NO_LIMIT,
+                          .granule = 1};
     if (call == NULL || make_block(call, flags, error) < 0) {
         mp_undefine(&pool->definitions, definition);
         free(call);

@@ -31,7 +31,7 @@ typedef struct mp_event {
     unsigned seat;  /* the worker's, from 0 */
     int32_t pid;    /* the worker's, 0 unknown */
     int status;
-    int code;       /* negative errno */
+    int code; /* negative errno */
     unsigned count;
     const unsigned char *data; /* valid until mp_pool_settle */
     size_t size;

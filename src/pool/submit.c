@@ -202,8 +202,7 @@ mp_buffer *mp_call_begin_item(mp_call *call, mp_error *error)
     b->len = call->item_at;
     int status = mp_buffer_reserve(b, MP_LONG_ITEM_HEAD);
     if (status < 0) {
-        mp_fail(error, status, "cannot store item %llu",
-                (unsigned long long)call->added + 1);
+        mp_fail(error, status, "cannot store item %llu", (unsigned long long)call->added + 1);
         return NULL;
     }
     b->len += MP_ITEM_HEAD;

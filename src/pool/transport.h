@@ -33,11 +33,11 @@ typedef struct mp_arrival {
     uint64_t row;
     uint64_t index; /* of the item within its call */
     uint32_t count;
-    int code; /* negative errno */
+    int code;                  /* negative errno */
     const unsigned char *data; /* valid until `taken` */
     size_t size;
-    int status;             /* of the last of those failures, as waitpid gives it */
-    const mp_death *death;  /* valid until `taken` */
+    int status;            /* of the last of those failures, as waitpid gives it */
+    const mp_death *death; /* valid until `taken` */
 } mp_arrival;
 
 typedef struct mp_transport mp_transport;

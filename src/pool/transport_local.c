@@ -132,8 +132,13 @@ static bool read_frame(local *l, unsigned seat, const mp_result_frame *f, mp_arr
         s->index = head.index;
         return false;
     }
-    *a = (mp_arrival){.seat = seat, .row = s->row, .index = s->index, .count = 1,
-                      .data = f->data, .size = f->size, .kind = MP_ARRIVAL_DAMAGED};
+    *a = (mp_arrival){.seat = seat,
+                      .row = s->row,
+                      .index = s->index,
+                      .count = 1,
+                      .data = f->data,
+                      .size = f->size,
+                      .kind = MP_ARRIVAL_DAMAGED};
     if (f->kind == MP_FRAME_DONE)
         a->kind = MP_ARRIVAL_DONE;
     else if (f->kind == MP_FRAME_FAILED)
@@ -197,8 +202,8 @@ static bool next_death(local *l, mp_arrival *a)
     if (mp_result_position(&l->streams[death->seat].reader) < death->published &&
         next_of_seat(l, death->seat, a))
         return true;
-    *a = (mp_arrival){.kind = MP_ARRIVAL_DEATH, .seat = death->seat, .pid = death->pid,
-                      .death = death};
+    *a = (mp_arrival){
+        .kind = MP_ARRIVAL_DEATH, .seat = death->seat, .pid = death->pid, .death = death};
     l->current = CURRENT_DEATH;
     return true;
 }
@@ -472,8 +477,7 @@ static int furnish(local *l, mp_error *error)
     return status == 0 ? watch(l, l->segment.bell.fd, error) : status;
 }
 
-int mp_transport_local(mp_transport **t, unsigned seats, const mp_handler *handler,
-                       mp_error *error)
+int mp_transport_local(mp_transport **t, unsigned seats, const mp_handler *handler, mp_error *error)
 {
     local *l = calloc(1, sizeof *l);
     stream *streams = calloc(seats, sizeof *streams);

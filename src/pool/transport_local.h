@@ -37,10 +37,10 @@ typedef struct local {
     bool suspect; /* the nursery may have gone: to be looked at */
     int epoll_fd;
     long processors;
-    unsigned turn;    /* the seat to be read first */
-    unsigned current; /* the seat of the arrival that `next` gave, or CURRENT_... */
+    unsigned turn;          /* the seat to be read first */
+    unsigned current;       /* the seat of the arrival that `next` gave, or CURRENT_... */
     uint32_t current_items; /* how many items it tells of */
-    mp_death *buried; /* deaths found by the host after the nursery's loss */
+    mp_death *buried;       /* deaths found by the host after the nursery's loss */
     unsigned buried_count, buried_told;
     uint32_t trouble_told, trouble_seen;
 } local;

@@ -53,8 +53,7 @@ static enum mp_verdict verdict(uint32_t phase)
     return phase == MP_PHASE_STARTING ? MP_STILLBORN : MP_BURIED;
 }
 
-static enum mp_verdict died(void *owner, unsigned seat, uint32_t incarnation, pid_t pid,
-                            int status)
+static enum mp_verdict died(void *owner, unsigned seat, uint32_t incarnation, pid_t pid, int status)
 {
     local *l = owner;
     mp_control *c = l->segment.control;

@@ -8,12 +8,12 @@
 
 /* What all items of one call share; lies in the task memory. */
 typedef struct mp_call_block {
-    _Atomic uint64_t limit;       /* written by the host: items of this index and above
-                                     are not begun any more */
-    uint64_t definition;          /* id of the function; see mp_definition */
-    uint64_t definition_at;       /* its bytes, MP_IN_HAND: inherited by the fork */
-    uint64_t definition_size;     /* bytes */
-    uint32_t flags;               /* the handler's */
+    _Atomic uint64_t limit;   /* written by the host: items of this index and above
+                                 are not begun any more */
+    uint64_t definition;      /* id of the function; see mp_definition */
+    uint64_t definition_at;   /* its bytes, MP_IN_HAND: inherited by the fork */
+    uint64_t definition_size; /* bytes */
+    uint32_t flags;           /* the handler's */
     uint32_t reserved;
 } mp_call_block;
 

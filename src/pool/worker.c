@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 enum {
-    BATCH_NS = 40000,        /* how much work to claim at once, once its cost is known */
-    LOOK_NS = 50000,         /* how long to look for work before sleeping */
-    IDLE_KEEP = 32 << 20,    /* bytes of result memory that an idle worker keeps */
+    BATCH_NS = 40000,     /* how much work to claim at once, once its cost is known */
+    LOOK_NS = 50000,      /* how long to look for work before sleeping */
+    IDLE_KEEP = 32 << 20, /* bytes of result memory that an idle worker keeps */
     EXIT_BROKEN = 70,
 };
 
@@ -110,8 +110,7 @@ static void run_item(worker *w, const mp_task *task)
     close_frame(w);
     MP_FAILPOINT("result.before");
     if (outcome >= 0) {
-        mp_result_publish(&w->writer,
-                          outcome == MP_TASK_DONE ? MP_FRAME_DONE : MP_FRAME_FAILED);
+        mp_result_publish(&w->writer, outcome == MP_TASK_DONE ? MP_FRAME_DONE : MP_FRAME_FAILED);
     } else {
         int32_t code = outcome;
         mp_result_discard(&w->writer);
@@ -325,9 +324,8 @@ void mp_worker_run(mp_segment *segment, unsigned seat, uint32_t incarnation,
                 .processors = sysconf(_SC_NPROCESSORS_ONLN)};
     if (!set_up(&w, results))
         _exit(EXIT_BROKEN);
-    mp_birth birth = {.seat = seat,
-                      .host_pid = segment->control->host_pid,
-                      .output = &segment->control->output};
+    mp_birth birth = {
+        .seat = seat, .host_pid = segment->control->host_pid, .output = &segment->control->output};
     handler->start(handler->ctx, &birth);
     mp_store_release(&w.seat->phase, MP_PHASE_READY);
     for (;;) {
