@@ -18,6 +18,8 @@ enum {
     OPEN_ROOM = 64,  /* a place for a frame of unknown size has at least this, if possible */
     WARM = 16 << 10, /* an emptied ring starts again when it has come this far */
     STEP = 4 << 10,  /* and looks whether it is empty each time it has come this much further */
+    RING_PART = 4,   /* a frame above this part of the ring goes to the spill, so that the ring
+                        is not blocked by the gap that it may need */
     SPILL_LIMIT = 64 << 20,
 };
 
@@ -147,7 +149,7 @@ static bool grow_in_ring(mp_result_writer *w, uint64_t need)
 {
     const unsigned char *old = w->out.data;
     uint64_t total = mp_frame_taken(need);
-    if (total > w->capacity - SPARE)
+    if (total > w->capacity / RING_PART)
         return false;
     if (room_at(w, w->open_at, SPARE) < total && !place(w, total, SPARE))
         return false;
@@ -177,7 +179,7 @@ static void lend_spill(mp_result_writer *w)
 
 static int grow_in_spill(mp_result_writer *w, uint64_t need)
 {
-    if (over_limit(w, need))
+    if (w->open_where == IN_RING || over_limit(w, need))
         refresh(w);
     if (over_limit(w, need))
         return -EAGAIN;
@@ -188,7 +190,7 @@ static int grow_in_spill(mp_result_writer *w, uint64_t need)
             place(w, MP_FRAME_RECORD, SPARE) ? ensure_ring(w, MP_FRAME_RECORD + SPARE) : -EAGAIN;
     }
     if (status == 0)
-        status = mp_spill_find(&w->spill, need);
+        status = mp_spill_find(&w->spill, need, w->region->size);
     if (status == 0)
         status = ensure(w, w->spill.at + need);
     if (status == 0)
@@ -258,7 +260,9 @@ void mp_result_writer_destroy(mp_result_writer *w)
 static mp_buffer *open_slowly(mp_result_writer *w, size_t least)
 {
     uint64_t wish = least < OPEN_ROOM ? OPEN_ROOM : mp_frame_taken(least);
-    if (!place(w, smaller(wish, w->capacity), SPARE) && !place(w, MP_FRAME_RECORD, SPARE))
+    if (wish > w->capacity / RING_PART)
+        wish = MP_FRAME_RECORD;
+    if (!place(w, wish, SPARE) && !place(w, MP_FRAME_RECORD, SPARE))
         return NULL;
     if (ensure_ring(w, MP_FRAME_RECORD + SPARE) < 0 && !retreat(w))
         return NULL;

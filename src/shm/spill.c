@@ -56,9 +56,10 @@ static bool run_has(const mp_spill *s, uint64_t size)
     return s->stop >= s->at && s->stop - s->at >= size;
 }
 
-/* Tries the present run as long as it is by now, then the space before all
- * extents, then that behind them. */
-static bool find_run(mp_spill *s, uint64_t size)
+/* Tries the present run as long as it is by now, if that needs no more memory
+ * than there is; then the space before all extents; then, with more memory, the
+ * present run again, or what lies behind all. */
+static bool find_run(mp_spill *s, uint64_t size, uint64_t allocated)
 {
     uint64_t lowest = s->limit, highest = s->base, next = s->limit;
     for (unsigned i = 0; i < s->count; i++) {
@@ -71,19 +72,25 @@ static bool find_run(mp_spill *s, uint64_t size)
             next = e->offset;
     }
     s->stop = next;
-    if (!run_has(s, size)) {
-        bool before = lowest - s->base >= size;
-        s->at = before ? s->base : align(highest);
-        s->stop = before ? lowest : s->limit;
+    if (run_has(s, size) && s->at + size <= allocated)
+        return true;
+    if (lowest - s->base >= size && s->at > lowest) {
+        s->at = s->base;
+        s->stop = lowest;
+    } else if (!run_has(s, size)) {
+        s->at = align(highest);
+        s->stop = s->limit;
     }
     return run_has(s, size);
 }
 
-int mp_spill_find(mp_spill *s, uint64_t size)
+int mp_spill_find(mp_spill *s, uint64_t size, uint64_t allocated)
 {
     if (make_room(s) < 0)
         return -ENOMEM;
-    return run_has(s, size) || find_run(s, size) ? 0 : -ENOMEM;
+    if (run_has(s, size) && s->at + size <= allocated)
+        return 0;
+    return find_run(s, size, allocated) ? 0 : -ENOMEM;
 }
 
 int mp_spill_take(mp_spill *s, uint64_t offset, uint64_t size, uint64_t end)

@@ -30,9 +30,9 @@ void mp_spill_init(mp_spill *s, uint64_t base, uint64_t limit);
 void mp_spill_destroy(mp_spill *s);
 
 /* Makes sure that s->at has `size` bytes before s->stop and that one more extent
- * can be noted; moves to another run for that where it must.
- * Returns 0, or -ENOMEM. */
-int mp_spill_find(mp_spill *s, uint64_t size);
+ * can be noted; moves to another run for that where it must, or where memory below
+ * `allocated` would do instead of more. Returns 0, or -ENOMEM. */
+int mp_spill_find(mp_spill *s, uint64_t size, uint64_t allocated);
 
 /* Notes the extent [offset, offset + size), in use until the reader is at `end`;
  * where it lies in the run, the run begins behind it from then on. Cannot fail after
