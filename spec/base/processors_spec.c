@@ -1,7 +1,7 @@
 /* Processors by affinity and cgroup quota, under a root of the test's making. */
 #include "base/processors.h"
 
-#include "support/check.h"
+#include "spec/support/check.h"
 
 #include <limits.h>
 #include <sched.h>

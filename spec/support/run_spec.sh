@@ -1,6 +1,6 @@
 # The runner's own judgement: what passes, what fails, and what it says.
 set -u
-run=$MOONPOOL_BUILD/spec/spec_run
+run=$MOONPOOL_BUILD/spec/run
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 failures=0
