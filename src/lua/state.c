@@ -50,7 +50,8 @@ int mp_raise(lua_State *L, const char *kind, const char *format, ...)
     va_start(args, format);
     push_error(L, kind, format, args);
     va_end(args);
-    return lua_error(L);
+    lua_error(L);
+    __builtin_unreachable();
 }
 
 int mp_raise_system(lua_State *L, const mp_error *error)
@@ -58,7 +59,8 @@ int mp_raise_system(lua_State *L, const mp_error *error)
     mp_error_new(L, "system", "%s", error->text);
     lua_pushinteger(L, -error->code);
     lua_setfield(L, -2, "errno");
-    return lua_error(L);
+    lua_error(L);
+    __builtin_unreachable();
 }
 
 void mp_error_codec(lua_State *L, const char *kind, const char *root)

@@ -19,12 +19,13 @@
 void mp_error_new(lua_State *L, const char *kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Raises such an error. Does not return. */
+/* Raises such an error. Does not return; an int only so that C functions of Lua can
+ * write `return mp_raise(...)`. */
 int mp_raise(lua_State *L, const char *kind, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4), noreturn));
 
 /* Raises a "system" error with the field errno from a core's error. */
-int mp_raise_system(lua_State *L, const mp_error *error);
+int mp_raise_system(lua_State *L, const mp_error *error) __attribute__((noreturn));
 
 /* Pushes an "encode" or "decode" error from the two strings (what, path) on top
  * of the stack, which are popped. `root` names the value at the path's root. */
