@@ -46,8 +46,18 @@ local function check_usable(self)
   end
 end
 
--- Past the last result: the input's own error, once.
+-- Whether results are missing that will not come.
+local function cut_short(self)
+  local given, done, failed = core.counts(self.call)
+  return self.more or done + failed < given
+end
+
+-- Past the last result: the input's own error, or that the pool was terminated, once.
 local function at_end(self)
+  if self.pool.state == "terminated" and not self.told and cut_short(self) then
+    self.told = true
+    errors.raise("cancelled", "imap: the pool was terminated")
+  end
   local input_error = self.input_error
   self.input_error = nil
   if input_error then
