@@ -204,6 +204,24 @@ TEST(a_failure_can_be_said_when_the_ring_is_full)
     }
 }
 
+TEST(two_hundred_mebibytes_arrive_whole)
+{
+    REQUIRE(make());
+    mp_buffer *b = mp_result_open(&w, 0);
+    REQUIRE(b != NULL);
+    for (uint64_t i = 0; i < 25 * MIB; i++)
+        if (mp_buffer_append(b, &i, sizeof i) != 0)
+            REQUIRE(false);
+    mp_result_publish(&w, 17);
+    REQUIRE(mp_result_peek(&r, &frame));
+    CHECK(frame.kind == 17 && frame.size == 200 * MIB);
+    for (uint64_t i = 0; i < 25 * MIB; i++)
+        if (memcmp(frame.data + i * sizeof i, &i, sizeof i) != 0)
+            REQUIRE(false);
+    mp_result_consume(&r);
+    drop();
+}
+
 TEST(the_spill_is_used_again_from_its_beginning)
 {
     REQUIRE(make());
@@ -610,6 +628,7 @@ TEST(damage_is_told)
             CHECK(is_damaged());
         else
             CHECK(mp_result_peek(&r, &frame) && frame.kind == MP_RESULT_DAMAGED);
+        mp_result_writer_destroy(&w);
         CHECK(mp_result_writer_init(&w, &writers, &error) == 0 || error.code == -EBADMSG);
         drop();
     }

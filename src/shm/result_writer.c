@@ -248,7 +248,10 @@ int mp_result_writer_init(mp_result_writer *w, mp_region *region, mp_error *erro
     w->floor = mp_ring_unread(mp_load_acquire(&shared->head), w->tail, w->capacity);
     mp_spill_init(&w->spill, MP_RING_AT + w->capacity, region->reserved);
     status = take_over_unread(w);
-    return status < 0 ? mp_fail(error, status, "unread results of a predecessor") : 0;
+    if (status == 0)
+        return 0;
+    mp_spill_destroy(&w->spill);
+    return mp_fail(error, status, "unread results of a predecessor");
 }
 
 void mp_result_writer_destroy(mp_result_writer *w)
