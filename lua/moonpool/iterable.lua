@@ -100,6 +100,8 @@ local function pull_all(zip)
     if value == nil and (not zip.lengths[i] or zip.at >= zip.lengths[i]) then
       zip.ended = true
       return nil
+    elseif value == nil then
+      values.n = #zip.pullers
     end
     values[i] = value
   end
