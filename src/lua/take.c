@@ -127,6 +127,12 @@ static void push_lost(lua_State *L, const mp_event *e)
     set_item_fields(L, e);
 }
 
+static void push_damaged(lua_State *L, const mp_event *e)
+{
+    mp_error_new(L, "decode", "the item's result is damaged");
+    set_item_fields(L, e);
+}
+
 static void push_no_room(lua_State *L, const mp_event *e)
 {
     mp_error_new(L, "system", "no memory for the item's result: %s", strerrordesc_np(-e->code));
@@ -237,6 +243,8 @@ static void item_failed(lua_State *L, mp_lua_call *c, int call, const mp_event *
         push_failure(L, e);
     else if (e->kind == MP_EVENT_LOST)
         push_lost(L, e);
+    else if (e->kind == MP_EVENT_DAMAGED)
+        push_damaged(L, e);
     else
         push_no_room(L, e);
     keep_error(L, c, call, e->index);

@@ -164,10 +164,39 @@ static bool give_trouble(mp_pool *pool, mp_event *event)
     return true;
 }
 
-/* A ring that cannot be read any more belongs to a worker that must not go on. */
-static void drop_damaged(mp_pool *pool)
+/* ---- damage ---- */
+
+/* A row that is neither with the host nor in the ring, or NULL: its results are lost. */
+static mp_row *orphan(mp_pool *pool)
 {
+    for (mp_call *call = pool->calls; call != NULL; call = call->next)
+        for (mp_row *row = call->rows; row != NULL; row = row->next) {
+            if (row->state != MP_ROW_PUBLISHED)
+                continue;
+            if (!pool->transport->ops->revoke(pool->transport, row->position))
+                return row;
+            mp_pool_requeue(pool, row);
+        }
+    return NULL;
+}
+
+/* True if an orphan's item makes an event; when there is none left it is dealt with. */
+static bool give_damage(mp_pool *pool, mp_event *event)
+{
+    mp_row *row;
+    while ((row = orphan(pool)) != NULL) {
+        if (wanted(row)) {
+            fill_event(event, row, &pool->arrival);
+            event->kind = MP_EVENT_DAMAGED;
+            fill_item(event, row);
+            pool->given = GIVEN_ORPHAN;
+            pool->given_row = row;
+            return true;
+        }
+        mp_row_settle(row, row->count - row->done);
+    }
     take(pool);
+    return false;
 }
 
 /* ---- the two calls ---- */
@@ -187,8 +216,7 @@ static bool give(mp_pool *pool, mp_event *event)
         skip_items(pool);
         return false;
     case MP_ARRIVAL_DAMAGED:
-        drop_damaged(pool);
-        return false;
+        return give_damage(pool, event);
     }
     return false;
 }
@@ -229,6 +257,8 @@ void mp_pool_settle(mp_pool *pool)
         settle_item(pool);
         give_back(pool, pool->arrival.death);
         take(pool);
+    } else if (given == GIVEN_ORPHAN) {
+        settle_item(pool);
     } else if (given == GIVEN_OTHER) {
         take(pool);
     }

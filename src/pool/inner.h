@@ -29,7 +29,7 @@ struct mp_call {
 
 TAILQ_HEAD(mp_calls_over, mp_call);
 
-enum mp_given { GIVEN_NONE, GIVEN_ITEM, GIVEN_LOST, GIVEN_OVER, GIVEN_OTHER };
+enum mp_given { GIVEN_NONE, GIVEN_ITEM, GIVEN_LOST, GIVEN_ORPHAN, GIVEN_OVER, GIVEN_OTHER };
 
 struct mp_pool {
     mp_transport *transport;

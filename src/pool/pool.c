@@ -246,6 +246,8 @@ int mp_pool_want(mp_pool *pool, unsigned workers, mp_error *error)
         workers = pool->workers;
     if (workers < pool->asked)
         workers = pool->asked;
+    if (pool->ended)
+        return mp_fail(error, -ESHUTDOWN, "no workers for a pool that has ended");
     int status = pool->transport->ops->want(pool->transport, workers, error);
     if (status == 0)
         pool->asked = workers;

@@ -19,6 +19,7 @@ enum mp_event_kind {
     MP_EVENT_FAILED,    /* an item's failure as the handler wrote it: data, size */
     MP_EVENT_LOST,      /* its worker died: pid, status (waitpid's, -1 unknown) */
     MP_EVENT_NO_ROOM,   /* its result found no memory: code */
+    MP_EVENT_DAMAGED,   /* its result cannot be read: code */
     MP_EVENT_CALL_OVER, /* nothing more will come for this call */
     MP_EVENT_TROUBLE,   /* no worker can be born: code (0: count workers died before they
                            were ready, the last with status) */
@@ -128,7 +129,8 @@ void mp_pool_terminate(mp_pool *pool);
 /* After finish or terminate: true when no process is left, waiting until the deadline. */
 bool mp_pool_join(mp_pool *pool, int64_t deadline);
 
-/* Up to so many workers now (at most the pool's). 0 or a negative errno. */
+/* Up to so many workers now (at most the pool's). 0 or a negative errno (-ESHUTDOWN
+ * after finish or terminate). */
 int mp_pool_want(mp_pool *pool, unsigned workers, mp_error *error);
 
 unsigned mp_pool_workers(const mp_pool *pool);

@@ -21,7 +21,9 @@ enum mp_arrival_kind {
     MP_ARRIVAL_FAILED,  /* one item's failure, as its handler wrote it */
     MP_ARRIVAL_SKIPPED, /* `count` items that lay at or above their call's limit */
     MP_ARRIVAL_NO_ROOM, /* one item's result found no memory: `code` */
-    MP_ARRIVAL_DAMAGED, /* a frame that cannot be read; the rest of that ring is dropped */
+    MP_ARRIVAL_DAMAGED, /* results could not be read, so all workers were killed, whose
+                           deaths have arrived before: what is published and cannot be
+                           revoked nobody has any more. Until it is taken none is born */
     MP_ARRIVAL_DEATH,   /* a worker: `death`, whose results have all arrived before */
     MP_ARRIVAL_TROUBLE, /* no worker can be born: `code`, `count` failures, `status` */
 };

@@ -2,8 +2,10 @@
  * each seat, a nursery.
  *
  * Invariants: of each seat the results come before its death; a death is told
- * once; a lost nursery is told as the deaths of its workers and replaced when
- * work is wanted again. The nursery's side stands in transport_nursery.c. */
+ * once; a lost nursery is told as the deaths of its workers, and replaced when
+ * work is wanted again and they are told. Who has damaged what the host reads is
+ * not to be trusted with the rest: the nursery is killed. The nursery's side
+ * stands in transport_nursery.c. */
 #include "pool/transport_local.h"
 
 #include "base/clock.h"
@@ -19,6 +21,7 @@
 enum {
     RING_BYTES = 1 << 20,
     BURIAL_SECONDS = 2, /* for killed workers to be gone */
+    LOOK_NS = 1000000,  /* between two looks at the nursery of a host that never listens */
 };
 
 static local *self(mp_transport *t)
@@ -86,10 +89,40 @@ static void forget_nursery(local *l)
     l->started = false;
 }
 
+/* Waits for a killed worker to be gone: its sign of life comes free. */
+static void await_end(mp_seat *seat, int64_t deadline)
+{
+    if (mp_robust_lock(&seat->alive, deadline) >= 0)
+        mp_robust_unlock(&seat->alive);
+}
+
+static void bury_all(local *l)
+{
+    int64_t deadline = mp_deadline(BURIAL_SECONDS);
+    for (unsigned i = 0; i < l->seats; i++) {
+        mp_seat *seat = &l->segment.seats[i];
+        uint32_t incarnation = mp_load_acquire(&seat->incarnation);
+        if (incarnation == 0)
+            continue;
+        await_end(seat, deadline);
+        if (incarnation != l->streams[i].told)
+            mp_segment_examine(&l->segment, i, -1, mp_result_published(&l->streams[i].reader),
+                               &l->buried[l->buried_count++]);
+        mp_segment_clear(&l->segment, i);
+    }
+}
+
+/* The nursery's workers die with it, and its troubles are gone. */
+static void lose_nursery(local *l)
+{
+    forget_nursery(l);
+    l->buried_count = l->buried_told = 0;
+    bury_all(l);
+    l->trouble_told = mp_load_acquire(&l->segment.control->trouble);
+}
+
 static int start_nursery(local *l, mp_error *error)
 {
-    mp_control *c = l->segment.control;
-    mp_store_relaxed(&c->closing, 0);
     int status = mp_nursery_start(&l->nursery, &mp_local_nursery_ops, l, l->seats, "mp-nursery",
                                   "PoolWorker-%u", error);
     if (status < 0)
@@ -99,8 +132,14 @@ static int start_nursery(local *l, mp_error *error)
         l->streams[i].told = 0;
     status = watch(l, l->nursery.pidfd, error);
     if (status < 0)
-        forget_nursery(l);
+        lose_nursery(l);
     return status;
+}
+
+/* What the last nursery has left is told before there is a new one. */
+static bool in_mourning(const local *l)
+{
+    return l->damaged || l->buried_told < l->buried_count;
 }
 
 static int local_want(mp_transport *t, unsigned workers, mp_error *error)
@@ -109,10 +148,10 @@ static int local_want(mp_transport *t, unsigned workers, mp_error *error)
     if (workers > l->seats)
         workers = l->seats;
     int32_t wanted = mp_load_relaxed(&l->segment.control->wanted);
-    if (l->started && wanted >= (int32_t)workers)
+    if (in_mourning(l) || (l->started && wanted >= (int32_t)workers))
         return 0;
-    if (!l->started || wanted < (int32_t)workers)
-        mp_store_release(&l->segment.control->wanted, (int32_t)workers);
+    mp_store_release(&l->segment.control->closing, 0);
+    mp_store_release(&l->segment.control->wanted, (int32_t)workers);
     if (!l->started)
         return start_nursery(l, error);
     mp_nursery_nudge(&l->nursery);
@@ -153,16 +192,28 @@ static bool read_frame(local *l, unsigned seat, const mp_result_frame *f, mp_arr
     return true;
 }
 
+/* What follows in the ring belongs to no row, until the next begins. */
+static void meet_damage(local *l, unsigned seat)
+{
+    l->damaged = true;
+    l->streams[seat].row = 0;
+    if (l->started)
+        mp_nursery_kill(&l->nursery);
+}
+
 static bool next_of_seat(local *l, unsigned seat, mp_arrival *a)
 {
     mp_result_frame frame;
     mp_result_reader *reader = &l->streams[seat].reader;
     while (mp_result_peek(reader, &frame)) {
-        if (read_frame(l, seat, &frame, a)) {
+        bool arrival = read_frame(l, seat, &frame, a);
+        if (arrival && a->kind != MP_ARRIVAL_DAMAGED) {
             l->current = seat;
             l->current_items = a->count;
             return true;
         }
+        if (arrival)
+            meet_damage(l, seat);
         mp_result_consume(reader);
     }
     return false;
@@ -183,12 +234,12 @@ static void death_told(local *l)
 {
     mp_control *c = l->segment.control;
     const mp_death *death = oldest_death(l);
-    l->streams[death->seat].told = death->incarnation;
     uint64_t read = mp_load_relaxed(&c->deaths_read);
     if (read == mp_load_acquire(&c->deaths_written)) {
         l->buried_told++;
         return;
     }
+    l->streams[death->seat].told = death->incarnation;
     mp_store_release(&c->deaths_read, read + 1);
     if (mp_load_acquire(&c->deaths_written) - read == MP_DEATHS && l->started)
         mp_nursery_nudge(&l->nursery);
@@ -212,7 +263,7 @@ static bool next_trouble(local *l, mp_arrival *a)
 {
     mp_control *c = l->segment.control;
     uint32_t told = mp_load_acquire(&c->trouble);
-    if (told == l->trouble_told)
+    if (told == l->trouble_told || l->damaged)
         return false;
     *a = (mp_arrival){.kind = MP_ARRIVAL_TROUBLE,
                       .code = mp_load_relaxed(&c->trouble_code),
@@ -223,40 +274,27 @@ static bool next_trouble(local *l, mp_arrival *a)
     return true;
 }
 
-/* Waits for a killed worker to be gone: its sign of life comes free. */
-static void await_end(mp_seat *seat, int64_t deadline)
+static bool next_damage(local *l, mp_arrival *a)
 {
-    if (mp_robust_lock(&seat->alive, deadline) >= 0)
-        mp_robust_unlock(&seat->alive);
+    if (!l->damaged || l->started)
+        return false;
+    *a = (mp_arrival){.kind = MP_ARRIVAL_DAMAGED, .code = -EBADMSG};
+    l->current = CURRENT_DAMAGE;
+    return true;
 }
 
-static void bury_all(local *l)
-{
-    int64_t deadline = mp_deadline(BURIAL_SECONDS);
-    for (unsigned i = 0; i < l->seats; i++) {
-        mp_seat *seat = &l->segment.seats[i];
-        uint32_t incarnation = mp_load_acquire(&seat->incarnation);
-        if (incarnation == 0)
-            continue;
-        await_end(seat, deadline);
-        if (incarnation != l->streams[i].told)
-            mp_segment_examine(&l->segment, i, -1, mp_result_published(&l->streams[i].reader),
-                               &l->buried[l->buried_count++]);
-        mp_segment_clear(&l->segment, i);
-    }
-}
-
-/* The nursery has gone without having been told to: its workers die with it. */
+/* Looks whether the nursery has gone: if something says so, or if nobody has looked
+ * for a while, since a host that polls never hears it. */
 static bool nursery_lost(local *l)
 {
-    if (!l->suspect || !l->started)
+    int64_t now = mp_now();
+    if (!l->started || (!l->suspect && now < l->look_at))
         return false;
     l->suspect = false;
+    l->look_at = now + LOOK_NS;
     if (!mp_nursery_gone(&l->nursery))
         return false;
-    forget_nursery(l);
-    l->buried_count = l->buried_told = 0;
-    bury_all(l);
+    lose_nursery(l);
     return true;
 }
 
@@ -275,9 +313,9 @@ static bool next_result(local *l, mp_arrival *a)
 static bool local_next(mp_transport *t, mp_arrival *a)
 {
     local *l = self(t);
-    if (next_death(l, a) || next_result(l, a) || next_trouble(l, a))
+    if (next_death(l, a) || next_result(l, a) || next_trouble(l, a) || next_damage(l, a))
         return true;
-    return oldest_death(l) == NULL && nursery_lost(l) && next_death(l, a);
+    return nursery_lost(l) && local_next(t, a);
 }
 
 static void frame_taken(local *l, unsigned seat)
@@ -298,6 +336,8 @@ static void local_taken(mp_transport *t)
         death_told(l);
     else if (l->current == CURRENT_TROUBLE)
         l->trouble_told = l->trouble_seen;
+    else if (l->current == CURRENT_DAMAGE)
+        l->damaged = false;
     else
         frame_taken(l, l->current);
 }
@@ -310,7 +350,7 @@ static bool local_pending(mp_transport *t)
             return true;
     return oldest_death(l) != NULL ||
            mp_load_acquire(&l->segment.control->trouble) != l->trouble_told ||
-           (l->suspect && l->started);
+           (l->started ? l->suspect : l->damaged);
 }
 
 static int local_fd(const mp_transport *t)
@@ -368,6 +408,8 @@ static void local_finish(mp_transport *t)
 {
     local *l = self(t);
     mp_control *c = l->segment.control;
+    if (mp_load_relaxed(&c->wanted) == MP_WANT_TERMINATE)
+        return;
     mp_store_relaxed(&c->wanted, MP_WANT_END);
     mp_store_release(&c->closing, 1);
     mp_fence();

@@ -13,6 +13,7 @@ enum { TURN_FRAMES = 256 }; /* frames of one seat before another has its turn */
 
 #define CURRENT_DEATH UINT_MAX
 #define CURRENT_TROUBLE (UINT_MAX - 1)
+#define CURRENT_DAMAGE (UINT_MAX - 2)
 
 /* One seat's results and where its reader stands. */
 typedef struct stream {
@@ -21,7 +22,8 @@ typedef struct stream {
     uint64_t row;   /* of the ROW frame read last */
     uint64_t index; /* of the next item of that row */
     unsigned in_turn;
-    uint32_t told; /* incarnation of the last worker of this seat whose death was told */
+    uint32_t told; /* incarnation of the last worker of this seat, of those of the present
+                      nursery, whose death was told */
 } stream;
 
 typedef struct local {
@@ -34,7 +36,9 @@ typedef struct local {
     unsigned regions_made;
     mp_nursery nursery;
     bool started;
-    bool suspect; /* the nursery may have gone: to be looked at */
+    bool suspect;    /* the nursery may have gone: to be looked at */
+    int64_t look_at; /* when to look at it anyhow */
+    bool damaged;    /* a result could not be read, and that was not told */
     int epoll_fd;
     long processors;
     unsigned turn;          /* the seat to be read first */

@@ -46,11 +46,34 @@ static void call_again(local *l)
     mp_segment_rouse(&l->segment);
 }
 
-static enum mp_verdict verdict(uint32_t phase)
+/* One that has left because the pool was closing may be wanted again by now. */
+static enum mp_verdict verdict(const mp_control *c, unsigned seat, uint32_t phase)
 {
-    if (phase == MP_PHASE_RETIRED)
-        return MP_RETIRED;
-    return phase == MP_PHASE_STARTING ? MP_STILLBORN : MP_BURIED;
+    if (phase == MP_PHASE_STARTING)
+        return MP_STILLBORN;
+    bool missed = (int)seat < mp_load_acquire(&c->wanted);
+    return phase == MP_PHASE_RETIRED && !missed ? MP_RETIRED : MP_BURIED;
+}
+
+/* Of those who left in peace nobody needs to know; nor of anybody once all is done. */
+static bool worth_telling(const mp_control *c, uint32_t phase)
+{
+    return phase != MP_PHASE_RETIRED && mp_load_acquire(&c->wanted) != MP_WANT_END;
+}
+
+/* False while the log is full. */
+static bool log_death(local *l, unsigned seat, int status)
+{
+    mp_control *c = l->segment.control;
+    uint64_t written = mp_load_relaxed(&c->deaths_written);
+    if (written - mp_load_acquire(&c->deaths_read) >= MP_DEATHS)
+        return false;
+    mp_segment_examine(&l->segment, seat, status, mp_result_published(&l->streams[seat].reader),
+                       &l->segment.deaths[written % MP_DEATHS]);
+    MP_FAILPOINT("nursery.log");
+    mp_store_release(&c->deaths_written, written + 1);
+    MP_FAILPOINT("nursery.logged");
+    return true;
 }
 
 static enum mp_verdict died(void *owner, unsigned seat, uint32_t incarnation, pid_t pid, int status)
@@ -58,21 +81,14 @@ static enum mp_verdict died(void *owner, unsigned seat, uint32_t incarnation, pi
     local *l = owner;
     mp_control *c = l->segment.control;
     (void)incarnation;
-    uint64_t written = mp_load_relaxed(&c->deaths_written);
-    if (written - mp_load_acquire(&c->deaths_read) >= MP_DEATHS)
-        return MP_NO_ROOM;
-    mp_store_relaxed(&l->segment.seats[seat].pid, pid);
     uint32_t phase = mp_load_acquire(&l->segment.seats[seat].phase);
-    mp_segment_examine(&l->segment, seat, status, mp_result_published(&l->streams[seat].reader),
-                       &l->segment.deaths[written % MP_DEATHS]);
-    MP_FAILPOINT("nursery.log");
-    if (phase != MP_PHASE_RETIRED)
-        mp_store_release(&c->deaths_written, written + 1);
-    MP_FAILPOINT("nursery.logged");
+    mp_store_relaxed(&l->segment.seats[seat].pid, pid);
+    if (worth_telling(c, phase) && !log_death(l, seat, status))
+        return MP_NO_ROOM;
     mp_segment_clear(&l->segment, seat);
     call_again(l);
     mp_bell_force(&l->segment.bell);
-    return verdict(phase);
+    return verdict(c, seat, phase);
 }
 
 static void paused(void *owner, unsigned seat, bool stopped)
