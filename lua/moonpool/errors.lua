@@ -78,6 +78,13 @@ function errors.is(value)
   return getmetatable(value) == Error
 end
 
+--- Whether it is what a Ctrl-C raises, in lua.c and in moonpool: it stops the script
+--- and is nobody's failure.
+function errors.is_interrupt(value)
+  return value == "interrupted!"
+    or type(value) == "string" and value:find(":%d+: interrupted!$") ~= nil
+end
+
 --- How a value is named where another was expected.
 function errors.describe(value)
   local meta = getmetatable(value)

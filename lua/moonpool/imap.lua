@@ -25,7 +25,9 @@ local function take_input(self)
   local room = core.room(self.call)
   if room > 0 then
     local ok, more = pcall(core.feed, self.call, room)
-    if not ok then
+    if not ok and errors.is_interrupt(more) then
+      errors.throw(more)
+    elseif not ok then
       self.input_error, more = { more }, false
     end
     core.flush(self.call)

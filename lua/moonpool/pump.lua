@@ -16,6 +16,10 @@ local BATCH = 4096 -- events taken in before callbacks have their turn
 -- ---- callbacks ----
 
 local function callback_failed(pool, err)
+  if errors.is_interrupt(err) then
+    pool.dispatching = false
+    errors.throw(err)
+  end
   pool.callback_errors = pool.callback_errors + 1
   if pool.first_callback_error == nil then
     pool.first_callback_error = { err }
