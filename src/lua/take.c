@@ -34,20 +34,24 @@ static void push_table(lua_State *L, int index, int which)
 
 /* ---- unordered: which index came when ---- */
 
+static void widen_order(lua_State *L, mp_lua_call *c)
+{
+    size_t room = c->order_room != 0 ? c->order_room * 2 : 64;
+    uint64_t *order = malloc(room * sizeof *order);
+    if (order == NULL)
+        mp_raise(L, "system", "no memory to note which items have come");
+    for (size_t i = 0; i < c->order_count; i++)
+        order[i] = c->order[(c->order_first + i) % c->order_room];
+    free(c->order);
+    c->order = order;
+    c->order_first = 0;
+    c->order_room = room;
+}
+
 static void note_order(lua_State *L, mp_lua_call *c, uint64_t index)
 {
-    if (c->order_count == c->order_room) {
-        size_t room = c->order_room != 0 ? c->order_room * 2 : 64;
-        uint64_t *order = malloc(room * sizeof *order);
-        if (order == NULL)
-            luaL_error(L, "not enough memory");
-        for (size_t i = 0; i < c->order_count; i++)
-            order[i] = c->order[(c->order_first + i) % c->order_room];
-        free(c->order);
-        c->order = order;
-        c->order_first = 0;
-        c->order_room = room;
-    }
+    if (c->order == NULL || c->order_count == c->order_room)
+        widen_order(L, c);
     c->order[(c->order_first + c->order_count++) % c->order_room] = index;
 }
 
@@ -286,14 +290,14 @@ static int take(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);
     lua_Integer max = luaL_checkinteger(L, 2), n = 0;
-    const mp_lua_call *at = NULL;
+    const mp_lua_call *at = NULL; /* whose table of values stands at 3 */
     mp_event e;
     while (n < max && mp_pool_next(p->pool, &e)) {
         if (e.kind == MP_EVENT_TROUBLE) {
             note_trouble(p, &e);
         } else {
             mp_lua_call *c = e.user;
-            if (c != at) {
+            if (at == NULL || c != at) {
                 lua_settop(L, 1);
                 push_call(L, c);
                 at = c;
