@@ -86,7 +86,7 @@ static void note_taken(mp_lua_call *c)
 {
     c->consumed++;
     if (c->shape == MP_SHAPE_IMAP_UNORDERED) {
-        c->order_first = (c->order_first + 1) % c->order_room;
+        c->order_first = (c->order_first + 1) & (c->order_room - 1);
         c->order_count--;
     }
 }

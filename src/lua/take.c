@@ -34,6 +34,7 @@ static void push_table(lua_State *L, int index, int which)
 
 /* ---- unordered: which index came when ---- */
 
+/* The room is a power of two. */
 static void widen_order(lua_State *L, mp_lua_call *c)
 {
     size_t room = c->order_room != 0 ? c->order_room * 2 : 64;
@@ -41,7 +42,7 @@ static void widen_order(lua_State *L, mp_lua_call *c)
     if (order == NULL)
         mp_raise(L, "system", "no memory to note which items have come");
     for (size_t i = 0; i < c->order_count; i++)
-        order[i] = c->order[(c->order_first + i) % c->order_room];
+        order[i] = c->order[(c->order_first + i) & (c->order_room - 1)];
     free(c->order);
     c->order = order;
     c->order_first = 0;
@@ -52,7 +53,7 @@ static void note_order(lua_State *L, mp_lua_call *c, uint64_t index)
 {
     if (c->order == NULL || c->order_count == c->order_room)
         widen_order(L, c);
-    c->order[(c->order_first + c->order_count++) % c->order_room] = index;
+    c->order[(c->order_first + c->order_count++) & (c->order_room - 1)] = index;
 }
 
 /* ---- failures ---- */

@@ -87,8 +87,8 @@ static void leave_idle(mp_definitions *d, mp_definition *definition)
 static void drop_oldest(mp_definitions *d)
 {
     mp_definition *old = TAILQ_FIRST(&d->idle);
-    leave_idle(d, old);
-    /* The analyzer thinks that what was freed is still a neighbour in the bucket. */
+    /* The analyzer thinks that what was freed is still in the lists. */
+    leave_idle(d, old);     /* NOLINT(clang-analyzer-unix.Malloc) */
     LIST_REMOVE(old, same); /* NOLINT(clang-analyzer-unix.Malloc) */
     d->count--;
     if (old->at != MP_IN_HAND)
