@@ -43,7 +43,7 @@ describe("mp.dumps and mp.loads", function()
     local err = failure(mp.loads, mp.dumps({ 1, { 2, "three" } }):sub(1, -2))
     assert.equal("decode", err.kind)
     assert.equal("value[2][2]", err.path)
-    assert.matches("cut short at byte 4", tostring(err), 1, true)
+    assert.matches("cut short at byte 5", tostring(err), 1, true)
     assert.equal("decode", failure(mp.loads, "").kind)
   end)
 

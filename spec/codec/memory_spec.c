@@ -1,5 +1,4 @@
-/* valgrind
- * timeout: 240
+/* timeout: 240
  * Memory that is refused at any place: the n-th allocation of Lua or of the
  * buffer fails, for n = 1, 2, 3 ... until everything succeeds. Nothing crashes
  * or leaks, the buffer stays its owner's, and the state works afterwards. */

@@ -32,7 +32,7 @@ typedef enum mp_reading {
     MP_READ,   /* a value is on the top of the stack */
     MP_OPENED, /* it has a frame now, which is the innermost */
     MP_BROKEN, /* the message is in its slot */
-    MP_OTHER,  /* it is no scalar; nothing is read */
+    MP_OTHER,  /* nothing yet: an item is still to be read */
 } mp_reading;
 
 enum mp_open_kind {
@@ -81,7 +81,7 @@ typedef struct mp_decoder {
     int base;            /* stack index of the first slot */
     int skipped;         /* depth of definitions whose table is known already */
     size_t budget;       /* items for which room may still be made beforehand */
-    mp_classes *classes; /* of this state; NULL without functions */
+    mp_classes *classes; /* of this state; valid once a class was met */
     lua_Integer class;   /* the id of the next table, or 0 */
     lua_Integer shareables;
     lua_Integer cells;
@@ -106,10 +106,6 @@ static inline mp_open_frame *mp_decode_top(const mp_decoder *d)
 /* Puts the message, formatted as by lua_pushfstring and followed by " at byte
  * N", into its slot. */
 mp_reading mp_decode_fail(mp_decoder *d, const char *format, ...);
-
-/* Reads a number, string of definite length, boolean or nil at d->p < d->end.
- * MP_OTHER: it is none, or wrong. */
-mp_reading mp_decode_scalar(mp_decoder *d);
 
 /* Reads the item at d->p. */
 mp_reading mp_decode_item(mp_decoder *d);

@@ -90,6 +90,7 @@ mp_reading mp_decode_class(mp_decoder *d)
     if (id.argument == 0 || id.argument > INT64_MAX)
         return mp_decode_fail(d, "a class of a wrong id");
     mp_waiting waiting = mp_decode_take_waiting(d);
+    d->classes = mp_classes_of(L);
     if (mp_class_push(L, (lua_Integer)id.argument)) {
         mp_decode_share(d, &waiting);
         d->skipped++;

@@ -1,5 +1,6 @@
 /* Arrays and maps into tables, by raw access. */
 #include "codec/decode.h"
+#include "codec/decode_scalar.h"
 
 #include <limits.h>
 
@@ -38,9 +39,11 @@ mp_reading mp_decode_array_step(mp_decoder *d, bool ready)
     if (ready)
         lua_rawseti(L, table, ++frame->at);
     while (more(d, frame)) {
-        mp_reading reading = mp_decode_item(d);
-        if (reading != MP_READ)
-            return reading;
+        if (!mp_decode_scalar(d)) {
+            mp_reading reading = mp_decode_item(d);
+            if (reading != MP_READ)
+                return reading;
+        }
         lua_rawseti(L, table, ++frame->at);
     }
     return mp_decode_close(d);
@@ -72,12 +75,12 @@ mp_reading mp_decode_map_step(mp_decoder *d, bool ready)
         ready = false;
     }
     while (ready || more(d, frame)) {
-        if (!ready && (reading = mp_decode_item(d)) != MP_READ)
+        if (!ready && !mp_decode_scalar(d) && (reading = mp_decode_item(d)) != MP_READ)
             return reading;
         ready = false;
         if (!is_key(L))
             return mp_decode_fail(d, "a key that is nil or not a number");
-        if (d->p < d->end && mp_decode_scalar(d) == MP_READ) {
+        if (mp_decode_scalar(d)) {
             lua_rawset(L, table);
             continue;
         }

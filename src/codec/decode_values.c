@@ -1,84 +1,10 @@
 /* mp_decode: scalars at once, everything else by the machine of decode.h. */
 #include "codec/decode.h"
+#include "codec/decode_scalar.h"
 
 #include <lauxlib.h>
-#include <limits.h>
-#include <string.h>
 
 enum { VALUES_AT_ONCE = 16, STACK_FOR_ONE = 100 };
-
-static inline int push_simple(lua_State *L, const mp_head *head)
-{
-    double v;
-    switch (head->info) {
-    case MP_BYTE_FALSE & 31:
-    case MP_BYTE_TRUE & 31:
-        lua_pushboolean(L, head->info == (MP_BYTE_TRUE & 31));
-        return 1;
-    case MP_BYTE_NULL & 31:
-    case MP_BYTE_UNDEFINED & 31:
-        lua_pushnil(L);
-        return 1;
-    case MP_BYTE_HALF & 31:
-        lua_pushnumber(L, mp_half_value((uint16_t)head->argument));
-        return 1;
-    case MP_BYTE_SINGLE & 31:
-        lua_pushnumber(L, mp_single_value((uint32_t)head->argument));
-        return 1;
-    case MP_BYTE_DOUBLE & 31:
-        memcpy(&v, &head->argument, sizeof v);
-        lua_pushnumber(L, v);
-        return 1;
-    default:
-        return 0;
-    }
-}
-
-/* Pushes the scalar at *p < end and moves *p behind it; 0 if there is none or
- * it is wrong. */
-static inline int push_scalar(lua_State *L, const unsigned char **p, const unsigned char *end)
-{
-    mp_head head;
-    const char *problem;
-    const unsigned char *next = *p + 1;
-    head.major = **p >> 5;
-    head.info = **p & 31;
-    head.argument = head.info;
-    if (head.info >= MP_HEAD_SHORT) {
-        next = mp_head_read(*p, end, &head, &problem);
-        if (next == NULL)
-            return 0;
-    }
-    switch (head.major) {
-    case MP_MAJOR_UNSIGNED:
-    case MP_MAJOR_NEGATIVE:
-        if (head.argument > INT64_MAX)
-            return 0;
-        lua_pushinteger(L, head.major == MP_MAJOR_UNSIGNED ? (lua_Integer)head.argument
-                                                           : -1 - (lua_Integer)head.argument);
-        break;
-    case MP_MAJOR_BYTES:
-    case MP_MAJOR_TEXT:
-        if (head.info == MP_HEAD_ENDLESS || head.argument > (size_t)(end - next))
-            return 0;
-        lua_pushlstring(L, (const char *)next, head.argument);
-        next += head.argument;
-        break;
-    case MP_MAJOR_SIMPLE:
-        if (!push_simple(L, &head))
-            return 0;
-        break;
-    default:
-        return 0;
-    }
-    *p = next;
-    return 1;
-}
-
-mp_reading mp_decode_scalar(mp_decoder *d)
-{
-    return push_scalar(d->L, &d->p, d->end) ? MP_READ : MP_OTHER;
-}
 
 mp_reading mp_decode_fail(mp_decoder *d, const char *format, ...)
 {
@@ -282,7 +208,7 @@ static mp_reading read_other(mp_decoder *d)
             return read_container(d, &head);
         } else if (head.info == MP_HEAD_ENDLESS && head.major != MP_MAJOR_SIMPLE) {
             reading = read_chunks(d, head.major);
-        } else if (mp_decode_scalar(d) == MP_READ) {
+        } else if (mp_decode_scalar(d)) {
             reading = MP_READ;
         } else {
             return refuse(d, &head);
@@ -294,7 +220,7 @@ static mp_reading read_other(mp_decoder *d)
 
 mp_reading mp_decode_item(mp_decoder *d)
 {
-    if (d->p < d->end && mp_decode_scalar(d) == MP_READ)
+    if (mp_decode_scalar(d))
         return MP_READ;
     mp_reading reading = read_other(d);
     if (reading == MP_READ && d->waiting.count > 0)
@@ -336,7 +262,6 @@ static void begin(mp_decoder *d)
     luaL_checkstack(L, MP_DECODE_SLOTS + LUA_MINSTACK, "no room to decode");
     d->base = lua_gettop(L) + 1;
     lua_settop(L, d->base + MP_DECODE_SLOTS - 1);
-    d->classes = (d->flags & MP_CODEC_FUNCTIONS) != 0 ? mp_classes_of(L) : NULL;
     d->skipped = 0;
     d->budget = (size_t)(d->end - d->p);
     d->class = d->shareables = d->cells = d->globals = 0;
@@ -358,20 +283,33 @@ static int report(mp_decoder *d, int pushed)
     return -1;
 }
 
-/* Goes on at p, with n values pushed already. */
-static __attribute__((noinline)) int decode_rest(lua_State *L, mp_decoder *d, int n, int max,
+typedef struct input {
+    const unsigned char *begin;
+    const unsigned char *p;
+    const unsigned char *end;
+    unsigned flags;
+} input;
+
+/* Goes on at in->p, with n values pushed already. */
+static __attribute__((noinline)) int decode_rest(lua_State *L, const input *in, int n, int max,
                                                  size_t *used)
 {
     int before = n;
-    begin(d);
-    for (; n != max && d->p < d->end; n++)
-        if (!read_whole(d))
-            return report(d, before);
-    mp_decode_set_globals(d);
-    lua_rotate(L, d->base, -MP_DECODE_SLOTS);
+    mp_decoder d;
+    d.L = L;
+    d.begin = in->begin;
+    d.p = in->p;
+    d.end = in->end;
+    d.flags = in->flags;
+    begin(&d);
+    for (; n != max && d.p < d.end; n++)
+        if (!read_whole(&d))
+            return report(&d, before);
+    mp_decode_set_globals(&d);
+    lua_rotate(L, d.base, -MP_DECODE_SLOTS);
     lua_pop(L, MP_DECODE_SLOTS);
     if (used != NULL)
-        *used = (size_t)(d->p - d->begin);
+        *used = (size_t)(d.p - d.begin);
     return n;
 }
 
@@ -382,14 +320,9 @@ int mp_decode(lua_State *L, const unsigned char *bytes, size_t size, size_t *use
     int n = 0;
     for (; n != max && p < end; n++) {
         bool room = n % VALUES_AT_ONCE != 0 || lua_checkstack(L, VALUES_AT_ONCE + LUA_MINSTACK);
-        if (!room || !push_scalar(L, &p, end)) {
-            mp_decoder d;
-            d.L = L;
-            d.begin = bytes;
-            d.end = end;
-            d.p = p;
-            d.flags = flags;
-            return decode_rest(L, &d, n, max, used);
+        if (!room || !mp_push_scalar(L, &p, end)) {
+            input in = {bytes, p, end, flags};
+            return decode_rest(L, &in, n, max, used);
         }
     }
     if (used != NULL)

@@ -149,12 +149,9 @@ static inline mp_progress mp_encode_leave(mp_encoder *e)
     return MP_WRITTEN;
 }
 
-/* Writes nil, a boolean, number or string at idx. MP_WRITTEN leaves the stack
- * as it was; MP_ENTERED means that the value is none of these. */
-mp_progress mp_encode_scalar(mp_encoder *e, int idx, int type);
-
-/* Writes the value on the top of the stack: MP_WRITTEN popped it. */
-mp_progress mp_encode_value(mp_encoder *e);
+/* Writes the value on the top of the stack, which is of this type and no
+ * scalar: MP_WRITTEN popped it. */
+mp_progress mp_encode_compound(mp_encoder *e, int type);
 
 /* Writes `name` as a named value. */
 mp_progress mp_encode_name(mp_encoder *e, const char *name, size_t len);

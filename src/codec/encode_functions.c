@@ -4,7 +4,7 @@
  * bytes are there already. An upvalue shared by functions is written with the
  * first of them; a global's value with the first function that names it. */
 #include "codec/checksum.h"
-#include "codec/encode.h"
+#include "codec/encode_scalar.h"
 #include "codec/functions.h"
 #include "codec/proto_scan.h"
 

@@ -1,5 +1,5 @@
 /* Tables with a metatable, classes, and what __reduce makes of objects. */
-#include "codec/encode.h"
+#include "codec/encode_scalar.h"
 
 #include <lauxlib.h>
 
@@ -119,7 +119,8 @@ static mp_progress put_metatable(mp_encoder *e)
     lua_State *L = e->L;
     const char *name;
     size_t len;
-    if (mp_name_of_metatable(L, -1, &name, &len)) {
+    bool met = mp_seen_has(&e->seen, lua_topointer(L, -1));
+    if (!met && mp_name_of_metatable(L, -1, &name, &len)) {
         if (e->names == NULL) {
             mp_name_show(L, name, len);
             return mp_encode_fail(e, "cannot write a table with the %s into plain data",

@@ -4,7 +4,7 @@
  * lua_rawlen gives a border, so a table is a sequence if it has exactly as
  * many keys and none of 1..n is missing. The keys of a map are counted while
  * they are written: its head is patched in afterwards. */
-#include "codec/encode.h"
+#include "codec/encode_scalar.h"
 
 enum {
     FEWEST_FLOATS = 4, /* sequences from these lengths on are typed arrays */
@@ -213,27 +213,30 @@ static mp_progress end_map(mp_encoder *e, const mp_encode_frame *frame)
 
 /* A metamethod among the fields makes its table a class from now on; if it
  * has no id yet it must be written again with one. */
-static void note_class(mp_encoder *e, mp_encode_frame *frame, int key)
+static void note_class(mp_encoder *e, mp_encode_frame *frame, const char *name, size_t len)
 {
-    size_t len;
-    const char *name = lua_tolstring(e->L, key, &len);
-    if (name[0] != '_' || e->classes == NULL || frame->class || !mp_class_field(name, len))
+    if (e->classes == NULL || frame->class || !mp_class_field(name, len))
         return;
     mp_class_give(e->L, e->classes, e->levels.slot);
     frame->class = true;
     e->again = true;
 }
 
+static mp_progress put_string_key(mp_encoder *e, mp_encode_frame *frame, int key)
+{
+    size_t len;
+    const char *name = lua_tolstring(e->L, key, &len);
+    if (name[0] == '_')
+        note_class(e, frame, name, len);
+    int status = mp_put_string(e->out, e->flags, name, len);
+    return status == 0 ? MP_WRITTEN : mp_encode_full(e, status);
+}
+
 /* The key that lua_next has just pushed, below its value, which is popped if
  * the key needs a frame and is fetched again later. */
-static mp_progress put_key(mp_encoder *e, mp_encode_frame *frame)
+static mp_progress put_other_key(mp_encoder *e, int key, int type)
 {
     lua_State *L = e->L;
-    int key = e->levels.slot + 1;
-    int type = lua_type(L, key);
-    if (type == LUA_TSTRING)
-        note_class(e, frame, key);
-    frame->part = MP_PART_KEY;
     mp_progress progress = mp_encode_scalar(e, key, type);
     if (progress != MP_ENTERED)
         return progress;
@@ -245,6 +248,14 @@ static mp_progress put_key(mp_encoder *e, mp_encode_frame *frame)
     lua_pushvalue(L, key);
     lua_rawget(L, e->levels.slot);
     return MP_WRITTEN;
+}
+
+static inline mp_progress put_key(mp_encoder *e, mp_encode_frame *frame)
+{
+    int key = e->levels.slot + 1;
+    int type = lua_type(e->L, key);
+    frame->part = MP_PART_KEY;
+    return type == LUA_TSTRING ? put_string_key(e, frame, key) : put_other_key(e, key, type);
 }
 
 mp_progress mp_encode_map_step(mp_encoder *e)

@@ -1,11 +1,10 @@
 /* mp_encode: scalars at once, everything else by the machine of encode.h. */
-#include "codec/encode.h"
+#include "codec/encode_scalar.h"
 
 #include <lauxlib.h>
 #include <string.h>
 
-/* Whether the bytes are well-formed UTF-8 (RFC 3629). */
-static bool is_utf8(const unsigned char *s, size_t len)
+bool mp_is_utf8(const unsigned char *s, size_t len)
 {
     const unsigned char *end = s + len;
     while (s < end) {
@@ -23,62 +22,6 @@ static bool is_utf8(const unsigned char *s, size_t len)
                 return false;
     }
     return true;
-}
-
-static inline unsigned char *put_number(unsigned char *p, lua_State *L, int idx)
-{
-    if (lua_isinteger(L, idx)) {
-        lua_Integer v = lua_tointegerx(L, idx, NULL);
-        return v >= 0 ? mp_head_put(p, MP_MAJOR_UNSIGNED, (uint64_t)v)
-                      : mp_head_put(p, MP_MAJOR_NEGATIVE, ~(uint64_t)v);
-    }
-    double v = lua_tonumberx(L, idx, NULL);
-    uint64_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    *p = MP_BYTE_DOUBLE;
-    mp_store_be64(p + 1, bits);
-    return p + 9;
-}
-
-static inline int put_string(mp_buffer *out, unsigned flags, lua_State *L, int idx)
-{
-    size_t len;
-    const char *s = lua_tolstring(L, idx, &len);
-    int status = mp_buffer_reserve(out, MP_HEAD_MAX + len);
-    if (status != 0)
-        return status;
-    bool text = (flags & MP_CODEC_TEXT) != 0 && is_utf8((const unsigned char *)s, len);
-    unsigned char *p = out->data + out->len;
-    p = mp_head_put(p, text ? MP_MAJOR_TEXT : MP_MAJOR_BYTES, len);
-    memcpy(p, s, len);
-    out->len = (size_t)(p + len - out->data);
-    return 0;
-}
-
-/* Writes a scalar: 0, a negative errno, or 1 if it is none. */
-static inline int put_scalar(mp_buffer *out, unsigned flags, lua_State *L, int idx, int type)
-{
-    if (type == LUA_TSTRING)
-        return put_string(out, flags, L, idx);
-    if (type > LUA_TNUMBER || type == LUA_TLIGHTUSERDATA)
-        return 1;
-    int status = mp_buffer_reserve(out, MP_HEAD_MAX);
-    if (status != 0)
-        return status;
-    unsigned char *p = out->data + out->len;
-    if (type == LUA_TNUMBER)
-        out->len += (size_t)(put_number(p, L, idx) - p);
-    else {
-        *p = type == LUA_TNIL ? MP_BYTE_NULL : lua_toboolean(L, idx) ? MP_BYTE_TRUE : MP_BYTE_FALSE;
-        out->len++;
-    }
-    return 0;
-}
-
-mp_progress mp_encode_scalar(mp_encoder *e, int idx, int type)
-{
-    int status = put_scalar(e->out, e->flags, e->L, idx, type);
-    return status == 0 ? MP_WRITTEN : status > 0 ? MP_ENTERED : mp_encode_full(e, status);
 }
 
 mp_progress mp_encode_fail(mp_encoder *e, const char *format, ...)
@@ -144,17 +87,8 @@ mp_progress mp_encode_identity(mp_encoder *e, int idx, bool always)
     return MP_ENTERED;
 }
 
-mp_progress mp_encode_value(mp_encoder *e)
+mp_progress mp_encode_compound(mp_encoder *e, int type)
 {
-    lua_State *L = e->L;
-    int type = lua_type(L, -1);
-    mp_progress progress = mp_encode_scalar(e, -1, type);
-    if (progress == MP_WRITTEN) {
-        lua_settop(L, -2);
-        return MP_WRITTEN;
-    }
-    if (progress == MP_FAILED)
-        return MP_FAILED;
     switch (type) {
     case LUA_TTABLE:
         return mp_encode_table(e);
@@ -165,7 +99,7 @@ mp_progress mp_encode_value(mp_encoder *e)
     case LUA_TLIGHTUSERDATA:
         return mp_encode_fail(e, "cannot send a light userdata");
     default:
-        return mp_encode_fail(e, "cannot send a %s", lua_typename(L, type));
+        return mp_encode_fail(e, "cannot send a %s", lua_typename(e->L, type));
     }
 }
 
@@ -270,7 +204,7 @@ int mp_encode(lua_State *L, int first, int count, unsigned flags, mp_buffer *out
 {
     size_t start = out->len;
     for (int i = first; i < first + count; i++)
-        if (put_scalar(out, flags, L, i, lua_type(L, i)) != 0)
+        if (mp_put_scalar(out, flags, L, i, lua_type(L, i)) != 0)
             return encode_all(L, first, count, flags, out, start);
     return 0;
 }

@@ -48,9 +48,7 @@ const unsigned char *mp_head_read(const unsigned char *p, const unsigned char *e
         *problem = "cut short";
         return NULL;
     }
-    uint64_t big_endian = 0;
-    memcpy((unsigned char *)&big_endian + (8 - bytes), p, bytes);
-    head->argument = be64toh(big_endian);
+    head->argument = mp_head_argument(p, head->info);
     return p + bytes;
 }
 

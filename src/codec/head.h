@@ -73,6 +73,26 @@ static inline unsigned char *mp_head_put(unsigned char *p, unsigned major, uint6
     return p + 1;
 }
 
+/* The argument that a head's initial byte announces by `info`, 24 to 27, and
+ * that lies at p. */
+static inline uint64_t mp_head_argument(const unsigned char *p, unsigned info)
+{
+    uint16_t two;
+    uint32_t four;
+    switch (info) {
+    case 24:
+        return *p;
+    case 25:
+        memcpy(&two, p, sizeof two);
+        return be16toh(two);
+    case 26:
+        memcpy(&four, p, sizeof four);
+        return be32toh(four);
+    default:
+        return mp_load_be64(p);
+    }
+}
+
 /* Reads the head at p (p < end). Returns the place behind it; NULL if it is
  * cut short, of a reserved form, or of an indefinite length where its major
  * type has none: *problem then says which. */
