@@ -29,8 +29,8 @@ function mp.sleep(seconds)
   end
   local deadline = pump.deadline(math.min(seconds, LONGEST_SLEEP))
   repeat
-    local undisturbed = core.nap(deadline)
-  until undisturbed
+    local over = core.nap(deadline)
+  until over
 end
 
 mp.time = core.time

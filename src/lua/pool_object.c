@@ -55,42 +55,25 @@ static int pool_free(lua_State *L)
     return 0;
 }
 
-/* Whether a hook waits to run: a Ctrl-C, by the way of lua.c, or a debugger. In a
- * coroutine a hook set on the main thread is carried over, so that it runs here. */
-static bool hook_waits(lua_State *L)
-{
-    if (lua_gethook(L) != NULL)
-        return true;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-    lua_State *main = lua_tothread(L, -1);
-    lua_pop(L, 1);
-    if (main == NULL || lua_gethook(main) == NULL)
-        return false;
-    lua_sethook(L, lua_gethook(main), lua_gethookmask(main), lua_gethookcount(main));
-    return true;
-}
-
-enum { HOOK_PAUSE_NS = 20000000 }; /* between two chances for a hook to run */
-
 /* core.wait(pool, deadline or nil, lazy): sleeps until something has come (true),
  * the deadline (core.now's clock, seconds) has passed or a signal came (false). */
 static int pool_wait(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);
-    int64_t deadline = lua_isnoneornil(L, 2) ? MP_NEVER : (int64_t)(luaL_checknumber(L, 2) * 1e9);
+    int64_t deadline = mp_at_deadline(L, 2);
     enum mp_bell_mode mode = lua_toboolean(L, 3) ? MP_BELL_LAZY : MP_BELL_EAGER;
     sigset_t interrupt, before;
     sigemptyset(&interrupt);
     sigaddset(&interrupt, SIGINT);
     pthread_sigmask(SIG_BLOCK, &interrupt, &before);
-    if (hook_waits(L)) {
-        int64_t soon = mp_now() + HOOK_PAUSE_NS;
+    if (mp_hook_waits(L)) {
+        int64_t soon = mp_now() + MP_HOOK_PAUSE_NS;
         deadline = soon < deadline ? soon : deadline;
     }
     int status = mp_pool_wait(p->pool, deadline, mode, &before);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (status == -EINTR)
-        hook_waits(L);
+        mp_hook_waits(L);
     lua_pushboolean(L, status > 0);
     return 1;
 }

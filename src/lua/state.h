@@ -120,6 +120,15 @@ mp_lua_call *mp_check_call(lua_State *L, int index);
 /* Pushes the values 1..n (its field n, else #) of the table on top; returns n. */
 int mp_unpack_top(lua_State *L);
 
+/* Whether a hook waits to run: a Ctrl-C, by the way of lua.c, or a debugger. In a
+ * coroutine a hook set on the main thread is carried over, so that it runs here. */
+bool mp_hook_waits(lua_State *L);
+
+enum { MP_HOOK_PAUSE_NS = 20000000 }; /* between two chances for a hook to run */
+
+/* The deadline at `index`, in seconds of core.monotonic's clock; none: MP_NEVER. */
+int64_t mp_at_deadline(lua_State *L, int index);
+
 /* How many forks lie between this process and the one that loaded the library. */
 unsigned mp_fork_generation(void);
 

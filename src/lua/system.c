@@ -6,7 +6,9 @@
 #include "base/clock.h"
 #include "base/processors.h"
 
-#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,14 +27,41 @@ static int monotonic(lua_State *L)
     return 1;
 }
 
-/* core.nap(deadline): sleeps until then (monotonic seconds); false if a signal
- * came first */
+int64_t mp_at_deadline(lua_State *L, int index)
+{
+    lua_Number seconds = luaL_optnumber(L, index, HUGE_VAL);
+    return seconds < (lua_Number)MP_NEVER / 1e9 ? (int64_t)(seconds * 1e9) : MP_NEVER;
+}
+
+bool mp_hook_waits(lua_State *L)
+{
+    if (lua_gethook(L) != NULL)
+        return true;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+    lua_State *main = lua_tothread(L, -1);
+    lua_pop(L, 1);
+    if (main == NULL || lua_gethook(main) == NULL)
+        return false;
+    lua_sethook(L, lua_gethook(main), lua_gethookmask(main), lua_gethookcount(main));
+    return true;
+}
+
+/* core.nap(deadline): sleeps until then (monotonic seconds): true; false if a signal
+ * came first, or a hook is to run, between the look at it and the sleep, too */
 static int nap(lua_State *L)
 {
-    lua_Number deadline = luaL_checknumber(L, 1);
-    struct timespec until = {.tv_sec = (time_t)deadline};
-    until.tv_nsec = (long)((deadline - (lua_Number)until.tv_sec) * 1e9);
-    lua_pushboolean(L, clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) != EINTR);
+    int64_t deadline = mp_at_deadline(L, 1), left = deadline - mp_now();
+    sigset_t interrupt, before;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &interrupt, &before);
+    int64_t most = mp_hook_waits(L) ? MP_HOOK_PAUSE_NS : MP_NEVER;
+    left = left < 0 ? 0 : left > most ? most : left;
+    struct timespec t = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
+    ppoll(NULL, 0, &t, &before);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    mp_hook_waits(L);
+    lua_pushboolean(L, mp_now() >= deadline);
     return 1;
 }
 
