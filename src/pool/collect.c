@@ -118,12 +118,19 @@ static mp_row *lost_row(mp_pool *pool, const mp_death *death)
     return row_at(pool, death->rows[death->begun], death->begun_item);
 }
 
+/* Whether the dead worker began an item of its i-th row that is not settled by now:
+ * its result was damaged, and it must not run again. */
+static bool has_run_more(const mp_death *death, uint32_t i, const mp_row *row)
+{
+    return i < death->begun || (i == death->begun && row->first + row->done <= death->begun_item);
+}
+
 /* Hands out anew what the dead worker had claimed and not begun. */
 static void give_back(mp_pool *pool, const mp_death *death)
 {
     for (uint32_t i = death->held; i-- > 0;) {
         mp_row *row = mp_ledger_find(&pool->ledger, death->rows[i]);
-        if (row == NULL || row->state != MP_ROW_PUBLISHED)
+        if (row == NULL || row->state != MP_ROW_PUBLISHED || has_run_more(death, i, row))
             continue;
         mp_call *call = row->call;
         mp_pool_requeue(pool, row);
