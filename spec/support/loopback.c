@@ -1,0 +1,602 @@
+/* The transport within one process: see loopback.h. */
+#include "spec/support/loopback.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+enum { MAX_SEATS = 16, MANY = 1 << 20, FIRST_PID = 100000 };
+
+typedef struct slot {
+    mp_granule granule;
+    uint64_t position;
+    TAILQ_ENTRY(slot) link;
+} slot;
+
+typedef struct news {
+    mp_arrival arrival;
+    mp_death death;
+    unsigned char *data;
+    TAILQ_ENTRY(news) link;
+} news;
+
+typedef struct seat {
+    uint32_t incarnation; /* 0: empty */
+    mp_granule held[MP_HOLD_MAX];
+    unsigned holding, begun;
+    uint64_t begun_item;
+    uint32_t item;           /* of held[begun]: the one to be begun next */
+    const unsigned char *at; /* its bytes */
+} seat;
+
+typedef struct piece {
+    unsigned char *data;
+    size_t size;
+} piece;
+
+struct loopback_inner {
+    mp_handler handler;
+    unsigned seats, turn;
+    seat seat[MAX_SEATS];
+    uint32_t incarnations;
+    bool started, damaged;
+    TAILQ_HEAD(slots, slot) ring;
+    TAILQ_HEAD(, news) queue;
+    uint64_t position;
+    mp_buffer out; /* the open piece */
+    bool opened;
+    piece *pieces; /* piece i begins at offset (i + 1) << 32; never used again */
+    size_t piece_count, piece_room;
+    int fd;
+    enum mp_bell_mode armed;
+};
+
+static loopback *self(mp_transport *t)
+{
+    return (loopback *)(void *)t;
+}
+
+static void misuse(const char *what, uint64_t at)
+{
+    fprintf(stderr, "loopback: %s at %llx\n", what, (unsigned long long)at);
+    abort();
+}
+
+/* ---- memory ---- */
+
+static int grow_piece(mp_buffer *b, size_t more)
+{
+    loopback *l = b->lender;
+    if (l->refuse_grow != 0 && --l->refuse_grow == 0)
+        return -ENOSPC;
+    size_t cap = b->len + more + 16;
+    unsigned char *data = realloc(b->data, cap);
+    if (data == NULL)
+        return -ENOMEM;
+    b->data = data;
+    b->cap = cap;
+    return 0;
+}
+
+static mp_buffer *loopback_open(mp_transport *t, mp_error *error)
+{
+    loopback *l = self(t);
+    if (l->refuse_open != 0 && --l->refuse_open == 0) {
+        mp_fail(error, -ENOSPC, "task memory");
+        return NULL;
+    }
+    free(l->inner->out.data);
+    l->inner->out = (mp_buffer){.grow = grow_piece, .lender = l};
+    l->inner->opened = true;
+    return &l->inner->out;
+}
+
+static uint64_t loopback_keep(mp_transport *t)
+{
+    loopback *l = self(t);
+    struct loopback_inner *in = l->inner;
+    if (!in->opened)
+        misuse("nothing open to be kept", 0);
+    if (in->piece_count == in->piece_room) {
+        in->piece_room = in->piece_room != 0 ? in->piece_room * 2 : 64;
+        in->pieces = realloc(in->pieces, in->piece_room * sizeof *in->pieces);
+    }
+    size_t size = in->out.len;
+    unsigned char *data = malloc(size != 0 ? size : 1);
+    if (in->pieces == NULL || data == NULL)
+        abort();
+    if (size != 0)
+        memcpy(data, in->out.data, size);
+    free(in->out.data);
+    in->out = (mp_buffer){.grow = grow_piece, .lender = l};
+    in->opened = false;
+    in->pieces[in->piece_count] = (piece){data, size};
+    l->pieces++;
+    l->bytes += size;
+    return (uint64_t)++in->piece_count << 32;
+}
+
+static piece *piece_at(loopback *l, uint64_t at)
+{
+    uint64_t number = at >> 32;
+    if (number == 0 || number > l->inner->piece_count)
+        misuse("no piece", at);
+    piece *p = &l->inner->pieces[number - 1];
+    if (p->data == NULL)
+        misuse("a dropped piece", at);
+    return p;
+}
+
+static void loopback_drop(mp_transport *t, uint64_t at, size_t size)
+{
+    loopback *l = self(t);
+    piece *p = piece_at(l, at);
+    if (p->size != size || (uint32_t)at != 0)
+        misuse("a piece dropped in part", at);
+    free(p->data);
+    p->data = NULL;
+    l->pieces--;
+    l->bytes -= size;
+}
+
+static unsigned char *loopback_bytes(mp_transport *t, uint64_t at)
+{
+    piece *p = piece_at(self(t), at);
+    if ((uint32_t)at > p->size)
+        misuse("beyond a piece", at);
+    return p->data + (uint32_t)at;
+}
+
+/* ---- news ---- */
+
+static void ring_out(const struct loopback_inner *in)
+{
+    if (eventfd_write(in->fd, 1) < 0)
+        abort();
+}
+
+static void tell(loopback *l, const mp_arrival *a)
+{
+    struct loopback_inner *in = l->inner;
+    news *n = calloc(1, sizeof *n);
+    if (n == NULL)
+        abort();
+    n->arrival = *a;
+    if (a->size > 0) {
+        n->data = malloc(a->size);
+        if (n->data == NULL)
+            abort();
+        memcpy(n->data, a->data, a->size);
+    }
+    n->arrival.data = n->data;
+    if (a->death != NULL)
+        n->death = *a->death;
+    n->arrival.death = a->death != NULL ? &n->death : NULL;
+    TAILQ_INSERT_TAIL(&in->queue, n, link);
+    if (in->armed != MP_BELL_OFF)
+        ring_out(in);
+    in->armed = MP_BELL_OFF;
+}
+
+void loopback_tell(loopback *l, const mp_arrival *a)
+{
+    tell(l, a);
+}
+
+static void forget(struct loopback_inner *in, news *n)
+{
+    TAILQ_REMOVE(&in->queue, n, link);
+    free(n->data);
+    free(n);
+}
+
+/* ---- births and deaths ---- */
+
+static int32_t pid_of(const seat *s)
+{
+    return FIRST_PID + (int32_t)s->incarnation;
+}
+
+static void bear(loopback *l, unsigned i)
+{
+    struct loopback_inner *in = l->inner;
+    in->seat[i] = (seat){.incarnation = ++in->incarnations};
+    l->births++;
+    mp_birth birth = {.seat = i};
+    if (in->handler.start != NULL)
+        in->handler.start(in->handler.ctx, &birth);
+}
+
+static void bury(loopback *l, unsigned i, int status)
+{
+    seat *s = &l->inner->seat[i];
+    mp_death death = {.seat = i,
+                      .incarnation = s->incarnation,
+                      .pid = pid_of(s),
+                      .status = status,
+                      .held = s->holding,
+                      .begun = s->begun,
+                      .begun_item = s->begun_item};
+    for (unsigned j = 0; j < s->holding; j++)
+        death.rows[j] = s->held[j].row;
+    tell(l, &(mp_arrival){.kind = MP_ARRIVAL_DEATH, .seat = i, .pid = death.pid, .death = &death});
+    s->incarnation = 0;
+    l->deaths++;
+}
+
+void loopback_kill(loopback *l, unsigned i, int status)
+{
+    if (l->inner->seat[i].incarnation == 0)
+        return;
+    bury(l, i, status);
+    if (!l->ended)
+        bear(l, i);
+}
+
+static void bury_all(loopback *l, int status)
+{
+    for (unsigned i = 0; i < l->inner->seats; i++)
+        if (l->inner->seat[i].incarnation != 0)
+            bury(l, i, status);
+}
+
+void loopback_lose_nursery(loopback *l)
+{
+    bury_all(l, -1);
+    l->inner->started = false;
+}
+
+void loopback_damage(loopback *l, unsigned i)
+{
+    struct loopback_inner *in = l->inner;
+    for (news *n = TAILQ_FIRST(&in->queue), *next; n != NULL; n = next) {
+        next = TAILQ_NEXT(n, link);
+        if (n->arrival.seat == i && n->arrival.kind < MP_ARRIVAL_DEATH)
+            forget(in, n);
+    }
+    loopback_lose_nursery(l);
+    tell(l, &(mp_arrival){.kind = MP_ARRIVAL_DAMAGED, .seat = i, .code = -EBADMSG});
+    in->damaged = true;
+}
+
+/* ---- workers ---- */
+
+static bool dies(loopback *l, unsigned i, uint64_t item, enum loopback_moment moment)
+{
+    if (l->kill_at != item || l->kill_when != moment)
+        return false;
+    l->kill_at = 0;
+    loopback_kill(l, i, SIGKILL);
+    return true;
+}
+
+static void claim(loopback *l, unsigned i)
+{
+    struct loopback_inner *in = l->inner;
+    seat *s = &in->seat[i];
+    s->holding = s->begun = s->item = 0;
+    while (s->holding < l->hold && s->holding < MP_HOLD_MAX && !TAILQ_EMPTY(&in->ring)) {
+        slot *taken = TAILQ_FIRST(&in->ring);
+        s->held[s->holding++] = taken->granule;
+        TAILQ_REMOVE(&in->ring, taken, link);
+        free(taken);
+        l->waiting--;
+    }
+    s->begun_item = s->held[0].first;
+    dies(l, i, l->begun + 1, LOOPBACK_CLAIMED);
+}
+
+/* On to the next granule. */
+static void granule_done(seat *s)
+{
+    s->item = 0;
+    if (++s->begun == s->holding)
+        s->holding = 0;
+    else
+        s->begun_item = s->held[s->begun].first;
+}
+
+static void publish(loopback *l, unsigned i, int outcome, const mp_buffer *out, mp_arrival *a)
+{
+    seat *s = &l->inner->seat[i];
+    if (l->begun == l->no_room_at)
+        outcome = -ENOSPC;
+    a->kind = outcome == MP_TASK_DONE     ? MP_ARRIVAL_DONE
+              : outcome == MP_TASK_FAILED ? MP_ARRIVAL_FAILED
+                                          : MP_ARRIVAL_NO_ROOM;
+    a->code = outcome < 0 ? outcome : 0;
+    a->data = out->data;
+    a->size = outcome < 0 ? 0 : out->len;
+    tell(l, a);
+    if (dies(l, i, l->begun, LOOPBACK_PUBLISHED))
+        return;
+    if (++s->item == s->held[s->begun].count)
+        granule_done(s);
+}
+
+static void run(loopback *l, unsigned i, const mp_call_block *block, mp_arrival *a)
+{
+    struct loopback_inner *in = l->inner;
+    seat *s = &in->seat[i];
+    mp_task task = {.block = block, .index = a->index};
+    if (block->definition_at != MP_IN_HAND)
+        task.definition = loopback_bytes(&l->base, block->definition_at);
+    l->begun++;
+    s->begun_item = task.index;
+    if (dies(l, i, l->begun, LOOPBACK_BEGUN))
+        return;
+    task.bytes = mp_item_read(&s->at, &task.size);
+    mp_buffer out;
+    mp_buffer_init_heap(&out);
+    int outcome = in->handler.run(in->handler.ctx, &task, &out);
+    if (!dies(l, i, l->begun, LOOPBACK_RUN))
+        publish(l, i, outcome, &out, a);
+    mp_buffer_free(&out);
+}
+
+static void work_on(loopback *l, unsigned i)
+{
+    seat *s = &l->inner->seat[i];
+    const mp_granule *g = &s->held[s->begun];
+    const mp_call_block *block = (const void *)loopback_bytes(&l->base, g->call);
+    if (s->item == 0)
+        s->at = loopback_bytes(&l->base, g->payload);
+    mp_arrival a = {
+        .seat = i, .pid = pid_of(s), .row = g->row, .index = g->first + s->item, .count = 1};
+    if (a.index < mp_load_relaxed(&block->limit)) {
+        run(l, i, block, &a);
+        return;
+    }
+    a.kind = MP_ARRIVAL_SKIPPED;
+    a.count = g->count - s->item;
+    tell(l, &a);
+    granule_done(s);
+}
+
+static bool can_work(const loopback *l, unsigned i)
+{
+    const seat *s = &l->inner->seat[i];
+    return s->incarnation != 0 && (s->holding > 0 || l->waiting > 0);
+}
+
+bool loopback_work(loopback *l)
+{
+    struct loopback_inner *in = l->inner;
+    for (unsigned tries = 0; tries < in->seats; tries++) {
+        unsigned i = in->turn;
+        in->turn = (in->turn + 1) % in->seats;
+        if (!can_work(l, i))
+            continue;
+        if (in->seat[i].holding == 0)
+            claim(l, i);
+        else
+            work_on(l, i);
+        return true;
+    }
+    return false;
+}
+
+void loopback_work_all(loopback *l)
+{
+    while (loopback_work(l))
+        continue;
+}
+
+unsigned loopback_held(const loopback *l, unsigned i)
+{
+    return l->inner->seat[i].incarnation != 0 ? l->inner->seat[i].holding : 0;
+}
+
+/* ---- the seam ---- */
+
+static int loopback_publish(mp_transport *t, const mp_granule *g, uint64_t *position,
+                            mp_error *error)
+{
+    loopback *l = self(t);
+    (void)error;
+    if (l->waiting >= l->capacity)
+        return -EAGAIN;
+    slot *s = malloc(sizeof *s);
+    if (s == NULL)
+        abort();
+    *s = (slot){.granule = *g, .position = ++l->inner->position};
+    TAILQ_INSERT_TAIL(&l->inner->ring, s, link);
+    l->waiting++;
+    *position = s->position;
+    return 0;
+}
+
+static bool loopback_revoke(mp_transport *t, uint64_t position)
+{
+    loopback *l = self(t);
+    slot *s = TAILQ_LAST(&l->inner->ring, slots);
+    while (s != NULL && s->position != position)
+        s = TAILQ_PREV(s, slots, link);
+    if (s == NULL)
+        return false;
+    TAILQ_REMOVE(&l->inner->ring, s, link);
+    free(s);
+    l->waiting--;
+    return true;
+}
+
+static int loopback_want(mp_transport *t, unsigned workers, mp_error *error)
+{
+    loopback *l = self(t);
+    struct loopback_inner *in = l->inner;
+    if (l->refuse_want != 0 && --l->refuse_want == 0)
+        return mp_fail(error, -EAGAIN, "nursery: fork");
+    if (in->damaged || l->ended)
+        return 0;
+    in->started = true;
+    for (unsigned i = 0; i < workers && i < in->seats; i++)
+        if (in->seat[i].incarnation == 0)
+            bear(l, i);
+    return 0;
+}
+
+static bool loopback_pending(mp_transport *t)
+{
+    loopback *l = self(t);
+    if (!TAILQ_EMPTY(&l->inner->queue))
+        return true;
+    for (unsigned i = 0; i < l->inner->seats; i++)
+        if (!l->by_hand && can_work(l, i))
+            return true;
+    return false;
+}
+
+static bool loopback_next(mp_transport *t, mp_arrival *a)
+{
+    loopback *l = self(t);
+    while (TAILQ_EMPTY(&l->inner->queue) && !l->by_hand)
+        if (!loopback_work(l))
+            break;
+    if (TAILQ_EMPTY(&l->inner->queue))
+        return false;
+    *a = TAILQ_FIRST(&l->inner->queue)->arrival;
+    return true;
+}
+
+static void loopback_taken(mp_transport *t)
+{
+    struct loopback_inner *in = self(t)->inner;
+    news *first = TAILQ_FIRST(&in->queue);
+    if (first->arrival.kind == MP_ARRIVAL_DAMAGED)
+        in->damaged = false;
+    forget(in, first);
+}
+
+static int loopback_fd(const mp_transport *t)
+{
+    return ((const loopback *)(const void *)t)->inner->fd;
+}
+
+static int loopback_listen(mp_transport *t, int64_t deadline, const sigset_t *mask)
+{
+    (void)deadline;
+    (void)mask;
+    self(t)->listens++;
+    return loopback_pending(t);
+}
+
+static void loopback_arm(mp_transport *t, enum mp_bell_mode mode)
+{
+    self(t)->inner->armed = mode;
+}
+
+static void loopback_disarm(mp_transport *t)
+{
+    eventfd_t rings;
+    self(t)->inner->armed = MP_BELL_OFF;
+    eventfd_read(self(t)->inner->fd, &rings);
+}
+
+static void loopback_ring(mp_transport *t)
+{
+    ring_out(self(t)->inner);
+}
+
+static bool loopback_may_spin(const mp_transport *t)
+{
+    (void)t;
+    return false;
+}
+
+static void loopback_finish(mp_transport *t)
+{
+    loopback *l = self(t);
+    for (unsigned i = 0; i < l->inner->seats; i++) {
+        if (l->inner->seat[i].incarnation != 0 && l->inner->handler.finish != NULL)
+            l->inner->handler.finish(l->inner->handler.ctx);
+        l->inner->seat[i].incarnation = 0;
+    }
+    l->ended = true;
+}
+
+static void loopback_terminate(mp_transport *t)
+{
+    self(t)->ended = true;
+    bury_all(self(t), SIGKILL);
+}
+
+static bool loopback_gone(mp_transport *t, int64_t deadline)
+{
+    (void)deadline;
+    return !self(t)->inner->started || self(t)->ended;
+}
+
+static bool loopback_alive(const mp_transport *t)
+{
+    const loopback *l = (const loopback *)(const void *)t;
+    return l->inner->started && !l->ended;
+}
+
+static uint32_t loopback_item_cost(const mp_transport *t, uint32_t kind)
+{
+    (void)kind;
+    return ((const loopback *)(const void *)t)->cost;
+}
+
+static void loopback_destroy(mp_transport *t, bool owner)
+{
+    struct loopback_inner *in = self(t)->inner;
+    (void)owner;
+    while (!TAILQ_EMPTY(&in->queue))
+        forget(in, TAILQ_FIRST(&in->queue));
+    while (!TAILQ_EMPTY(&in->ring)) {
+        slot *s = TAILQ_FIRST(&in->ring);
+        TAILQ_REMOVE(&in->ring, s, link);
+        free(s);
+    }
+    for (size_t i = 0; i < in->piece_count; i++)
+        free(in->pieces[i].data);
+    free(in->pieces);
+    free(in->out.data);
+    close(in->fd);
+    free(in);
+    free(t);
+}
+
+static const mp_transport_ops loopback_ops = {
+    .open = loopback_open,
+    .keep = loopback_keep,
+    .drop = loopback_drop,
+    .bytes = loopback_bytes,
+    .publish = loopback_publish,
+    .revoke = loopback_revoke,
+    .want = loopback_want,
+    .next = loopback_next,
+    .taken = loopback_taken,
+    .pending = loopback_pending,
+    .fd = loopback_fd,
+    .listen = loopback_listen,
+    .arm = loopback_arm,
+    .disarm = loopback_disarm,
+    .ring = loopback_ring,
+    .may_spin = loopback_may_spin,
+    .finish = loopback_finish,
+    .terminate = loopback_terminate,
+    .gone = loopback_gone,
+    .alive = loopback_alive,
+    .item_cost = loopback_item_cost,
+    .destroy = loopback_destroy,
+};
+
+loopback *loopback_new(unsigned seats, const mp_handler *handler)
+{
+    loopback *l = calloc(1, sizeof *l);
+    struct loopback_inner *in = calloc(1, sizeof *in);
+    if (l == NULL || in == NULL)
+        abort();
+    *l = (loopback){.base.ops = &loopback_ops, .capacity = MANY, .hold = 1, .inner = in};
+    in->handler = *handler;
+    in->seats = seats < MAX_SEATS ? seats : MAX_SEATS;
+    in->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    TAILQ_INIT(&in->ring);
+    TAILQ_INIT(&in->queue);
+    return l;
+}
