@@ -1,3 +1,4 @@
+-- timeout: 180
 local storm = require "spec.lua.kill.storm"
 
 describe("a storm of kills", function()
