@@ -329,13 +329,14 @@ end
 --- callback error.
 function Pool:join(timeout)
   check_self(self, "join")
-  if self.state == "open" then
-    errors.raise("state", "join: the pool is open; call close or terminate first")
-  elseif self.state == "joined" then
+  if self.state == "joined" then
     raise_callback_error(self)
     return true
   elseif not core.owns(self.core) then
-    errors.raise("closed", "join: this pool belongs to the process that made it")
+    errors.raise("closed",
+      "join: this pool belongs to the process that made it; make one of your own here")
+  elseif self.state == "open" then
+    errors.raise("state", "join: the pool is open; call close or terminate first")
   end
   local deadline = pump.deadline(timeout)
   if not drain(self, deadline) then
