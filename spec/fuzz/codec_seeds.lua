@@ -46,4 +46,5 @@ for _, v in ipairs(process_values) do write(1, mp.dumps(v, { functions = true })
 for _, h in ipairs(hex) do
   write(0, (h:gsub("%x%x", function(byte) return string.char(tonumber(byte, 16)) end)))
 end
+write(0, "\x5f\x59\x05\x00" .. ("c"):rep(1280) .. "\x59\x04\x00" .. ("d"):rep(1024) .. "\xff")
 print(count .. " inputs")

@@ -104,7 +104,7 @@ static inline mp_open_frame *mp_decode_top(const mp_decoder *d)
 }
 
 /* Puts the message, formatted as by lua_pushfstring and followed by " at byte
- * N", into its slot. */
+ * N", into its slot. The stack is as before. */
 mp_reading mp_decode_fail(mp_decoder *d, const char *format, ...);
 
 /* Reads the item at d->p. */

@@ -21,8 +21,10 @@ static bool read_parts(mp_decoder *d, const char *what, uint64_t count, bool ope
     mp_head head;
     if (!mp_decode_head(d, MP_MAJOR_ARRAY, what, &head))
         return false;
-    if (open ? head.argument < count : head.argument != count)
-        return mp_decode_fail(d, "%s expected", what) == MP_READ;
+    if (open ? head.argument < count : head.argument != count) {
+        mp_decode_fail(d, "%s expected", what);
+        return false;
+    }
     *found = head.argument;
     return true;
 }

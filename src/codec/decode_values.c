@@ -15,6 +15,7 @@ mp_reading mp_decode_fail(mp_decoder *d, const char *format, ...)
     lua_pushfstring(d->L, "%s at byte %I", lua_tostring(d->L, -1),
                     (LUAI_UACINT)(d->p - d->begin + 1));
     lua_replace(d->L, mp_decode_slot(d, MP_HELD_MESSAGE));
+    lua_pop(d->L, 1);
     return MP_BROKEN;
 }
 
@@ -22,10 +23,14 @@ bool mp_decode_head(mp_decoder *d, unsigned major, const char *what, mp_head *he
 {
     const char *problem = "cut short";
     const unsigned char *next = d->p < d->end ? mp_head_read(d->p, d->end, head, &problem) : NULL;
-    if (next == NULL)
-        return mp_decode_fail(d, "%s", problem) == MP_READ;
-    if (head->major != major || head->info == MP_HEAD_ENDLESS)
-        return mp_decode_fail(d, "%s expected", what) == MP_READ;
+    if (next == NULL) {
+        mp_decode_fail(d, "%s", problem);
+        return false;
+    }
+    if (head->major != major || head->info == MP_HEAD_ENDLESS) {
+        mp_decode_fail(d, "%s expected", what);
+        return false;
+    }
     d->p = next;
     return true;
 }
@@ -81,8 +86,10 @@ static bool add_chunks(mp_decoder *d, unsigned major, luaL_Buffer *text)
     for (; d->p == d->end || *d->p != MP_BYTE_BREAK; d->p += head.argument) {
         if (!mp_decode_head(d, major, "a chunk of the string", &head))
             return false;
-        if (head.argument > (size_t)(d->end - d->p))
-            return mp_decode_fail(d, "cut short") == MP_READ;
+        if (head.argument > (size_t)(d->end - d->p)) {
+            mp_decode_fail(d, "cut short");
+            return false;
+        }
         luaL_addlstring(text, (const char *)d->p, head.argument);
     }
     d->p++;
@@ -247,8 +254,10 @@ static mp_reading step(mp_decoder *d, bool ready)
 /* Reads one item with all that is in it. */
 static bool read_whole(mp_decoder *d)
 {
-    if (!lua_checkstack(d->L, STACK_FOR_ONE))
-        return mp_decode_fail(d, "too many values") == MP_READ;
+    if (!lua_checkstack(d->L, STACK_FOR_ONE)) {
+        mp_decode_fail(d, "too many values");
+        return false;
+    }
     mp_levels_begin(&d->levels, d->L, lua_gettop(d->L) + 1, mp_decode_slot(d, MP_HELD_SPILL));
     mp_reading reading = mp_decode_item(d);
     while (reading != MP_BROKEN && d->levels.depth > 0)

@@ -51,6 +51,18 @@ t.case("nesting without end", function()
   refused("f", bytes("d9cd5182"):rep(100000), "cut short")
 end)
 
+t.case("long strings in chunks that end wrongly", function()
+  for _, n in ipairs { 1, 500, 3000, 100000 } do
+    local chunk = "\x5a" .. (">I4"):pack(n) .. ("c"):rep(n)
+    local start = "\x81\x5f" .. chunk .. chunk
+    assert(dec("", start .. "\xff")[1] == ("c"):rep(2 * n))
+    refused("", start .. "\1", "a chunk of the string expected at byte " .. #start + 1)
+    refused("", start .. "\x7a", "cut short")
+    refused("", start .. "\x42a", "cut short")
+    refused("", start, "cut short")
+  end
+end)
+
 t.case("keys that no table can have", function()
   refused("", bytes "a1f601", "a key that is nil or not a number at byte")
   refused("", bytes "a1f701", "a key that is nil or not a number")
