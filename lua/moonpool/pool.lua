@@ -219,14 +219,10 @@ local function raise_callback_error(pool)
   end
 end
 
-local function callbacks_wait(pool)
-  return not pool.dispatching and pool.callbacks.first <= pool.callbacks.last
-end
-
--- Turns until no call is outstanding: true; false at the deadline.
-local function drain(pool, deadline)
-  while pool.outstanding > 0 or callbacks_wait(pool) do
-    if not pump.turn(pool) and pool.outstanding > 0 then
+-- Turns while the pool is busy in the given sense: true; false at the deadline.
+local function turn_while(pool, busy, deadline)
+  while busy(pool) do
+    if not pump.turn(pool) and busy(pool) then
       if deadline and core.monotonic() >= deadline then
         return false
       end
@@ -236,11 +232,22 @@ local function drain(pool, deadline)
   return true
 end
 
+-- Calls are outstanding, or callbacks wait that may run now.
+local function has_calls(pool)
+  return pool.outstanding > 0
+    or (not pool.dispatching and pool.callbacks.first <= pool.callbacks.last)
+end
+
+-- Items are with workers, of released calls too.
+local function has_items(pool)
+  return core.busy(pool.core)
+end
+
 --- Takes in results until nothing is outstanding: true; false after `timeout`
 --- seconds. Raises the first callback error. Imaps do not count.
 function Pool:wait(timeout)
   check_self(self, "wait")
-  local drained = drain(self, pump.deadline(timeout))
+  local drained = turn_while(self, has_calls, pump.deadline(timeout))
   raise_callback_error(self)
   return drained
 end
@@ -300,13 +307,8 @@ end
 -- Lets released work run out, then tells the workers to leave.
 local function finish(pool, deadline)
   close_iterators(pool)
-  while core.busy(pool.core) do
-    if not pump.turn(pool) and core.busy(pool.core) then
-      if deadline and core.monotonic() >= deadline then
-        return false
-      end
-      pump.pause(pool, deadline)
-    end
+  if not turn_while(pool, has_items, deadline) then
+    return false
   end
   core.finish(pool.core)
   pool.finishing = true
@@ -339,7 +341,7 @@ function Pool:join(timeout)
     errors.raise("state", "join: the pool is open; call close or terminate first")
   end
   local deadline = pump.deadline(timeout)
-  if not drain(self, deadline) then
+  if not turn_while(self, has_calls, deadline) then
     return false
   end
   if self.state == "closed" and not self.finishing and not finish(self, deadline) then

@@ -128,11 +128,11 @@ function pump.turn(pool)
   local n = core.take(pool.core, BATCH)
   if n > 0 then
     settle_finished(pool)
-    run_callbacks(pool)
     local errno, failures, status = core.trouble(pool.core)
     if errno then
       raise_trouble(pool, errno, failures, status)
     end
+    run_callbacks(pool)
   end
   return n > 0
 end
