@@ -142,6 +142,11 @@ static void loopback_drop(mp_transport *t, uint64_t at, size_t size)
     l->bytes -= size;
 }
 
+static size_t loopback_kept(mp_transport *t)
+{
+    return self(t)->bytes;
+}
+
 static unsigned char *loopback_bytes(mp_transport *t, uint64_t at)
 {
     piece *p = piece_at(self(t), at);
@@ -427,8 +432,10 @@ static int loopback_want(mp_transport *t, unsigned workers, mp_error *error)
 {
     loopback *l = self(t);
     struct loopback_inner *in = l->inner;
-    if (l->refuse_want != 0 && --l->refuse_want == 0)
+    if (l->refuse_want > 0) {
+        l->refuse_want--;
         return mp_fail(error, -EAGAIN, "nursery: fork");
+    }
     if (in->damaged || l->ended)
         return 0;
     in->started = true;
@@ -477,8 +484,8 @@ static int loopback_fd(const mp_transport *t)
 
 static int loopback_listen(mp_transport *t, int64_t deadline, const sigset_t *mask)
 {
-    (void)deadline;
     (void)mask;
+    self(t)->slept_until = deadline;
     self(t)->listens++;
     return loopback_pending(t);
 }
@@ -565,6 +572,7 @@ static const mp_transport_ops loopback_ops = {
     .open = loopback_open,
     .keep = loopback_keep,
     .drop = loopback_drop,
+    .kept = loopback_kept,
     .bytes = loopback_bytes,
     .publish = loopback_publish,
     .revoke = loopback_revoke,

@@ -30,13 +30,14 @@ typedef struct loopback {
     uint64_t no_room_at;            /* the n-th item of the run finds no memory for its result */
     unsigned refuse_open;           /* the n-th `open` from now on fails, once; 0: none */
     unsigned refuse_grow;           /* so does the n-th growth of an open piece */
-    unsigned refuse_want;           /* the n-th `want` from now on fails, once; 0: none */
+    unsigned refuse_want;           /* so many times from now on `want` fails */
     uint32_t cost;                  /* what item_cost says */
 
     /* To be looked at. */
     uint64_t begun; /* items begun in all */
     uint64_t births, deaths;
     uint64_t listens;     /* calls of `listen` */
+    int64_t slept_until;  /* the deadline of the last of them */
     size_t pieces, bytes; /* kept and not dropped */
     unsigned waiting;     /* granules in the ring that nobody has claimed */
     bool ended;           /* finished or terminated */

@@ -171,6 +171,16 @@ static bool give_trouble(mp_pool *pool, mp_event *event)
     return true;
 }
 
+/* Nobody heard yet that workers cannot be started, which is tried again and again. */
+static bool give_refusal(mp_pool *pool, mp_event *event)
+{
+    if (pool->refusal == 0 || pool->refusal_told)
+        return false;
+    *event = (mp_event){.kind = MP_EVENT_TROUBLE, .code = pool->refusal, .count = 1};
+    pool->given = GIVEN_REFUSAL;
+    return true;
+}
+
 /* ---- damage ---- */
 
 /* A row that is neither with the host nor in the ring, or NULL: its results are lost. */
@@ -230,14 +240,14 @@ static bool give(mp_pool *pool, mp_event *event)
 
 bool mp_pool_next(mp_pool *pool, mp_event *event)
 {
-    bool again = pool->given != GIVEN_NONE && pool->given != GIVEN_OVER;
+    bool again = pool->given >= GIVEN_ITEM;
     pool->given = GIVEN_NONE;
     for (;; again = false) {
         if (!again && give_over(pool, event))
             return true;
         if (!pool->transport->ops->next(pool->transport, &pool->arrival)) {
             mp_pool_push(pool, NULL);
-            return false;
+            return give_refusal(pool, event);
         }
         if (give(pool, event))
             return true;
@@ -266,6 +276,8 @@ void mp_pool_settle(mp_pool *pool)
         take(pool);
     } else if (given == GIVEN_ORPHAN) {
         settle_item(pool);
+    } else if (given == GIVEN_REFUSAL) {
+        pool->refusal_told = true;
     } else if (given == GIVEN_OTHER) {
         take(pool);
     }

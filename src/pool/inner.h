@@ -29,7 +29,15 @@ struct mp_call {
 
 TAILQ_HEAD(mp_calls_over, mp_call);
 
-enum mp_given { GIVEN_NONE, GIVEN_ITEM, GIVEN_LOST, GIVEN_ORPHAN, GIVEN_OVER, GIVEN_OTHER };
+enum mp_given {
+    GIVEN_NONE,
+    GIVEN_OVER,
+    GIVEN_REFUSAL,
+    GIVEN_ITEM, /* from here on of an arrival, which comes again */
+    GIVEN_LOST,
+    GIVEN_ORPHAN,
+    GIVEN_OTHER,
+};
 
 struct mp_pool {
     mp_transport *transport;
@@ -37,6 +45,8 @@ struct mp_pool {
     mp_ledger ledger;
     unsigned workers; /* at most */
     unsigned asked;   /* wanted from the transport so far */
+    int refusal;      /* negative errno while it cannot start them, else 0 */
+    bool refusal_told;
     mp_call *calls;
     mp_call *filling; /* the call whose granule is open */
     struct mp_backlog backlog;

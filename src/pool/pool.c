@@ -8,7 +8,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { LOOK_NS = 50000 }; /* how long to look for results before sleeping */
+enum {
+    LOOK_NS = 50000,      /* how long to look for results before sleeping */
+    RETRY_NS = 100000000, /* how long to sleep where workers cannot be started */
+};
 
 #define CROWD_BYTES ((size_t)512 << 20)
 
@@ -192,7 +195,8 @@ void mp_call_release(mp_call *call)
 
 static bool something(mp_pool *pool)
 {
-    return !TAILQ_EMPTY(&pool->over) || pool->transport->ops->pending(pool->transport);
+    return !TAILQ_EMPTY(&pool->over) || (pool->refusal != 0 && !pool->refusal_told) ||
+           pool->transport->ops->pending(pool->transport);
 }
 
 static bool look(mp_pool *pool, int64_t deadline)
@@ -210,7 +214,8 @@ static bool look(mp_pool *pool, int64_t deadline)
 int mp_pool_wait(mp_pool *pool, int64_t deadline, enum mp_bell_mode mode, const sigset_t *mask)
 {
     mp_transport *t = pool->transport;
-    mp_pool_push(pool, NULL);
+    if (mp_pool_push(pool, NULL) < 0 && mp_now() + RETRY_NS < deadline)
+        deadline = mp_now() + RETRY_NS;
     if (something(pool))
         return 1;
     if (t->ops->may_spin(t) && look(pool, deadline))

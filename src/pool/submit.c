@@ -55,7 +55,9 @@ static int start_workers(mp_pool *pool, mp_error *error)
     unsigned want = pool->ledger.live < pool->workers ? (unsigned)pool->ledger.live : pool->workers;
     if (want <= pool->asked && pool->transport->ops->alive(pool->transport))
         return 0;
-    return mp_pool_want(pool, want, error);
+    pool->refusal = mp_pool_want(pool, want, error);
+    pool->refusal_told = pool->refusal == 0 ? false : pool->refusal_told || error != NULL;
+    return pool->refusal;
 }
 
 int mp_pool_push(mp_pool *pool, mp_error *error)
