@@ -47,34 +47,38 @@ static void add_variable(mp_encoder *e, mp_path *to, size_t depth)
     lua_pop(L, 2);
 }
 
-/* Adds the name of the global or of a caller's local variable that holds the
- * function on the top of the stack. */
-static bool add_holder(lua_State *L, mp_path *to)
+/* Adds the name of the global that holds the function on the top of the stack. */
+static bool add_global_holder(lua_State *L, mp_path *to)
 {
     int function = lua_gettop(L);
+    bool found = false;
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
     lua_pushnil(L);
-    while (lua_next(L, -2)) {
-        if (lua_rawequal(L, -1, function) && lua_type(L, -2) == LUA_TSTRING) {
+    while (!found && lua_next(L, -2)) {
+        found = lua_rawequal(L, -1, function) && lua_type(L, -2) == LUA_TSTRING;
+        if (found)
             mp_path_add(to, "%.*s", MP_PATH_KEY, lua_tostring(L, -2));
-            lua_settop(L, function);
-            return true;
-        }
         lua_pop(L, 1);
     }
     lua_settop(L, function);
+    return found;
+}
+
+/* Adds the name of the local variable that holds it. The outermost caller that
+ * has one is asked: further in, it is a parameter of those who pass it on. */
+static bool add_local_holder(lua_State *L, mp_path *to)
+{
     lua_Debug caller;
-    const char *name;
+    const char *name, *found = NULL;
     for (int level = 0; level < LEVELS_SEARCHED && lua_getstack(L, level, &caller); level++)
         for (int i = 1; (name = lua_getlocal(L, &caller, i)) != NULL; i++) {
-            bool found = lua_rawequal(L, -1, function) && *name != '(';
+            if (lua_rawequal(L, -1, -2) && *name != '(')
+                found = name;
             lua_pop(L, 1);
-            if (found) {
-                mp_path_add(to, "%s", name);
-                return true;
-            }
         }
-    return false;
+    if (found != NULL)
+        mp_path_add(to, "%s", found);
+    return found != NULL;
 }
 
 /* Adds the variable of another function through which the function of frame
@@ -90,7 +94,7 @@ static bool add_name(mp_encoder *e, mp_path *to, size_t depth)
     }
     mp_levels_push(&e->levels, depth);
     lua_pop(L, 1);
-    bool found = add_holder(L, to);
+    bool found = add_global_holder(L, to) || add_local_holder(L, to);
     lua_pop(L, 1);
     return found;
 }
