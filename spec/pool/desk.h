@@ -22,7 +22,7 @@ typedef struct matter {
     uint64_t twice, wrong, late;        /* events that should not have been */
     unsigned char seen[DESK_ITEMS + 1]; /* events of an item */
     unsigned char runs[DESK_ITEMS + 1]; /* how often the handler ran it */
-    uint64_t order[8];                  /* indexes of the first events */
+    uint64_t order[32];                 /* indexes of the first events */
     unsigned ordered;
     int32_t lost_pid;
     int lost_status;
