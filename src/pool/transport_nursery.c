@@ -38,11 +38,8 @@ static void born(void *owner, unsigned seat, uint32_t incarnation, pid_t pid)
  * that died before its system call, are called again. */
 static void call_again(local *l)
 {
-    for (unsigned i = 0; i < l->seats; i++) {
-        _Atomic uint32_t *state = &l->segment.seats[i].bed.state;
-        if (mp_load_relaxed(state) == MP_BED_CALLED)
-            mp_futex_wake(state, 1);
-    }
+    for (unsigned i = 0; i < l->seats; i++)
+        mp_bed_call_again(&l->segment.seats[i].bed);
     mp_segment_rouse(&l->segment);
 }
 

@@ -95,12 +95,6 @@ static void publish_small(worker *w, unsigned kind, const void *bytes, size_t si
     }
 }
 
-static bool ring_fills_up(const worker *w)
-{
-    uint64_t unread = mp_load_relaxed(&w->writer.shared->tail) - reading_mark(w);
-    return unread > w->writer.shared->capacity / 2;
-}
-
 /* ---- items ---- */
 
 static void run_item(worker *w, const mp_task *task)
@@ -117,7 +111,7 @@ static void run_item(worker *w, const mp_task *task)
         publish_small(w, MP_FRAME_NO_ROOM, &code, sizeof code);
     }
     MP_FAILPOINT("result.after");
-    mp_bell_ring(&w->segment->bell, outcome != MP_TASK_DONE || ring_fills_up(w));
+    mp_bell_ring(&w->segment->bell, outcome != MP_TASK_DONE || mp_result_filling(&w->writer));
 }
 
 static void begin_item(worker *w, uint64_t index)
