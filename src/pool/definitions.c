@@ -39,10 +39,10 @@ static mp_definition *find(const mp_definitions *d, const unsigned char *bytes, 
                            uint64_t hash)
 {
     mp_definition *i;
-    LIST_FOREACH(i, bucket_of(d, hash), same)
-    if (i->hash == hash && i->size == size && i->at != MP_IN_HAND &&
-        memcmp(d->transport->ops->bytes(d->transport, i->at), bytes, size) == 0)
-        return i;
+    LIST_FOREACH (i, bucket_of(d, hash), same)
+        if (i->hash == hash && i->size == size && i->at != MP_IN_HAND &&
+            memcmp(d->transport->ops->bytes(d->transport, i->at), bytes, size) == 0)
+            return i;
     return NULL;
 }
 
