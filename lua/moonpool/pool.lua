@@ -110,14 +110,15 @@ local function feed_all(pool, call)
 end
 
 -- Gives the call its items by `fill(pool, call, ...)`. An error of the input or of
--- the codec ends the call and is raised.
+-- the codec ends the call and is raised. It is waited for only when it is whole: what
+-- waits meanwhile may be its own input, or never come back to it.
 local function fill_call(pool, result, fill, ...)
-  pump.expect(pool, result)
   local ok, err = pcall(fill, pool, result.call, ...)
   if not ok then
-    pump.forget(pool, result)
     core.release(result.call)
     errors.throw(err)
+  elseif not result.done then
+    pump.expect(pool, result)
   end
   return result
 end
@@ -374,7 +375,9 @@ end
 
 function Pool:__gc()
   if self.state ~= "joined" and core.owns(self.core) then
-    warn("moonpool: a pool was collected without close or terminate; it is terminated")
+    if self.state ~= "terminated" then
+      warn("moonpool: a pool was collected without close and join, or terminate; it is terminated")
+    end
     core.free(self.core)
   end
 end

@@ -49,21 +49,34 @@ static mp_definition *take_in_hand(lua_State *L, mp_lua_pool *p, int function)
     return d;
 }
 
+static void function_error(lua_State *L, mp_buffer *b)
+{
+    int status = b->error;
+    mp_buffer_free(b);
+    if (status < 0)
+        mp_raise(L, "system", "no memory to encode a function");
+    lua_pop(L, 1);
+    mp_error_codec(L, "encode", "function");
+    lua_error(L);
+}
+
 static mp_definition *send_by_value(lua_State *L, mp_lua_pool *p, int function)
 {
     mp_error error = {0};
-    mp_buffer *b = &p->scratch;
+    bool outer = p->encoding;
+    mp_buffer own;
+    mp_buffer_init_heap(&own);
+    /* A metamethod may call the pool while the scratch buffer is in use. */
+    mp_buffer *b = outer ? &own : &p->scratch;
     b->len = 0;
     b->error = 0;
-    if (mp_encode(L, function, 1, MP_CODEC_FUNCTIONS, b) < 0) {
-        if (b->error < 0)
-            mp_raise(L, "system", "no memory to encode a function");
-        lua_pop(L, 1);
-        mp_error_codec(L, "encode", "function");
-        lua_error(L);
-    }
+    p->encoding = true;
+    int status = mp_encode(L, function, 1, MP_CODEC_FUNCTIONS, b);
+    p->encoding = outer;
+    if (status < 0)
+        function_error(L, b);
     mp_definition *d = mp_pool_define(p->pool, b->data, b->len, &error);
-    if (b->cap > SCRATCH_KEEP)
+    if (outer || b->cap > SCRATCH_KEEP)
         mp_buffer_free(b);
     if (d == NULL)
         mp_raise_system(L, &error);
@@ -76,6 +89,17 @@ static void anchor(lua_State *L, int pool_index, mp_lua_call *c)
     lua_pushvalue(L, -2);
     lua_rawsetp(L, -2, c);
     lua_pop(L, 1);
+}
+
+/* An input or a metamethod may end the call, and its pool. */
+static inline bool goes_on(const mp_lua_call *c)
+{
+    return c->call != NULL && c->owner->pool != NULL;
+}
+
+bool mp_call_lives(const mp_lua_call *c)
+{
+    return goes_on(c) && c->owner->generation == mp_fork_generation();
 }
 
 static mp_lua_call *push_call(lua_State *L, mp_lua_pool *p, int pool_index)
@@ -93,9 +117,6 @@ static int call_new(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);
     enum mp_shape shape = (enum mp_shape)luaL_checkinteger(L, 3);
-    bool first_call = !mp_pool_transport(p->pool)->ops->alive(mp_pool_transport(p->pool));
-    if (first_call)
-        check_fork(L);
     lua_settop(L, 7);
     mp_lua_call *c = push_call(L, p, 1);
     c->shape = shape;
@@ -104,6 +125,10 @@ static int call_new(lua_State *L)
     c->chunk = luaL_optinteger(L, 6, 0);
     lua_pushvalue(L, 7);
     lua_setiuservalue(L, 8, CALL_RESULT);
+    /* Asked behind the allocations above: a finalizer may make the first call. */
+    bool first_call = !mp_pool_transport(p->pool)->ops->alive(mp_pool_transport(p->pool));
+    if (first_call)
+        check_fork(L);
     mp_definition *d = first_call ? take_in_hand(L, p, 2) : send_by_value(L, p, 2);
     mp_error error = {0};
     uint32_t flags = shape == MP_SHAPE_MAP ? MP_CALL_FIRST_VALUE : 0;
@@ -119,7 +144,7 @@ static int call_new(lua_State *L)
 static int call_free(lua_State *L)
 {
     mp_lua_call *c = mp_check_call(L, 1);
-    if (c->call != NULL && c->owner->pool != NULL && c->owner->generation == mp_fork_generation())
+    if (mp_call_lives(c))
         mp_call_release(c->call);
     c->call = NULL;
     free(c->order);
@@ -201,9 +226,21 @@ static int arrange(lua_State *L, const mp_lua_call *c, int base, int *first)
     return n;
 }
 
-static int item_error(lua_State *L, const mp_lua_call *c)
+static void check_goes_on(lua_State *L, const mp_lua_call *c)
+{
+    if (!goes_on(c))
+        mp_raise(L, "cancelled", "the call was ended while its item %lld was made",
+                 (long long)c->given + 1);
+}
+
+static void item_error(lua_State *L, const mp_lua_call *c, int status)
 {
     char root[64];
+    if (status < 0) {
+        mp_error error = {0};
+        mp_fail(&error, status, "cannot store item %lld", (long long)c->given + 1);
+        mp_raise_system(L, &error);
+    }
     lua_Integer which = lua_tointeger(L, -1);
     lua_pop(L, 1);
     if (c->input == MP_INPUT_ARGS)
@@ -214,26 +251,28 @@ static int item_error(lua_State *L, const mp_lua_call *c)
     else
         snprintf(root, sizeof root, "item %lld", (long long)c->given + 1);
     mp_error_codec(L, "encode", root);
-    return lua_error(L);
+    lua_error(L);
 }
 
 /* Hands out the item whose values stand above `base`, and pops them. */
 static void give_item(lua_State *L, mp_lua_call *c, int base)
 {
     mp_error error = {0};
+    mp_lua_pool *p = c->owner;
     int first, n = arrange(L, c, base, &first);
+    check_goes_on(L, c);
     mp_buffer *b = mp_call_begin_item(c->call, &error);
     if (b == NULL)
         mp_raise_system(L, &error);
     size_t start = b->len;
+    bool outer = p->encoding;
     b->error = 0;
-    if (mp_encode(L, first, n, MP_CODEC_FUNCTIONS, b) < 0) {
-        if (b->error < 0) {
-            mp_fail(&error, b->error, "cannot store item %lld", (long long)c->given + 1);
-            mp_raise_system(L, &error);
-        }
-        item_error(L, c);
-    }
+    p->encoding = true;
+    int status = mp_encode(L, first, n, MP_CODEC_FUNCTIONS, b);
+    p->encoding = outer;
+    if (status < 0)
+        item_error(L, c, b->error);
+    check_goes_on(L, c);
     c->bytes_out += b->len - start;
     c->given++;
     if (mp_call_end_item(c->call, &error) < 0)
@@ -290,7 +329,7 @@ static int feed(lua_State *L, int status, lua_KContext given_before)
     lua_Integer budget = lua_tointeger(L, 2);
     bool resumed = status == LUA_YIELD;
     uint64_t bytes_before = c->bytes_out;
-    while (c->given - (lua_Integer)given_before < budget && !c->stopped &&
+    while (goes_on(c) && c->given - (lua_Integer)given_before < budget && !c->stopped &&
            c->bytes_out - bytes_before < FEED_BYTES) {
         bool more = resumed ? lua_gettop(L) > 3 && !lua_isnil(L, 4) : pull(L, c, given_before);
         resumed = false;
@@ -300,7 +339,7 @@ static int feed(lua_State *L, int status, lua_KContext given_before)
         }
         give_item(L, c, 3);
     }
-    lua_pushboolean(L, !c->stopped);
+    lua_pushboolean(L, goes_on(c) && !c->stopped);
     return 1;
 }
 
@@ -311,7 +350,7 @@ static int call_feed(lua_State *L)
     mp_lua_call *c = mp_check_call(L, 1);
     luaL_checkinteger(L, 2);
     lua_settop(L, 2);
-    if (c->call == NULL)
+    if (!mp_call_lives(c))
         return 0;
     if (c->input == MP_INPUT_RANGE)
         lua_pushnil(L);
@@ -325,7 +364,7 @@ static int call_flush(lua_State *L)
 {
     mp_lua_call *c = mp_check_call(L, 1);
     mp_error error = {0};
-    if (c->call != NULL && mp_call_flush(c->call, &error) < 0)
+    if (mp_call_lives(c) && mp_call_flush(c->call, &error) < 0)
         return mp_raise_system(L, &error);
     return 0;
 }
@@ -336,7 +375,7 @@ static int call_seal(lua_State *L)
     mp_lua_call *c = mp_check_call(L, 1);
     mp_error error = {0};
     c->stopped = true;
-    if (c->call != NULL && mp_call_seal(c->call, &error) < 0)
+    if (mp_call_lives(c) && mp_call_seal(c->call, &error) < 0)
         return mp_raise_system(L, &error);
     return 0;
 }
@@ -348,7 +387,7 @@ static int call_limit(lua_State *L)
 {
     mp_lua_call *c = mp_check_call(L, 1);
     c->stopped = true;
-    if (c->call != NULL)
+    if (mp_call_lives(c))
         mp_call_limit(c->call, (uint64_t)luaL_checkinteger(L, 2));
     return 0;
 }
@@ -358,7 +397,7 @@ static int call_release(lua_State *L)
 {
     mp_lua_call *c = mp_check_call(L, 1);
     c->stopped = true;
-    if (c->call == NULL || c->owner->pool == NULL || c->owner->generation != mp_fork_generation())
+    if (!mp_call_lives(c))
         return 0;
     mp_call_release(c->call);
     c->call = NULL;

@@ -43,7 +43,7 @@ static int pool_new(lua_State *L)
     return 1;
 }
 
-static int pool_free(lua_State *L)
+static int pool_collect(lua_State *L)
 {
     mp_lua_pool *p = luaL_checkudata(L, 1, MP_POOL_META);
     if (p->pool != NULL && p->generation == mp_fork_generation())
@@ -53,6 +53,13 @@ static int pool_free(lua_State *L)
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, p);
     return 0;
+}
+
+/* core.free(pool): now, or when it is collected where that cannot be */
+static int pool_free(lua_State *L)
+{
+    const mp_lua_pool *p = luaL_checkudata(L, 1, MP_POOL_META);
+    return p->encoding ? 0 : pool_collect(L);
 }
 
 /* core.wait(pool, deadline or nil, lazy): sleeps until something has come (true),
@@ -173,7 +180,7 @@ void mp_open_pool(lua_State *L)
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, MP_POOL_META);
-    lua_pushcfunction(L, pool_free);
+    lua_pushcfunction(L, pool_collect);
     lua_setfield(L, -2, "__gc");
     lua_pop(L, 1);
 }

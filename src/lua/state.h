@@ -58,7 +58,10 @@ typedef struct mp_lua_pool {
     mp_pool *pool;       /* NULL once freed */
     unsigned generation; /* of forks, of the process that made it */
     mp_worker_context worker;
-    mp_buffer scratch;                /* for functions on their way to a definition */
+    mp_buffer scratch; /* for functions on their way to a definition */
+    /* A value is being encoded into the pool's memory, which must not go meanwhile,
+     * whatever metamethods do. May be stale behind an error: that costs little. */
+    bool encoding;
     lua_Integer finished, dispatched; /* counts of POOL_FINISHED */
     struct {
         bool told;
@@ -116,6 +119,9 @@ typedef struct mp_lua_call {
 
 mp_lua_pool *mp_check_pool(lua_State *L, int index);
 mp_lua_call *mp_check_call(lua_State *L, int index);
+
+/* Whether the core still knows the call, and this process owns it. */
+bool mp_call_lives(const mp_lua_call *call);
 
 /* Pushes the values 1..n (its field n, else #) of the table on top; returns n. */
 int mp_unpack_top(lua_State *L);
