@@ -12,8 +12,8 @@ local Iterator = { __name = "Iterator" }
 Iterator.__index = Iterator
 
 --- An iterator of `pool` whose call is set by its maker.
-function Iterator.new(pool, collect)
-  return setmetatable({ pool = pool, collect = collect, more = true, done = false }, Iterator)
+function Iterator.new(pool)
+  return setmetatable({ pool = pool, more = true, done = false }, Iterator)
 end
 
 -- What the pool's pump calls when the call is over.

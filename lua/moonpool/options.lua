@@ -7,7 +7,8 @@ local errors = require "moonpool.errors"
 local options = {}
 
 local KNOWN = {
-  chunksize = true, callback = true, error_callback = true, on_error = true,
+  chunksize = true, callback = true, error_callback = true, on_error = true, seed = true,
+  pack = true,
 }
 
 -- The edit distance of two words, for naming the nearest known option
@@ -28,9 +29,9 @@ local function distance(a, b)
   return row[#b]
 end
 
-local function nearest(name)
+local function nearest(name, names)
   local best, least
-  for known in pairs(KNOWN) do
+  for known in pairs(names) do
     local d = distance(name, known)
     if not least or d < least or (d == least and known < best) then
       best, least = known, d
@@ -45,20 +46,36 @@ local function check_function(call_name, which, value)
   end
 end
 
-local function check(call_name, given)
+--- Raises for a key of `given` that `names` does not have, naming the nearest.
+function options.check_names(call_name, given, names, what)
   for name in pairs(given) do
-    if not KNOWN[name] then
-      errors.raise("argument", ("%s: unknown option %s; did you mean %q?"):format(call_name,
-        errors.describe(name), nearest(tostring(name))))
+    if not names[name] then
+      errors.raise("argument", ("%s: unknown %s %s; did you mean %q?"):format(call_name, what,
+        errors.describe(name), nearest(tostring(name), names)))
     end
   end
+end
+
+--- Raises unless on_error and seed, which a pool may have as defaults, are as they should be.
+function options.check_defaults(call_name, given)
+  local on_error = given.on_error
+  if on_error ~= nil and on_error ~= "raise" and on_error ~= "collect" then
+    errors.argument(call_name, "on_error", '"raise" or "collect"', on_error)
+  end
+  if given.seed ~= nil and math.type(given.seed) ~= "integer" then
+    errors.argument(call_name, "seed", "an integer", given.seed)
+  end
+end
+
+local function check(call_name, given)
+  options.check_names(call_name, given, KNOWN, "option")
+  options.check_defaults(call_name, given)
   local chunk = given.chunksize
   if chunk ~= nil and (math.type(chunk) ~= "integer" or chunk < 1) then
     errors.argument(call_name, "chunksize", "a positive integer", chunk)
   end
-  local on_error = given.on_error
-  if on_error ~= nil and on_error ~= "raise" and on_error ~= "collect" then
-    errors.argument(call_name, "on_error", '"raise" or "collect"', on_error)
+  if given.pack ~= nil and type(given.pack) ~= "boolean" then
+    errors.argument(call_name, "pack", "a boolean", given.pack)
   end
   check_function(call_name, "callback", given.callback)
   check_function(call_name, "error_callback", given.error_callback)

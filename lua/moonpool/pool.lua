@@ -15,6 +15,7 @@ local errors = require "moonpool.errors"
 local iterable = require "moonpool.iterable"
 local options = require "moonpool.options"
 local pump = require "moonpool.pump"
+local seed = require "moonpool.seed"
 
 local Pool = { __name = "Pool" }
 Pool.__index = Pool
@@ -36,20 +37,31 @@ local function check_processes(n)
   return n
 end
 
---- Pool([processes]) or Pool{processes = n}. Workers start with the first work.
-function Pool.new(processes)
-  if type(processes) == "table" then
-    for name in pairs(processes) do
-      if name ~= "processes" then
-        errors.raise("argument", ("Pool: unknown field %s"):format(errors.describe(name)))
-      end
-    end
-    processes = processes.processes
+local FIELDS = { processes = true, seed = true, on_error = true, on_callback_error = true }
+
+local function check_fields(given)
+  options.check_names("Pool", given, FIELDS, "field")
+  options.check_defaults("Pool", given)
+  local handler = given.on_callback_error
+  if handler ~= nil and type(handler) ~= "function" then
+    errors.argument("Pool", "on_callback_error", "a function", handler)
   end
-  processes = check_processes(processes or core.default_processes() or core.process_cpu_count())
+  return given
+end
+
+--- Pool([processes]) or a table: processes, seed and on_error for its calls,
+--- on_callback_error(err). Workers start with the first work.
+function Pool.new(processes)
+  local given = check_fields(type(processes) == "table" and processes or { processes = processes })
+  processes = check_processes(given.processes or core.default_processes()
+    or core.process_cpu_count())
   return setmetatable({
     core = core.pool(processes),
     processes = processes,
+    seed = given.seed or seed.draw(),
+    seeds_used = 0,
+    on_error = given.on_error,
+    on_callback_error = given.on_callback_error,
     state = "open",
     outstanding = 0, -- calls that are not over, imaps apart
     listening = 0,   -- those of them that have a callback
@@ -90,8 +102,11 @@ end
 local function open_call(pool, name, f, shape, star, given, result)
   check_function(name, f)
   result.shape = shape
-  result.call = core.call(pool.core, f, SHAPES[shape], given.on_error == "collect", star,
-    given.chunksize or 0, result)
+  result.collect = (given.on_error or pool.on_error) == "collect"
+  pool.seeds_used = pool.seeds_used + 1
+  result.call = core.call(pool.core, f, SHAPES[shape], result.collect, star,
+    given.chunksize or 0, result, given.seed or seed.output(pool.seed, pool.seeds_used),
+    given.pack or false)
   return result
 end
 
@@ -192,7 +207,7 @@ local function imap_form(name, shape, star)
     check_open(self, name)
     local chosen = options.of_map(name, given)
     local iterator = open_call(self, name, f, shape, star, chosen,
-      Iterator.new(self, chosen.on_error == "collect"))
+      Iterator.new(self))
     local ok, err = pcall(iterable.input, iterator.call, name, source)
     if not ok then
       core.release(iterator.call)

@@ -24,6 +24,10 @@ local function callback_failed(pool, err)
   if pool.first_callback_error == nil then
     pool.first_callback_error = { err }
   end
+  local handler = pool.on_callback_error
+  if handler and pcall(handler, err) then
+    return
+  end
   warn("moonpool: error in a callback: ", tostring(err))
 end
 

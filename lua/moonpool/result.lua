@@ -18,7 +18,6 @@ function AsyncResult.new(pool, options)
     id = next_id,
     callback = options.callback,
     error_callback = options.error_callback,
-    collect = options.on_error == "collect",
     done = false,
   }, AsyncResult)
 end

@@ -112,29 +112,32 @@ static mp_lua_call *push_call(lua_State *L, mp_lua_pool *p, int pool_index)
     return c;
 }
 
-/* core.call(pool, function, shape, keep_going, star, chunk, result): a call without items */
+/* core.call(pool, function, shape, keep_going, star, chunk, result, seed,
+ * pack): a call without items; item i is to have the random numbers of (seed, i) */
 static int call_new(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);
     enum mp_shape shape = (enum mp_shape)luaL_checkinteger(L, 3);
-    lua_settop(L, 7);
+    lua_settop(L, 9);
     mp_lua_call *c = push_call(L, p, 1);
     c->shape = shape;
     c->keep_going = lua_toboolean(L, 4);
     c->star = lua_toboolean(L, 5);
     c->chunk = luaL_optinteger(L, 6, 0);
     lua_pushvalue(L, 7);
-    lua_setiuservalue(L, 8, CALL_RESULT);
+    lua_setiuservalue(L, 10, CALL_RESULT);
     /* Asked behind the allocations above: a finalizer may make the first call. */
     bool first_call = !mp_pool_transport(p->pool)->ops->alive(mp_pool_transport(p->pool));
     if (first_call)
         check_fork(L);
     mp_definition *d = first_call ? take_in_hand(L, p, 2) : send_by_value(L, p, 2);
     mp_error error = {0};
-    uint32_t flags = shape == MP_SHAPE_MAP ? MP_CALL_FIRST_VALUE : 0;
+    c->pack = lua_toboolean(L, 9);
+    uint32_t flags = shape == MP_SHAPE_MAP && !c->pack ? MP_CALL_FIRST_VALUE : 0;
     c->call = mp_call_open(p->pool, d, flags, c, &error);
     if (c->call == NULL)
         return mp_raise_system(L, &error);
+    mp_call_word(c->call, (uint64_t)luaL_checkinteger(L, 8));
     anchor(L, 1, c);
     if (first_call && mp_pool_want(p->pool, 1, &error) < 0)
         return mp_raise_system(L, &error);

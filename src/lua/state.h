@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "lua/random.h"
 #include "pool/pool.h"
 
 #include <lauxlib.h>
@@ -46,6 +47,7 @@ enum { MP_CALL_FIRST_VALUE = 1 };
 typedef struct mp_worker_context {
     lua_State *L;         /* a thread of its own, unused in the host */
     unsigned definitions; /* how many are cached */
+    mp_random random;     /* math.random's */
     uint64_t last_id;     /* whose function lies at FUNCTION on L's stack */
 } mp_worker_context;
 
@@ -96,6 +98,7 @@ typedef struct mp_lua_call {
     mp_lua_pool *owner;
     enum mp_shape shape;
     bool keep_going; /* on_error = "collect" */
+    bool pack;       /* a map keeps all values of an item, as a table with n */
     bool over;
     bool star; /* items are argument lists */
     bool failed;

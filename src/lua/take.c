@@ -166,12 +166,6 @@ static void keep_error(lua_State *L, mp_lua_call *c, int call, uint64_t index)
 
 /* ---- results ---- */
 
-static void store_map(lua_State *L, const mp_event *e, int n)
-{
-    if (n > 0)
-        lua_rawseti(L, -2, (lua_Integer)e->index);
-}
-
 /* Packs the n values on top into a table. */
 static void pack(lua_State *L, int n)
 {
@@ -182,6 +176,16 @@ static void pack(lua_State *L, int n)
         lua_rawseti(L, first, i);
     lua_pushinteger(L, n);
     lua_setfield(L, first, "n");
+}
+
+static void store_map(lua_State *L, const mp_lua_call *c, const mp_event *e, int n)
+{
+    if (c->pack) {
+        pack(L, n);
+        n = 1;
+    }
+    if (n > 0)
+        lua_rawseti(L, -2, (lua_Integer)e->index);
 }
 
 static void store_apply(lua_State *L, mp_lua_call *c, int call, int n)
@@ -208,7 +212,7 @@ static void store_imap(lua_State *L, mp_lua_call *c, int call, uint64_t index, i
 
 static void store_result(lua_State *L, mp_lua_call *c, int call, const mp_event *e)
 {
-    int max = c->shape == MP_SHAPE_MAP ? 1 : -1;
+    int max = c->shape == MP_SHAPE_MAP && !c->pack ? 1 : -1;
     int n = mp_decode(L, e->data, e->size, NULL, max, MP_CODEC_FUNCTIONS);
     if (n < 0) {
         mp_error_codec(L, "decode", "result");
@@ -217,7 +221,7 @@ static void store_result(lua_State *L, mp_lua_call *c, int call, const mp_event 
         return;
     }
     if (c->shape == MP_SHAPE_MAP)
-        store_map(L, e, n);
+        store_map(L, c, e, n);
     else if (c->shape == MP_SHAPE_APPLY)
         store_apply(L, c, call, n);
     else

@@ -192,6 +192,7 @@ static int handle(void *ctx, const mp_task *task, mp_buffer *out)
     mp_lua_pool *p = ctx;
     lua_State *L = p->worker.L;
     item i = {.w = &p->worker, .task = task, .out = out, .outcome = -ENOMEM};
+    mp_random_set(&p->worker.random, task->block->word, task->index);
     lua_pushvalue(L, RUNNER);
     lua_pushlightuserdata(L, &i);
     if (lua_pcall(L, 1, 0, HANDLER) != LUA_OK)
@@ -224,6 +225,7 @@ static void start(void *ctx, const mp_birth *birth)
     if (lua_pcall(L, 1, 0, HANDLER) != LUA_OK)
         _exit(70);
     lua_settop(L, BASE);
+    mp_random_init(&p->worker.random, L);
 }
 
 static void finish(void *ctx)

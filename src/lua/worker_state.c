@@ -54,18 +54,6 @@ static void replace_stdout(lua_State *L, FILE *old)
     lua_settop(L, 1);
 }
 
-static void own_random_numbers(lua_State *L, unsigned seat)
-{
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    if (lua_getfield(L, -1, LUA_MATHLIBNAME) == LUA_TTABLE &&
-        lua_getfield(L, -1, "randomseed") == LUA_TFUNCTION) {
-        lua_pushinteger(L, getpid());
-        lua_pushinteger(L, seat);
-        lua_call(L, 2, 0);
-    }
-    lua_settop(L, 1);
-}
-
 static void hold_collector_back(lua_State *L)
 {
     int kb = lua_gc(L, LUA_GCCOUNT);
@@ -96,6 +84,5 @@ void mp_worker_furnish(lua_State *L, const mp_birth *birth)
         mp_raise_system(L, &error);
     replace_stdout(L, old);
     replace_exit(L);
-    own_random_numbers(L, birth->seat);
     mp_globals_begin(L);
 }

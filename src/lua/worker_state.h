@@ -7,8 +7,8 @@
 #include <lua.h>
 
 /* Worker, once, protected: whole lines on stdout, os.exit that ends this process
- * only and closes nothing inherited, random numbers of its own, the inherited
- * globals noted, a collector that holds back. Raises Lua errors. */
+ * only and closes nothing inherited, the inherited globals noted, a collector that
+ * holds back. Raises Lua errors. */
 void mp_worker_furnish(lua_State *L, const mp_birth *birth);
 
 /* Registry fields of a worker's state: the number of its seat, from 1, and the pid

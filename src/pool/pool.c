@@ -106,6 +106,11 @@ mp_call *mp_call_open(mp_pool *pool, mp_definition *definition, uint32_t flags, 
     return call;
 }
 
+void mp_call_word(mp_call *call, uint64_t word)
+{
+    call->block->word = word;
+}
+
 void mp_call_granule(mp_call *call, uint64_t items)
 {
     call->granule = items < 1 ? 1 : items > UINT32_MAX ? UINT32_MAX : items;

@@ -68,6 +68,9 @@ mp_transport *mp_pool_transport(mp_pool *pool);
 mp_call *mp_call_open(mp_pool *pool, mp_definition *definition, uint32_t flags, void *user,
                       mp_error *error);
 
+/* A word for the handler, the same for all items; 0 unless set before the first. */
+void mp_call_word(mp_call *call, uint64_t word);
+
 /* How many items a granule holds from here on, at least 1. */
 void mp_call_granule(mp_call *call, uint64_t items);
 

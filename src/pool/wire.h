@@ -13,6 +13,7 @@ typedef struct mp_call_block {
     uint64_t definition;      /* id of the function; see mp_definition */
     uint64_t definition_at;   /* its bytes, MP_IN_HAND: inherited by the fork */
     uint64_t definition_size; /* bytes */
+    uint64_t word;            /* the handler's */
     uint32_t flags;           /* the handler's */
     uint32_t reserved;
 } mp_call_block;

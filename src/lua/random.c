@@ -1,0 +1,102 @@
+/* The random numbers of an item: see random.h. */
+#include "lua/random.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdbool.h>
+#include <string.h>
+
+enum { DISCARDED = 16 };
+
+static uint64_t rotate(uint64_t x, int n)
+{
+    return x << n | x >> (64 - n);
+}
+
+/* One step of xoshiro256** without its output. */
+static void step(uint64_t s[4])
+{
+    uint64_t t = s[1] << 17;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = rotate(s[3], 45);
+}
+
+static void settle(uint64_t s[4])
+{
+    for (int i = 0; i < DISCARDED; i++)
+        step(s);
+}
+
+static void add(uint64_t to[4], const uint64_t column[4])
+{
+    for (int i = 0; i < 4; i++)
+        to[i] ^= column[i];
+}
+
+/* Adds the columns of the bits in `changed`. */
+static void add_all(uint64_t to[4], uint64_t columns[64][4], uint64_t changed)
+{
+    for (; changed != 0; changed &= changed - 1)
+        add(to, columns[__builtin_ctzll(changed)]);
+}
+
+static void make_columns(mp_random *r)
+{
+    for (int bit = 0; bit < 64; bit++) {
+        r->by_seed[bit][0] = UINT64_C(1) << bit;
+        r->by_index[bit][2] = UINT64_C(1) << bit;
+        settle(r->by_seed[bit]);
+        settle(r->by_index[bit]);
+    }
+    r->now[1] = 0xff;
+    settle(r->now);
+}
+
+/* Pushes math[name]; false where it is no function. */
+static bool push_math(lua_State *L, const char *name)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    return lua_getfield(L, -1, LUA_MATHLIBNAME) == LUA_TTABLE &&
+           lua_getfield(L, -1, name) == LUA_TFUNCTION;
+}
+
+/* Whether math.randomseed does to this state what is done here. */
+static bool is_known(mp_random *r, lua_State *L)
+{
+    uint64_t expected[4] = {7, 0xff, 11, 0};
+    settle(expected);
+    if (!push_math(L, "randomseed"))
+        return false;
+    lua_pushinteger(L, 7);
+    lua_pushinteger(L, 11);
+    return lua_pcall(L, 2, 0, 0) == LUA_OK && memcmp(r->state, expected, sizeof expected) == 0;
+}
+
+void mp_random_init(mp_random *r, lua_State *L)
+{
+    int top = lua_gettop(L);
+    *r = (mp_random){0};
+    make_columns(r);
+    if (push_math(L, "random") && lua_getupvalue(L, -1, 1) != NULL && lua_isuserdata(L, -1) &&
+        lua_rawlen(L, -1) == sizeof r->now) {
+        r->state = lua_touserdata(L, -1);
+        if (!is_known(r, L))
+            r->state = NULL;
+    }
+    lua_settop(L, top);
+}
+
+void mp_random_set(mp_random *r, uint64_t seed, uint64_t index)
+{
+    if (r->state == NULL)
+        return;
+    add_all(r->now, r->by_seed, seed ^ r->seed);
+    add_all(r->now, r->by_index, index ^ r->index);
+    r->seed = seed;
+    r->index = index;
+    memcpy(r->state, r->now, sizeof r->now);
+}
