@@ -3,6 +3,7 @@
 local core, require = ...
 
 local Pool = require "moonpool.pool"
+local completed = require "moonpool.completed"
 local errors = require "moonpool.errors"
 local iterable = require "moonpool.iterable"
 local pump = require "moonpool.pump"
@@ -20,7 +21,10 @@ function mp.Pool(processes)
 end
 
 mp.range = iterable.range
+mp.linspace = iterable.linspace
 mp.zip = iterable.zip
+mp.each = iterable.each
+mp.as_completed = completed.iterate
 
 --- Sleeps so many seconds; a signal that is to interrupt the script ends it early.
 function mp.sleep(seconds)

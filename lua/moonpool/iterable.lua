@@ -9,6 +9,11 @@ local errors = require "moonpool.errors"
 
 local iterable = {}
 
+local function callable(value)
+  local meta = getmetatable(value)
+  return type(value) == "function" or (type(meta) == "table" and meta.__call ~= nil)
+end
+
 -- ---- range ----
 
 local Range = { __name = "Range" }
@@ -43,27 +48,90 @@ local function count_steps(first, last, step)
   return math.floor((last - first) / step + 1e-9) + 1
 end
 
-local function check_number(value, which)
-  if type(value) ~= "number" or value ~= value then
-    errors.argument("range", which, "a number", value)
+local function check_number(call_name, value, which)
+  if type(value) ~= "number" or value ~= value or math.abs(value) == math.huge then
+    errors.argument(call_name, which, "a finite number", value)
   end
 end
 
 --- range(n): 1..n; range(first, last [, step]): both ends included. Lazy; `#` and a
 --- generic for work.
 function iterable.range(first, last, step)
-  check_number(first, "the first argument")
+  check_number("range", first, "the first argument")
   if last == nil then
     first, last = 1, first
   end
   step = step == nil and 1 or step
-  check_number(last, "last")
-  check_number(step, "step")
+  check_number("range", last, "last")
+  check_number("range", step, "step")
   if step == 0 then
     errors.argument("range", "step", "a number other than 0", step)
   end
   return setmetatable(
     { first = first, last = last, step = step, n = count_steps(first, last, step) }, Range)
+end
+
+-- ---- linspace ----
+
+local Linspace = { __name = "Linspace" }
+
+function Linspace.__index(space, i)
+  if math.type(i) ~= "integer" or i < 1 or i > space.n then
+    return nil
+  elseif i == space.n then
+    return space.last
+  end
+  return space.first + (space.last - space.first) * ((i - 1) / (space.n - 1))
+end
+
+function Linspace.__len(space)
+  return space.n
+end
+
+function Linspace.__call(space, _, previous)
+  local position = previous == nil and 1 or space.at + 1
+  space.at = position
+  return space[position]
+end
+
+function Linspace.__tostring(space)
+  return ("linspace(%s, %s, %d)"):format(space.first, space.last, space.n)
+end
+
+--- linspace(a, b, n): n floats in even steps from a to b, both included. Lazy; `#`,
+--- indexing and a generic for work.
+function iterable.linspace(a, b, n)
+  check_number("linspace", a, "a")
+  check_number("linspace", b, "b")
+  if math.type(n) ~= "integer" or n < 1 then
+    errors.argument("linspace", "n", "a positive integer", n)
+  end
+  local first = n == 1 and b or a
+  return setmetatable({ first = first + 0.0, last = (n == 1 and a or b) + 0.0, n = n, at = 0 },
+    Linspace)
+end
+
+-- ---- each ----
+
+--- each(f, state, control, closing): what a generic for would walk through, as an
+--- iterator function, so `mp.each(pairs(t))` can be passed where an iterable is taken.
+function iterable.each(f, state, control, closing)
+  if not callable(f) then
+    errors.argument("each", "the first argument", "an iterator, as pairs(t) gives it", f)
+  end
+  local function keep(...)
+    control = ...
+    if control == nil then
+      f = nil
+      local _ <close> = closing
+    end
+    return ...
+  end
+  return function()
+    if f then
+      return keep(f(state, control))
+    end
+  end
 end
 
 -- ---- zip ----
@@ -159,11 +227,6 @@ local function zip_items(zip)
   end
 end
 
-local function callable(value)
-  local meta = getmetatable(value)
-  return type(meta) == "table" and meta.__call ~= nil
-end
-
 local function table_length(call_name, source)
   local n = source.n
   if n == nil then
@@ -174,7 +237,7 @@ local function table_length(call_name, source)
   end
   if n == 0 and source.n == nil and next(source) ~= nil and not getmetatable(source) then
     errors.raise("argument",
-      ("%s: the table has keys but no items 1..n; build a list of its pairs first"):format(call_name))
+      ("%s: the table has keys but no items 1..n; write mp.each(pairs(t)) to pass its pairs"):format(call_name))
   end
   return n
 end
@@ -188,9 +251,9 @@ function iterable.input(call, call_name, source)
     core.input(call, "function", zip_items(source))
   elseif type(source) == "function" then
     core.input(call, "function", source)
-  elseif type(source) == "table" and not callable(source) then
+  elseif meta == Linspace or (type(source) == "table" and not callable(source)) then
     core.input(call, "table", source, table_length(call_name, source))
-  elseif type(source) == "table" or (type(source) == "userdata" and callable(source)) then
+  elseif callable(source) then
     core.input(call, "function", function() return source() end)
   else
     errors.argument(call_name, "the iterable", "a table or an iterator function", source)

@@ -34,6 +34,10 @@ function AsyncResult:_finish()
   local given, done, failed = core.counts(self.call)
   local lowest, by_index = core.errors(self.call)
   self.done = true
+  for _, queue in ipairs(self.watchers or {}) do
+    queue[#queue + 1] = self
+  end
+  self.watchers = nil
   if lowest and not self.collect then
     self.error = by_index[lowest]
     if self.shape == "map" then
