@@ -104,3 +104,55 @@ describe("zip", function()
       mp.zip({ 1, 3 }, { 2, 4 })))
   end)
 end)
+
+describe("linspace", function()
+  it("steps evenly, both ends exact", function()
+    assert.same({ 0.0, 0.25, 0.5, 0.75, 1.0 }, list(mp.linspace(0, 1, 5)))
+    local values = list(mp.linspace(0, 0.3, 4))
+    assert.equal(0.3, values[4])
+    assert.same({ 2.0 }, list(mp.linspace(2, 5, 1)))
+  end)
+
+  it("gives floats, knows its length, can be indexed", function()
+    local space = mp.linspace(1, 3, 3)
+    assert.equal("float", math.type(space[1]))
+    assert.equal(3, #space)
+    assert.equal(2.0, space[2])
+    assert.is_nil(space[4])
+  end)
+
+  it("refuses what makes no sense", function()
+    for _, args in ipairs { { 0, 1 }, { 0, 1, 0 }, { 0, 1, 2.5 }, { 0, math.huge, 3 }, { "a", 1, 3 } } do
+      local ok, err = pcall(mp.linspace, table.unpack(args))
+      assert.is_false(ok)
+      assert.equal("argument", err.kind)
+    end
+  end)
+end)
+
+describe("each", function()
+  it("walks what a generic for would", function()
+    local seen = {}
+    for k, v in mp.each(pairs { a = 1, b = 2 }) do seen[k] = v end
+    assert.same({ a = 1, b = 2 }, seen)
+  end)
+
+  it("stays at its end, and closes what the triple brought", function()
+    local closed = 0
+    local guard = setmetatable({}, { __close = function() closed = closed + 1 end })
+    local step = mp.each(function(n, i) if i < n then return i + 1 end end, 2, 0, guard)
+    assert.equal(1, step())
+    assert.equal(2, step())
+    assert.equal(0, closed)
+    assert.is_nil(step())
+    assert.is_nil(step())
+    assert.equal(1, closed)
+  end)
+
+  it("refuses what is no iterator", function()
+    local ok, err = pcall(mp.each, { 1, 2 })
+    assert.is_false(ok)
+    assert.equal("argument", err.kind)
+    assert.truthy(err.message:find("pairs(t)", 1, true))
+  end)
+end)
