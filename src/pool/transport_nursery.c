@@ -4,9 +4,13 @@
 #include "base/failpoint.h"
 #include "pool/transport_local.h"
 
+#include <unistd.h>
+
 static void work(void *owner, unsigned seat, uint32_t incarnation)
 {
     local *l = owner;
+    /* As the nursery does, which may die before it comes to it. */
+    mp_store_relaxed(&l->segment.seats[seat].pid, getpid());
     mp_worker_run(&l->segment, seat, incarnation, mp_payload_region(l->payload)->base,
                   &l->streams[seat].region, &l->handler);
 }
