@@ -38,13 +38,18 @@ local function take_input(self)
   end
 end
 
-local function check_usable(self)
-  if self.left then
-    return
+-- Why nothing more comes of a pool that was terminated.
+local function raise_end(self)
+  if self.pool.broken then
+    errors.throw(self.pool.broken)
   end
-  if self.pool.state == "terminated" or not core.owns(self.pool.core) then
-    errors.raise(core.owns(self.pool.core) and "cancelled" or "closed",
-      "imap: the pool was terminated")
+  errors.raise(core.owns(self.pool.core) and "cancelled" or "closed",
+    "imap: the pool was terminated")
+end
+
+local function check_usable(self)
+  if not self.left and (self.pool.state == "terminated" or not core.owns(self.pool.core)) then
+    raise_end(self)
   end
 end
 
@@ -58,7 +63,7 @@ end
 local function at_end(self)
   if self.pool.state == "terminated" and not self.told and cut_short(self) then
     self.told = true
-    errors.raise("cancelled", "imap: the pool was terminated")
+    raise_end(self)
   end
   local input_error = self.input_error
   self.input_error = nil
@@ -70,8 +75,11 @@ end
 local function give(self, index, ...)
   if index and select("#", ...) == 2 then
     local _, err = ...
-    if errors.is(err) and err.index == index and not self.collect then
-      errors.throw(err)
+    if errors.is(err) and err.index == index then
+      pump.check_fit(self.pool, err)
+      if not self.collect or err.kind == "initializer" then
+        errors.throw(err)
+      end
     end
   end
   return index, ...

@@ -12,12 +12,13 @@ local mp = { _VERSION = "Moonpool " .. core.version }
 
 local LONGEST_SLEEP = 1e9 -- seconds, 30 years
 
---- A pool of worker processes: Pool([processes]) or Pool{processes = n}.
-function mp.Pool(processes)
+--- A pool of worker processes: Pool([processes [, initializer [, initargs
+--- [, maxtasksperchild]]]]) or Pool{processes = n, ...}.
+function mp.Pool(processes, ...)
   if processes == mp then
     errors.raise("argument", "Pool: write mp.Pool(4) with a dot")
   end
-  return Pool.new(processes)
+  return Pool.new(processes, ...)
 end
 
 mp.range = iterable.range

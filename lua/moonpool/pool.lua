@@ -37,27 +37,43 @@ local function check_processes(n)
   return n
 end
 
-local FIELDS = { processes = true, seed = true, on_error = true, on_callback_error = true }
+local FIELDS = {
+  processes = true, initializer = true, initargs = true, maxtasksperchild = true, seed = true,
+  on_error = true, on_callback_error = true,
+}
 
 local function check_fields(given)
   options.check_names("Pool", given, FIELDS, "field")
   options.check_defaults("Pool", given)
-  local handler = given.on_callback_error
-  if handler ~= nil and type(handler) ~= "function" then
-    errors.argument("Pool", "on_callback_error", "a function", handler)
+  for _, name in ipairs { "initializer", "on_callback_error" } do
+    if given[name] ~= nil and type(given[name]) ~= "function" then
+      errors.argument("Pool", name, "a function", given[name])
+    end
+  end
+  if given.initargs ~= nil and type(given.initargs) ~= "table" then
+    errors.argument("Pool", "initargs", "a table of arguments", given.initargs)
+  end
+  local most = given.maxtasksperchild
+  if most ~= nil and (math.type(most) ~= "integer" or most < 1) then
+    errors.argument("Pool", "maxtasksperchild", "a positive integer", most)
   end
   return given
 end
 
---- Pool([processes]) or a table: processes, seed and on_error for its calls,
---- on_callback_error(err). Workers start with the first work.
-function Pool.new(processes)
-  local given = check_fields(type(processes) == "table" and processes or { processes = processes })
+--- Pool([processes [, initializer [, initargs [, maxtasksperchild]]]]) or a table of these
+--- and of seed and on_error for its calls, and on_callback_error(err). Workers start with
+--- the first work.
+function Pool.new(processes, initializer, initargs, maxtasksperchild)
+  local given = check_fields(type(processes) == "table" and processes or {
+    processes = processes, initializer = initializer, initargs = initargs,
+    maxtasksperchild = maxtasksperchild,
+  })
   processes = check_processes(given.processes or core.default_processes()
     or core.process_cpu_count())
   return setmetatable({
-    core = core.pool(processes),
+    core = core.pool(processes, given.initializer, given.initargs, given.maxtasksperchild),
     processes = processes,
+    initializer = given.initializer,
     seed = given.seed or seed.draw(),
     seeds_used = 0,
     on_error = given.on_error,
@@ -80,7 +96,9 @@ end
 
 local function check_open(pool, name)
   check_self(pool, name)
-  if pool.state ~= "open" then
+  if pool.broken then
+    errors.throw(pool.broken)
+  elseif pool.state ~= "open" then
     errors.raise("closed", ("%s: the pool is %s"):format(name, pool.state))
   end
   if not core.owns(pool.core) then

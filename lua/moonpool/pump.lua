@@ -78,6 +78,7 @@ local function settle_finished(pool)
   while result do
     pump.forget(pool, result)
     result:_finish()
+    pump.check_fit(pool, result.error)
     if result.callback or result.error_callback then
       local queue = pool.callbacks
       queue.last = queue.last + 1
@@ -105,7 +106,22 @@ end
 
 -- ---- trouble ----
 
-local function raise_trouble(pool, errno, failures, status)
+-- No worker can do anything: what is outstanding fails with `err`, and so does all to come.
+local function break_pool(pool, err)
+  if not pool.broken then
+    pool.broken = err
+    pool:terminate()
+  end
+end
+
+--- Breaks the pool if `err`, which an item ended with, says that its initializer failed.
+function pump.check_fit(pool, err)
+  if errors.is(err) and err.kind == "initializer" then
+    break_pool(pool, err)
+  end
+end
+
+local function meet_trouble(pool, errno, failures, status)
   if errno ~= 0 then
     if not pool.warned_of_births then
       pool.warned_of_births = true
@@ -113,13 +129,12 @@ local function raise_trouble(pool, errno, failures, status)
     end
     return
   end
-  pool:terminate()
   local signal, code = status & 0x7f, status >> 8 & 0xff
   local fate = signal ~= 0 and ("signal %d"):format(signal) or ("exit code %d"):format(code)
-  errors.raise("worker_lost",
+  break_pool(pool, errors.new(pool.initializer and "initializer" or "worker_lost",
     ("%d workers in a row died before they were ready for work, the last by %s"):format(failures,
       fate),
-    { signal = signal ~= 0 and signal or nil, exitcode = signal == 0 and code or nil })
+    { signal = signal ~= 0 and signal or nil, exitcode = signal == 0 and code or nil }))
 end
 
 -- ---- the three that others use ----
@@ -134,7 +149,7 @@ function pump.turn(pool)
     settle_finished(pool)
     local errno, failures, status = core.trouble(pool.core)
     if errno then
-      raise_trouble(pool, errno, failures, status)
+      meet_trouble(pool, errno, failures, status)
     end
     run_callbacks(pool)
   end

@@ -23,6 +23,9 @@ function AsyncResult.new(pool, options)
 end
 
 local function cancelled(result)
+  if result.pool.broken then
+    return result.pool.broken
+  end
   local state = result.pool.state
   return errors.new("cancelled",
     state == "terminated" and "the pool was terminated before it was done" or "it was cancelled",
@@ -38,7 +41,7 @@ function AsyncResult:_finish()
     queue[#queue + 1] = self
   end
   self.watchers = nil
-  if lowest and not self.collect then
+  if lowest and (not self.collect or by_index[lowest].kind == "initializer") then
     self.error = by_index[lowest]
     if self.shape == "map" then
       self.error.results = core.values(self.call)

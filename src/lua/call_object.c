@@ -158,15 +158,19 @@ static int call_free(lua_State *L)
 
 /* ---- input ---- */
 
+void mp_call_plan(mp_lua_call *c, lua_Integer items)
+{
+    lua_Integer most = c->owner->max_items > 0 && c->owner->max_items < GRANULE_MAX
+                           ? c->owner->max_items
+                           : GRANULE_MAX;
+    lua_Integer n = items > most ? most : items;
+    mp_call_granule(c->call, (uint64_t)(c->chunk > 0 ? c->chunk : n < 1 ? 1 : n));
+}
+
 static void set_granule(mp_lua_call *c)
 {
     lua_Integer workers = (lua_Integer)mp_pool_workers(c->owner->pool);
-    lua_Integer n = c->chunk;
-    if (n == 0) {
-        n = c->count < 0 ? 1 : c->count / (GRANULES_A_WORKER * workers);
-        n = n > GRANULE_MAX ? GRANULE_MAX : n < 1 ? 1 : n;
-    }
-    mp_call_granule(c->call, (uint64_t)n);
+    mp_call_plan(c, c->count < 0 ? 1 : c->count / (GRANULES_A_WORKER * workers));
 }
 
 static void set_values_table(lua_State *L, const mp_lua_call *c)

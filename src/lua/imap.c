@@ -5,7 +5,7 @@
  * values), CALL_ERRORS. */
 #include "lua/state.h"
 
-enum { WINDOW_ITEMS = 64, WINDOW_BYTES = 65536, GRANULE_MAX = 64, GRANULE_NS = 20000 };
+enum { WINDOW_ITEMS = 64, WINDOW_BYTES = 65536, GRANULE_NS = 20000 };
 
 /* Items that may be in flight: the larger of 64 and 64 KiB a worker. */
 static uint64_t window(const mp_lua_call *c)
@@ -17,16 +17,13 @@ static uint64_t window(const mp_lua_call *c)
     return mp_pool_workers(c->owner->pool) * (items > WINDOW_ITEMS ? items : WINDOW_ITEMS);
 }
 
-static void tune_granule(const mp_lua_call *c, uint64_t most)
+static void tune_granule(mp_lua_call *c, uint64_t most)
 {
-    if (c->chunk > 0)
-        return;
     mp_transport *t = mp_pool_transport(c->owner->pool);
     uint32_t cost = t->ops->item_cost(t, mp_call_kind(c->call));
     uint64_t n = cost == 0 ? 1 : GRANULE_NS / cost;
     uint64_t share = most / (4 * (uint64_t)mp_pool_workers(c->owner->pool));
-    n = n > share ? share : n;
-    mp_call_granule(c->call, n > GRANULE_MAX ? GRANULE_MAX : n);
+    mp_call_plan(c, (lua_Integer)(n > share ? share : n));
 }
 
 /* core.room(call): how many items to take from the input now; a quarter of the

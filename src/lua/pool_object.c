@@ -16,12 +16,13 @@ static double optional_seconds(lua_State *L, int index)
     return luaL_optnumber(L, index, -1);
 }
 
-/* core.pool(workers) */
+/* core.pool(workers, initializer or nil, initargs or nil, maxtasksperchild or 0) */
 static int pool_new(lua_State *L)
 {
     unsigned workers = (unsigned)luaL_checkinteger(L, 1);
+    lua_settop(L, 4);
     mp_lua_pool *p = lua_newuserdatauv(L, sizeof *p, POOL_USER_VALUES);
-    *p = (mp_lua_pool){.generation = mp_fork_generation()};
+    *p = (mp_lua_pool){.generation = mp_fork_generation(), .max_items = luaL_optinteger(L, 4, 0)};
     mp_buffer_init_heap(&p->scratch);
     luaL_setmetatable(L, MP_POOL_META);
     for (int i = POOL_CALLS; i <= POOL_FINISHED; i++) {
@@ -29,12 +30,16 @@ static int pool_new(lua_State *L)
         lua_setiuservalue(L, -2, i);
     }
     lua_newtable(L);
+    lua_pushvalue(L, 2);
+    lua_setfield(L, -2, "initializer");
+    lua_pushvalue(L, 3);
+    lua_setfield(L, -2, "initargs");
     lua_rawsetp(L, LUA_REGISTRYINDEX, p);
     p->worker.L = lua_newthread(L);
     lua_setiuservalue(L, -2, POOL_THREAD);
     mp_error error = {0};
     mp_transport *transport;
-    mp_handler handler = mp_worker_handler(p);
+    mp_handler handler = mp_worker_handler(p, (uint64_t)p->max_items);
     if (mp_transport_local(&transport, workers, &handler, &error) < 0)
         return mp_raise_system(L, &error);
     p->pool = mp_pool_new(transport, workers, &error);

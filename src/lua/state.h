@@ -47,20 +47,23 @@ enum { MP_CALL_FIRST_VALUE = 1 };
 typedef struct mp_worker_context {
     lua_State *L;         /* a thread of its own, unused in the host */
     unsigned definitions; /* how many are cached */
+    bool unfit;           /* its initializer failed */
     mp_random random;     /* math.random's */
     uint64_t last_id;     /* whose function lies at FUNCTION on L's stack */
 } mp_worker_context;
 
 /* A pool. User values: 1 calls outstanding by address, 2 results finished and not
  * dispatched, 3 the worker's thread. The functions in hand, by definition, stand
- * in the registry by the pool's address, where its workers find them. */
+ * in the registry by the pool's address, where its workers find them, with the
+ * fields initializer and initargs. */
 enum { POOL_CALLS = 1, POOL_FINISHED, POOL_THREAD, POOL_USER_VALUES = POOL_THREAD };
 
 typedef struct mp_lua_pool {
     mp_pool *pool;       /* NULL once freed */
     unsigned generation; /* of forks, of the process that made it */
     mp_worker_context worker;
-    mp_buffer scratch; /* for functions on their way to a definition */
+    lua_Integer max_items; /* a worker is replaced after so many, 0: never */
+    mp_buffer scratch;     /* for functions on their way to a definition */
     /* A value is being encoded into the pool's memory, which must not go meanwhile,
      * whatever metamethods do. May be stale behind an error: that costs little. */
     bool encoding;
@@ -126,6 +129,9 @@ mp_lua_call *mp_check_call(lua_State *L, int index);
 /* Whether the core still knows the call, and this process owns it. */
 bool mp_call_lives(const mp_lua_call *call);
 
+/* Lets the call's granules hold its chunksize, or else about so many items. */
+void mp_call_plan(mp_lua_call *c, lua_Integer items);
+
 /* Pushes the values 1..n (its field n, else #) of the table on top; returns n. */
 int mp_unpack_top(lua_State *L);
 
@@ -149,7 +155,8 @@ void mp_open_take(lua_State *L);
 void mp_open_codec(lua_State *L);
 void mp_open_system(lua_State *L);
 
-/* The handler that runs Lua functions in the workers of this pool. */
-mp_handler mp_worker_handler(mp_lua_pool *pool);
+/* The handler that runs Lua functions in the workers of this pool, each of which
+ * leaves after max_items (0: none). */
+mp_handler mp_worker_handler(mp_lua_pool *pool, uint64_t max_items);
 
 #endif

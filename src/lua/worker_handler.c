@@ -28,6 +28,7 @@ typedef struct item {
     const mp_task *task;
     mp_buffer *out;
     int outcome;
+    const char *kind; /* of the failure, if it comes to that */
 } item;
 
 /* ---- failures ---- */
@@ -66,7 +67,7 @@ static int write_values(lua_State *L, int first, mp_buffer *out)
 static int write_task_failure(lua_State *L)
 {
     item *i = lua_touserdata(L, 1);
-    lua_pushliteral(L, "task");
+    lua_pushstring(L, i->kind);
     lua_rawgeti(L, 2, 2);
     lua_rawgeti(L, 2, 3);
     lua_pushinteger(L, getpid());
@@ -187,11 +188,23 @@ static void report_error(lua_State *L, item *i)
     lua_pcall(L, 2, 0, 0);
 }
 
+/* What every item of a worker gets whose initializer failed. */
+static int refuse(lua_State *L, item *i)
+{
+    i->kind = "initializer";
+    lua_rawgetp(L, LUA_REGISTRYINDEX, i->w);
+    report_error(L, i);
+    lua_settop(L, BASE);
+    return i->outcome;
+}
+
 static int handle(void *ctx, const mp_task *task, mp_buffer *out)
 {
     mp_lua_pool *p = ctx;
     lua_State *L = p->worker.L;
-    item i = {.w = &p->worker, .task = task, .out = out, .outcome = -ENOMEM};
+    item i = {.w = &p->worker, .task = task, .out = out, .outcome = -ENOMEM, .kind = "task"};
+    if (p->worker.unfit)
+        return refuse(L, &i);
     mp_random_set(&p->worker.random, task->block->word, task->index);
     lua_pushvalue(L, RUNNER);
     lua_pushlightuserdata(L, &i);
@@ -210,6 +223,24 @@ static int set_up(lua_State *L)
     return 0;
 }
 
+/* Calls the pool's initializer, which stands with its arguments among what is in
+ * hand; a failure is kept for the items to come. */
+static void initialize(lua_State *L, mp_lua_pool *p)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, p);
+    if (lua_getfield(L, -1, "initializer") != LUA_TNIL) {
+        lua_getfield(L, BASE + 1, "initargs");
+        int n = lua_istable(L, -1) ? mp_unpack_top(L) : 0;
+        lua_remove(L, BASE + 3);
+        if (lua_pcall(L, n, 0, HANDLER) != LUA_OK) {
+            lua_rawsetp(L, LUA_REGISTRYINDEX, &p->worker);
+            p->worker.unfit = true;
+        }
+    }
+    lua_settop(L, BASE);
+    mp_output_flush();
+}
+
 static void start(void *ctx, const mp_birth *birth)
 {
     mp_lua_pool *p = ctx;
@@ -226,6 +257,7 @@ static void start(void *ctx, const mp_birth *birth)
         _exit(70);
     lua_settop(L, BASE);
     mp_random_init(&p->worker.random, L);
+    initialize(L, p);
 }
 
 static void finish(void *ctx)
@@ -234,7 +266,8 @@ static void finish(void *ctx)
     mp_output_flush();
 }
 
-mp_handler mp_worker_handler(mp_lua_pool *pool)
+mp_handler mp_worker_handler(mp_lua_pool *pool, uint64_t max_items)
 {
-    return (mp_handler){.ctx = pool, .start = start, .run = handle, .finish = finish};
+    return (mp_handler){
+        .ctx = pool, .max_items = max_items, .start = start, .run = handle, .finish = finish};
 }

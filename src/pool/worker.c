@@ -184,13 +184,22 @@ static unsigned plan_batch(const worker *w, const mp_granule *g)
     return n >= MP_HOLD_MAX ? MP_HOLD_MAX : n < 1 ? 1 : (unsigned)n;
 }
 
+/* Items that the worker has run and holds. */
+static bool is_spent(const worker *w)
+{
+    uint64_t items = mp_load_relaxed(&w->seat->items);
+    for (unsigned i = 0; i < w->holding; i++)
+        items += w->held[i].count;
+    return w->handler->max_items != 0 && items >= w->handler->max_items;
+}
+
 static bool claim_batch(worker *w)
 {
     w->holding = 0;
     if (!claim_one(w))
         return false;
     unsigned plan = plan_batch(w, &w->held[0]);
-    while (w->holding < plan && w->held[w->holding - 1].flags == w->held[0].flags)
+    while (w->holding < plan && w->held[w->holding - 1].flags == w->held[0].flags && !is_spent(w))
         if (!claim_one(w))
             break;
     return true;
@@ -204,6 +213,15 @@ static void note_cost(worker *w, int64_t elapsed, uint64_t items)
         cost = (mp_load_relaxed(&w->seat->item_cost) * UINT64_C(3) + cost) / 4;
     mp_store_relaxed(&w->seat->kind, kind);
     mp_store_relaxed(&w->seat->item_cost, cost > UINT32_MAX ? UINT32_MAX : (uint32_t)cost);
+}
+
+/* Leaves; its seat is filled again while it is wanted. */
+_Noreturn static void retire(worker *w)
+{
+    w->handler->finish(w->handler->ctx);
+    mp_store_release(&w->seat->phase, MP_PHASE_RETIRED);
+    mp_bell_ring(&w->segment->bell, true);
+    _exit(0);
 }
 
 static void run_batch(worker *w)
@@ -221,6 +239,9 @@ static void run_batch(worker *w)
     note_cost(w, mp_now() - start, items);
     mp_store_release(&w->seat->held, 0);
     MP_FAILPOINT("batch.done");
+    w->holding = 0;
+    if (is_spent(w))
+        retire(w);
 }
 
 /* ---- waiting ---- */
@@ -260,14 +281,6 @@ static bool look(worker *w)
     if (found && work_waits(w))
         mp_segment_rouse(w->segment); /* somebody may have counted on this look */
     return found;
-}
-
-static void retire(worker *w)
-{
-    w->handler->finish(w->handler->ctx);
-    mp_store_release(&w->seat->phase, MP_PHASE_RETIRED);
-    mp_bell_ring(&w->segment->bell, true);
-    _exit(0);
 }
 
 static void sleep_until_called(worker *w)

@@ -28,6 +28,7 @@ typedef struct mp_birth {
 
 typedef struct mp_handler {
     void *ctx;
+    uint64_t max_items; /* a worker that has begun so many leaves and is replaced; 0: none */
     /* Once in a new worker, before its first task. */
     void (*start)(void *ctx, const mp_birth *birth);
     /* Runs one item and writes its result or its failure to `out`. Returns an
