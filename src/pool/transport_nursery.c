@@ -39,7 +39,8 @@ static void born(void *owner, unsigned seat, uint32_t incarnation, pid_t pid)
 }
 
 /* Sleepers that a dead or stopped worker was to call, or that were called by one
- * that died before its system call, are called again. */
+ * that died before its system call, are called again; so is one that nobody called
+ * while it was stopped. */
 static void call_again(local *l)
 {
     for (unsigned i = 0; i < l->seats; i++)
@@ -96,10 +97,9 @@ static void paused(void *owner, unsigned seat, bool stopped)
 {
     local *l = owner;
     mp_store_relaxed(&l->segment.seats[seat].paused, stopped);
-    if (stopped) {
+    if (stopped)
         mp_seat_unmark(l->segment.control->looking, seat);
-        call_again(l);
-    }
+    call_again(l);
 }
 
 static void trouble(void *owner, int code, unsigned failures, int status)
