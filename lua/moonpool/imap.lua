@@ -90,6 +90,7 @@ local function step(self, deadline)
   check_usable(self)
   if self.more then
     take_input(self)
+    check_usable(self) -- the input may have ended the pool
   end
   if not pump.turn(self.pool) then
     if deadline and core.monotonic() >= deadline then

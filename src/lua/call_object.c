@@ -60,16 +60,33 @@ static void function_error(lua_State *L, mp_buffer *b)
     lua_error(L);
 }
 
+static int collect_scratch(lua_State *L)
+{
+    mp_buffer_free(lua_touserdata(L, 1));
+    return 0;
+}
+
+/* Pushes one value. A metamethod may call the pool while its own buffer is in use:
+ * then it is a new one, which is collected should an error pass. */
+static mp_buffer *push_scratch(lua_State *L, mp_lua_pool *p)
+{
+    if (!p->encoding) {
+        p->scratch.len = 0;
+        p->scratch.error = 0;
+        lua_pushnil(L);
+        return &p->scratch;
+    }
+    mp_buffer *b = lua_newuserdatauv(L, sizeof *b, 0);
+    mp_buffer_init_heap(b);
+    luaL_setmetatable(L, MP_SCRATCH_META);
+    return b;
+}
+
 static mp_definition *send_by_value(lua_State *L, mp_lua_pool *p, int function)
 {
     mp_error error = {0};
     bool outer = p->encoding;
-    mp_buffer own;
-    mp_buffer_init_heap(&own);
-    /* A metamethod may call the pool while the scratch buffer is in use. */
-    mp_buffer *b = outer ? &own : &p->scratch;
-    b->len = 0;
-    b->error = 0;
+    mp_buffer *b = push_scratch(L, p);
     p->encoding = true;
     int status = mp_encode(L, function, 1, MP_CODEC_FUNCTIONS, b);
     p->encoding = outer;
@@ -78,6 +95,7 @@ static mp_definition *send_by_value(lua_State *L, mp_lua_pool *p, int function)
     mp_definition *d = mp_pool_define(p->pool, b->data, b->len, &error);
     if (outer || b->cap > SCRATCH_KEEP)
         mp_buffer_free(b);
+    lua_pop(L, 1);
     if (d == NULL)
         mp_raise_system(L, &error);
     return d;
@@ -470,5 +488,8 @@ void mp_open_call(lua_State *L)
     luaL_newmetatable(L, MP_CALL_META);
     lua_pushcfunction(L, call_free);
     lua_setfield(L, -2, "__gc");
-    lua_pop(L, 1);
+    luaL_newmetatable(L, MP_SCRATCH_META);
+    lua_pushcfunction(L, collect_scratch);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 2);
 }

@@ -14,6 +14,7 @@
 #define MP_ERROR_META "moonpool.Error"
 #define MP_POOL_META "moonpool.core.Pool"
 #define MP_CALL_META "moonpool.core.Call"
+#define MP_SCRATCH_META "moonpool.core.Scratch"
 #define MP_DEFAULT_PROCESSES "moonpool.default_processes"
 
 /* Pushes a new error table {kind, message} with Moonpool's metatable. */
