@@ -41,17 +41,21 @@ describe("an input", function()
   end)
 
   it("may end the pool that pulls it through imap", function()
-    check("cancelled\n", [[
-      local i = 0
-      local it = pool:imap(identity, function()
-        i = i + 1
-        if i == 10000 then pool:terminate() end
-        return i
-      end)
-      local ok, err
-      repeat ok, err = pcall(it.next, it) until not ok or err == nil
-      print(kind(ok, err))
-    ]])
+    for _, at in ipairs { 1, 10, 100, 1000, 10000, 50000 } do
+      for _, form in ipairs { "imap", "imap_unordered" } do
+        check("cancelled\n", ([[
+          local i = 0
+          local it = pool:%s(identity, function()
+            i = i + 1
+            if i == %d then pool:terminate() end
+            return i
+          end)
+          local ok, err
+          repeat ok, err = pcall(it.next, it) until not ok or err == nil
+          print(kind(ok, err))
+        ]]):format(form, at))
+      end
+    end
   end)
 
   it("may close the pool, which then finishes", function()
