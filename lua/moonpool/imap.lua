@@ -25,12 +25,12 @@ local function take_input(self)
   local room = core.room(self.call)
   if room > 0 then
     local ok, more = pcall(core.feed, self.call, room)
+    core.flush(self.call)
     if not ok and errors.is_interrupt(more) then
       errors.throw(more)
     elseif not ok then
       self.input_error, more = { more }, false
     end
-    core.flush(self.call)
     if not more then
       self.more = false
       core.seal(self.call)

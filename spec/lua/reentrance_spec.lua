@@ -109,11 +109,32 @@ end)
 
 describe("a metamethod of what is sent", function()
   it("that uses the pool fails its call, with a word", function()
-    check("system\ttrue\n7\n", [[
+    check("state\ttrue\n7\nstate\n2\n", [[
       local T = { __reduce = function(o) return identity, pool:apply(identity, { o.n }) end }
-      local ok, err = pcall(pool.apply, pool, identity, { setmetatable({ n = 4 }, T) })
-      print(kind(ok, err), err.message:find("pool was used") ~= nil)
+      local object = setmetatable({ n = 4 }, T)
+      local ok, err = pcall(pool.apply, pool, identity, { object })
+      print(kind(ok, err), err.message:find("while item 1 of another call is encoded") ~= nil)
       print(pool:apply(identity, { 7 }))
+      print(kind(pcall(pool:imap(identity, { object }).next, pool:imap(identity, { object }))))
+      print(#pool:map(identity, { 1, 2 }))
+    ]])
+  end)
+
+  it("that catches the refusal is sent", function()
+    check("5\n6\n5\n", [[
+      local it = pool:imap(identity, mp.range(100))
+      it:next()
+      local T = { __reduce = function()
+        for _, use in ipairs { "apply", "map", "apply_async" } do
+          assert(not pcall(pool[use], pool, identity, { 1 }))
+        end
+        pcall(it.next, it)
+        pool:poll()
+        return identity, 5
+      end }
+      print(pool:apply(identity, { setmetatable({}, T) }))
+      print(pool:apply(identity, { 6 }))
+      for _, v in pool:imap(identity, { setmetatable({}, T) }) do print(v) end
     ]])
   end)
 

@@ -130,11 +130,28 @@ static mp_lua_call *push_call(lua_State *L, mp_lua_pool *p, int pool_index)
     return c;
 }
 
+/* A metamethod or a finalizer that runs while an item is encoded comes here. */
+static void check_not_giving(lua_State *L, const mp_lua_pool *p)
+{
+    if (p->giving != NULL)
+        mp_raise(L, "state",
+                 "the pool cannot be given work while item %lld of another call is encoded",
+                 (long long)p->giving->given + 1);
+}
+
+/* Behind an error that a metamethod raised nobody is giving any more. */
+static void stop_giving(const mp_lua_call *c)
+{
+    if (c->owner->giving == c)
+        c->owner->giving = NULL;
+}
+
 /* core.call(pool, function, shape, keep_going, star, chunk, result, seed,
  * pack): a call without items; item i is to have the random numbers of (seed, i) */
 static int call_new(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);
+    check_not_giving(L, p);
     enum mp_shape shape = (enum mp_shape)luaL_checkinteger(L, 3);
     lua_settop(L, 9);
     mp_lua_call *c = push_call(L, p, 1);
@@ -165,6 +182,7 @@ static int call_new(lua_State *L)
 static int call_free(lua_State *L)
 {
     mp_lua_call *c = mp_check_call(L, 1);
+    stop_giving(c);
     if (mp_call_lives(c))
         mp_call_release(c->call);
     c->call = NULL;
@@ -293,8 +311,10 @@ static void give_item(lua_State *L, mp_lua_call *c, int base)
     bool outer = p->encoding;
     b->error = 0;
     p->encoding = true;
+    p->giving = c;
     int status = mp_encode(L, first, n, MP_CODEC_FUNCTIONS, b);
     p->encoding = outer;
+    p->giving = NULL;
     if (status < 0)
         item_error(L, c, b->error);
     check_goes_on(L, c);
@@ -377,6 +397,7 @@ static int call_feed(lua_State *L)
     lua_settop(L, 2);
     if (!mp_call_lives(c))
         return 0;
+    check_not_giving(L, c->owner);
     if (c->input == MP_INPUT_RANGE)
         lua_pushnil(L);
     else
@@ -389,6 +410,7 @@ static int call_flush(lua_State *L)
 {
     mp_lua_call *c = mp_check_call(L, 1);
     mp_error error = {0};
+    stop_giving(c);
     if (mp_call_lives(c) && mp_call_flush(c->call, &error) < 0)
         return mp_raise_system(L, &error);
     return 0;
@@ -422,6 +444,8 @@ static int call_release(lua_State *L)
 {
     mp_lua_call *c = mp_check_call(L, 1);
     c->stopped = true;
+    if (c->shape <= MP_SHAPE_MAP)
+        stop_giving(c); /* of an iterator this may be a metamethod */
     if (!mp_call_lives(c))
         return 0;
     mp_call_release(c->call);

@@ -32,7 +32,7 @@ static int imap_room(lua_State *L)
 {
     mp_lua_call *c = mp_check_call(L, 1);
     uint64_t room = 0;
-    if (mp_call_lives(c) && !c->stopped) {
+    if (mp_call_lives(c) && !c->stopped && c->owner->giving == NULL) {
         uint64_t most = window(c), flying = (uint64_t)c->given - c->consumed;
         room = flying < most ? most - flying : 0;
         room = room * 4 < most ? 0 : room;
