@@ -32,6 +32,7 @@ typedef struct worker {
     void *ring_lender;
     mp_granule held[MP_HOLD_MAX];
     unsigned holding;
+    uint64_t unheard; /* the call whose results a host that is lazy has not heard of; 0: none */
     long processors;
 } worker;
 
@@ -95,6 +96,13 @@ static void publish_small(worker *w, unsigned kind, const void *bytes, size_t si
     }
 }
 
+/* A lazy host hears now of the results that lie there. */
+static void speak_up(worker *w)
+{
+    mp_bell_ring(&w->segment->bell, true);
+    w->unheard = 0;
+}
+
 /* ---- items ---- */
 
 static void run_item(worker *w, const mp_task *task)
@@ -125,6 +133,9 @@ static void run_granule(worker *w, const mp_granule *g)
 {
     const mp_call_block *block = (const void *)(w->tasks + g->call);
     const unsigned char *at = w->tasks + g->payload;
+    if (w->unheard != 0 && w->unheard != g->call)
+        speak_up(w); /* that call may have got its last results, and this one take long */
+    w->unheard = g->call;
     mp_frame_row head = {.row = g->row, .index = g->first};
     publish_small(w, MP_FRAME_ROW, &head, sizeof head);
     mp_task task = {.block = block};
@@ -297,7 +308,7 @@ static void sleep_until_called(worker *w)
 
 static void idle(worker *w)
 {
-    mp_bell_ring(&w->segment->bell, true);
+    speak_up(w);
     if (look(w)) {
         run_batch(w);
         return;
