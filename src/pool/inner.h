@@ -2,6 +2,7 @@
 #ifndef MP_POOL_INNER_H
 #define MP_POOL_INNER_H
 
+#include "pool/patience.h"
 #include "pool/pool.h"
 
 struct mp_call {
@@ -55,6 +56,7 @@ struct mp_pool {
     enum mp_given given;
     mp_row *given_row;
     mp_arrival arrival;
+    mp_patience patience;
     bool watched; /* somebody has the descriptor */
     bool ended;   /* finished or terminated */
 };

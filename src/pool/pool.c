@@ -6,10 +6,11 @@
 #include "pool/inner.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 
 enum {
-    LOOK_NS = 50000,      /* how long to look for results before sleeping */
+    LOOKS_AT_ONCE = 16,   /* before others may have the processor */
     RETRY_NS = 100000000, /* how long to sleep where workers cannot be started */
 };
 
@@ -204,16 +205,29 @@ static bool something(mp_pool *pool)
            pool->transport->ops->pending(pool->transport);
 }
 
+static bool look_until(mp_pool *pool, int64_t until)
+{
+    do {
+        for (int i = 0; i < LOOKS_AT_ONCE; i++) {
+            if (something(pool))
+                return true;
+            mp_relax();
+        }
+        sched_yield();
+    } while (mp_now() < until);
+    return false;
+}
+
+/* Looks again for a moment where that takes no processor from a worker. */
 static bool look(mp_pool *pool, int64_t deadline)
 {
-    int64_t until = mp_now() + LOOK_NS;
-    while (mp_now() < until && until < deadline) {
-        for (int i = 0; i < 32; i++)
-            mp_relax();
-        if (something(pool))
-            return true;
-    }
-    return false;
+    int64_t time =
+        pool->transport->ops->may_spin(pool->transport) ? mp_patience_now(&pool->patience) : 0;
+    if (time == 0 || mp_now() + time > deadline)
+        return false;
+    bool found = look_until(pool, mp_now() + time);
+    mp_patience_learn(&pool->patience, found);
+    return found;
 }
 
 int mp_pool_wait(mp_pool *pool, int64_t deadline, enum mp_bell_mode mode, const sigset_t *mask)
@@ -223,7 +237,7 @@ int mp_pool_wait(mp_pool *pool, int64_t deadline, enum mp_bell_mode mode, const 
         deadline = mp_now() + RETRY_NS;
     if (something(pool))
         return 1;
-    if (t->ops->may_spin(t) && look(pool, deadline))
+    if (look(pool, deadline))
         return 1;
     t->ops->arm(t, !TAILQ_EMPTY(&pool->backlog) ? MP_BELL_EAGER : mode);
     int status = something(pool) ? 1 : t->ops->listen(t, deadline, mask);

@@ -9,13 +9,15 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "pool/patience.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <unistd.h>
 
 enum {
     BATCH_NS = 40000,     /* how much work to claim at once, once its cost is known */
-    LOOK_NS = 50000,      /* how long to look for work before sleeping */
+    LOOKS_AT_ONCE = 16,   /* how long to look for work before sleeping */
     IDLE_KEEP = 32 << 20, /* bytes of result memory that an idle worker keeps */
     EXIT_BROKEN = 70,
 };
@@ -34,6 +36,7 @@ typedef struct worker {
     unsigned holding;
     uint64_t unheard; /* the call whose results a host that is lazy has not heard of; 0: none */
     long processors;
+    mp_patience patience;
 } worker;
 
 /* ---- results ---- */
@@ -273,22 +276,32 @@ static bool work_waits(const worker *w)
     return mp_task_ring_waiting(&w->segment->ring) > 0;
 }
 
+/* Looks until a granule is claimed: true, or the time is over. Whoever else wants
+ * this processor gets it in between. */
+static bool look_until(worker *w, int64_t until)
+{
+    do {
+        for (int i = 0; i < LOOKS_AT_ONCE; i++) {
+            if (work_waits(w) && claim_batch(w))
+                return true;
+            mp_relax();
+        }
+        sched_yield();
+    } while (mp_now() < until);
+    return false;
+}
+
 /* True if a granule was claimed while looking. */
 static bool look(worker *w)
 {
-    if (!may_look(w))
+    int64_t time = may_look(w) ? mp_patience_now(&w->patience) : 0;
+    if (time == 0)
         return false;
     mp_control *c = w->segment->control;
-    bool found = false;
     mp_seat_mark(c->looking, w->number);
-    int64_t until = mp_now() + LOOK_NS;
-    do {
-        for (int i = 0; i < 64 && !found; i++) {
-            mp_relax();
-            found = work_waits(w) && claim_batch(w);
-        }
-    } while (!found && mp_now() < until);
+    bool found = look_until(w, mp_now() + time);
     mp_seat_unmark(c->looking, w->number);
+    mp_patience_learn(&w->patience, found);
     if (found && work_waits(w))
         mp_segment_rouse(w->segment); /* somebody may have counted on this look */
     return found;
