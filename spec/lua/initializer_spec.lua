@@ -1,3 +1,4 @@
+-- luacheck: globals ready count
 local mp = require "moonpool"
 
 local function identity(...) return ... end

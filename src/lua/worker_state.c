@@ -16,7 +16,7 @@
 
 /* The first full collection copies every page that it marks: let it come only
  * when as much again was allocated, this much at least. */
-enum { COLLECTOR_KB = 16 << 10, COLLECTOR_MAX_KB = 1 << 20 };
+enum { COLLECTOR_KB = 1 << 10, COLLECTOR_MAX_KB = 1 << 20 };
 
 /* os.exit([code]) of a worker: its process ends, no state is closed. */
 static int worker_exit(lua_State *L)
