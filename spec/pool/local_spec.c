@@ -74,6 +74,7 @@ TEST(terminates_workers_that_spin)
     CHECK_EQ_INT(shop_told(&s), 0);
     CHECK(mp_pool_join(s.pool, mp_deadline(SHOP_PATIENCE)));
     shop_release(&s);
+    CHECK(SHOP_UNTIL(&s, !mp_pool_busy(s.pool), MP_BELL_LAZY));
     shop_close(&s);
 }
 
@@ -153,9 +154,11 @@ TEST(has_a_descriptor_that_tells)
     CHECK_EQ_INT(poll(&p, 1, 0), 0);
     shop_call(&s, 1);
     shop_add_many(&s, 'w', 20000, 1);
-    mp_pool_rest(s.pool);
-    CHECK_EQ_INT(poll(&p, 1, SHOP_PATIENCE * 1000), 1);
-    CHECK(shop_turn(&s));
+    for (int rings = 0; s.done == 0 && rings < 10; rings++) {
+        mp_pool_rest(s.pool);
+        CHECK_EQ_INT(poll(&p, 1, SHOP_PATIENCE * 1000), 1);
+        shop_turn(&s);
+    }
     CHECK_EQ_INT(s.done, 1);
     CHECK(SHOP_SOON(shop_all_idle(&s, 1)));
     shop_turn(&s);
@@ -176,6 +179,82 @@ TEST(waits_with_results_for_a_host_that_is_elsewhere)
     shop_check(&s);
     CHECK_EQ_INT(s.done, 200);
     shop_close(&s);
+}
+
+/* Its worker goes on with another call, whose item does not end. */
+TEST(tells_a_lazy_host_of_a_call_that_is_over)
+{
+    shop s, other;
+    shop_open(&s, 1);
+    REQUIRE(shop_start(&s, 1));
+    other = s;
+    shop_call(&s, 1);
+    shop_add_many(&s, 'w', 20000, 3);
+    shop_seal(&s);
+    shop_call(&other, 1);
+    shop_add_many(&other, 's', 0, 1);
+    CHECK(SHOP_UNTIL(&s, s.over > 0, MP_BELL_LAZY));
+    CHECK_EQ_INT(s.done, 3);
+    shop_close(&s);
+}
+
+/* ---- memory ---- */
+
+TEST(says_that_there_is_no_memory_for_a_pool)
+{
+#ifdef MP_TEST_BUILD
+    static const mp_handler handler = {.start = shop_begin, .run = shop_run, .finish = shop_leave};
+    int before = shop_count_descriptors(), made = 0;
+    for (int n = 1; n <= 8; n++) {
+        mp_error error = {0};
+        mp_transport *t = NULL;
+        char list[40];
+        snprintf(list, sizeof list, "region.grow:error@%d", n);
+        setenv("MOONPOOL_FAILPOINTS", list, 1);
+        /* Counted anew for each process. */
+        pid_t child = fork();
+        if (child == 0) {
+            int status = mp_transport_local(&t, 3, &handler, &error);
+            if (status == 0)
+                t->ops->destroy(t, true);
+            bool clean = shop_count_descriptors() == before && (status == 0) == (error.code == 0);
+            _exit(!clean ? 2 : status == 0);
+        }
+        int status = -1;
+        waitpid(child, &status, 0);
+        CHECK(status == 0 || status == 1 << 8);
+        made += status != 0;
+    }
+    unsetenv("MOONPOOL_FAILPOINTS");
+    CHECK(made > 0 && made < 8);
+#endif
+}
+
+TEST(loses_nothing_while_memory_is_refused)
+{
+#ifdef MP_TEST_BUILD
+    shop s;
+    shop_open(&s, 2);
+    REQUIRE(shop_start(&s, 2));
+    shop_call(&s, 1);
+    setenv("MOONPOOL_FAILPOINTS", "region.grow:error@1+", 1);
+    shop_padding = 5000;
+    unsigned refused = 0;
+    while (s.added < 4000) {
+        int status = shop_add(&s, 'd', (int32_t)s.added);
+        if (status == 0)
+            continue;
+        CHECK(status == -ENOMEM || status == -ENOSPC);
+        if (++refused == 3)
+            unsetenv("MOONPOOL_FAILPOINTS");
+    }
+    CHECK_EQ_INT(refused, 3);
+    shop_padding = 0;
+    CHECK(shop_finish_call(&s));
+    shop_check(&s);
+    CHECK_EQ_INT(s.done, 4000);
+    shop_close(&s);
+#endif
 }
 
 /* ---- stopped workers ---- */

@@ -43,6 +43,7 @@ typedef struct shop {
 } shop;
 
 static shop_shared *shop_memory;
+static size_t shop_padding; /* bytes that each item has beyond its letter and number */
 static int shop_descriptors;
 
 static inline void shop_stay(int32_t number)
@@ -158,8 +159,13 @@ static inline int shop_add(shop *s, char letter, int32_t number)
     mp_buffer *b = mp_call_begin_item(s->call, &error);
     if (b == NULL)
         return error.code;
+    int status = mp_buffer_reserve(b, 1 + sizeof number + shop_padding);
+    if (status < 0)
+        return status;
     mp_buffer_append(b, &letter, 1);
     mp_buffer_append(b, &number, sizeof number);
+    memset(b->data + b->len, letter, shop_padding);
+    b->len += shop_padding;
     s->number[++s->added] = number;
     return mp_call_end_item(s->call, &error);
 }
@@ -176,6 +182,7 @@ static inline void shop_seal(shop *s)
     CHECK_EQ_INT(mp_call_seal(s->call, &error), 0);
 }
 
+/* Several shops may share a pool: one of them takes the events of all. */
 static inline void shop_note(shop *s, const mp_event *e)
 {
     if (e->kind == MP_EVENT_TROUBLE) {
@@ -183,6 +190,7 @@ static inline void shop_note(shop *s, const mp_event *e)
         s->trouble = *e;
         return;
     }
+    s = e->user;
     if (e->kind == MP_EVENT_CALL_OVER) {
         s->over++;
         return;
@@ -213,13 +221,14 @@ static inline bool shop_turn(shop *s)
     return any;
 }
 
-/* Until `condition` holds, waiting for news; not for ever. */
+/* Until `condition` holds, waiting for news; false where that took for ever, even if
+ * the news was there all the time. */
 #define SHOP_UNTIL(s, condition, mode)                                                             \
     __extension__({                                                                                \
         int64_t end_ = mp_deadline(SHOP_PATIENCE);                                                 \
         while (shop_turn(s), !(condition) && mp_now() < end_)                                      \
             mp_pool_wait((s)->pool, end_, (mode), NULL);                                           \
-        (condition);                                                                               \
+        (condition) && mp_now() < end_;                                                            \
     })
 
 /* Until it holds, without a call of the pool. */
