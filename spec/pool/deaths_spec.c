@@ -314,6 +314,26 @@ TEST(gets_over_some_that_are_not_ready)
 #endif
 }
 
+TEST(tries_again_when_asked_after_it_gave_up)
+{
+#ifdef MP_TEST_BUILD
+    mp_error error = {0};
+    shop s;
+    arm("worker.start/10:exit@1");
+    shop_open(&s, 1);
+    shop_call(&s, 3);
+    shop_add_many(&s, 'd', 1, 60);
+    CHECK(SHOP_UNTIL(&s, s.troubles > 0, MP_BELL_LAZY));
+    CHECK_EQ_INT(disarm(), 10);
+    CHECK_EQ_INT(mp_pool_want(s.pool, 1, &error), 0);
+    CHECK(shop_finish_call(&s));
+    shop_check(&s);
+    CHECK_EQ_INT(s.done, 60);
+    CHECK_EQ_INT(s.troubles, 1);
+    shop_close(&s);
+#endif
+}
+
 TEST(tells_of_births_that_fail_and_tries_again)
 {
 #ifdef MP_TEST_BUILD

@@ -18,7 +18,7 @@
 
 enum {
     MP_SEATS_MAX = 1024,
-    MP_DEATHS = 256, /* entries of the death log */
+    MP_DEATHS = 512, /* entries of the death log */
     MP_CONTROL_VERSION = 1,
 };
 

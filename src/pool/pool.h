@@ -21,8 +21,9 @@ enum mp_event_kind {
     MP_EVENT_NO_ROOM,   /* its result found no memory: code */
     MP_EVENT_DAMAGED,   /* its result cannot be read: code */
     MP_EVENT_CALL_OVER, /* nothing more will come for this call */
-    MP_EVENT_TROUBLE,   /* no worker can be born: code (0: count workers died before they
-                           were ready, the last with status) */
+    MP_EVENT_TROUBLE,   /* no worker can be born: code, which is tried again; 0: count
+                           workers died before they were ready, the last with status, and
+                           none is born any more until mp_pool_want */
 };
 
 typedef struct mp_event {

@@ -61,7 +61,8 @@ typedef struct mp_transport_ops {
     int (*publish)(mp_transport *t, const mp_granule *g, uint64_t *position, mp_error *error);
     /* Takes it back: true if nobody has it or will have it. */
     bool (*revoke)(mp_transport *t, uint64_t position);
-    /* Up to `workers` are to be at work from now on; never fewer than before.
+    /* Up to `workers` are to be at work from now on; never fewer than before. Ends
+     * the rest that births have after trouble without a code.
      * The first call makes the workers' parent process, which is a fork of this
      * one: what this process is now is what they are. 0 or a negative errno. */
     int (*want)(mp_transport *t, unsigned workers, mp_error *error);

@@ -148,8 +148,9 @@ static int local_want(mp_transport *t, unsigned workers, mp_error *error)
     if (workers > l->seats)
         workers = l->seats;
     int32_t wanted = mp_load_relaxed(&l->segment.control->wanted);
-    if (in_mourning(l) || (l->started && wanted >= (int32_t)workers))
+    if (in_mourning(l) || (l->started && wanted >= (int32_t)workers && !l->barren))
         return 0;
+    l->barren = false;
     mp_store_release(&l->segment.control->closing, 0);
     mp_store_release(&l->segment.control->wanted, (int32_t)workers);
     if (!l->started)
@@ -329,13 +330,19 @@ static void frame_taken(local *l, unsigned seat)
     }
 }
 
+static void trouble_taken(local *l)
+{
+    l->trouble_told = l->trouble_seen;
+    l->barren = mp_load_relaxed(&l->segment.control->trouble_code) == 0;
+}
+
 static void local_taken(mp_transport *t)
 {
     local *l = self(t);
     if (l->current == CURRENT_DEATH)
         death_told(l);
     else if (l->current == CURRENT_TROUBLE)
-        l->trouble_told = l->trouble_seen;
+        trouble_taken(l);
     else if (l->current == CURRENT_DAMAGE)
         l->damaged = false;
     else

@@ -47,6 +47,7 @@ typedef struct local {
     mp_death *buried;       /* deaths found by the host after the nursery's loss */
     unsigned buried_count, buried_told;
     uint32_t trouble_told, trouble_seen;
+    bool barren; /* the trouble told last has ended all births */
 } local;
 
 extern const mp_nursery_ops mp_local_nursery_ops;
