@@ -1,58 +1,11 @@
 /* The transport within one process: see loopback.h. */
-#include "spec/support/loopback.h"
+#include "spec/support/loopback_inner.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/queue.h>
 #include <unistd.h>
-
-enum { MAX_SEATS = 16, MANY = 1 << 20, FIRST_PID = 100000 };
-
-typedef struct slot {
-    mp_granule granule;
-    uint64_t position;
-    TAILQ_ENTRY(slot) link;
-} slot;
-
-typedef struct news {
-    mp_arrival arrival;
-    mp_death death;
-    unsigned char *data;
-    TAILQ_ENTRY(news) link;
-} news;
-
-typedef struct seat {
-    uint32_t incarnation; /* 0: empty */
-    mp_granule held[MP_HOLD_MAX];
-    unsigned holding, begun;
-    uint64_t begun_item;
-    uint32_t item;           /* of held[begun]: the one to be begun next */
-    const unsigned char *at; /* its bytes */
-} seat;
-
-typedef struct piece {
-    unsigned char *data;
-    size_t size;
-} piece;
-
-struct loopback_inner {
-    mp_handler handler;
-    unsigned seats, turn;
-    seat seat[MAX_SEATS];
-    uint32_t incarnations;
-    bool started, damaged;
-    TAILQ_HEAD(slots, slot) ring;
-    TAILQ_HEAD(, news) queue;
-    uint64_t position;
-    mp_buffer out; /* the open piece */
-    bool opened;
-    piece *pieces; /* piece i begins at offset (i + 1) << 32; never used again */
-    size_t piece_count, piece_room;
-    int fd;
-    enum mp_bell_mode armed;
-};
 
 static loopback *self(mp_transport *t)
 {

@@ -240,7 +240,8 @@ static int grow_in_page(mp_payload *p, mp_error *error)
     if (take_page(p, error) < 0)
         return error->code;
     lend_page(p);
-    memmove(p->out.data, old, p->out.len);
+    if (p->out.len > 0)
+        memmove(p->out.data, old, p->out.len);
     return 0;
 }
 
@@ -252,7 +253,8 @@ static int grow_in_run(mp_payload *p, size_t need, mp_error *error)
     if (u == NONE)
         return error->code;
     lend_run(p, u);
-    memcpy(p->out.data, old, p->out.len);
+    if (p->out.len > 0)
+        memcpy(p->out.data, old, p->out.len);
     if (old_run != NONE)
         free_run(p, old_run, p->units[old_run].length);
     return 0;
