@@ -2,72 +2,12 @@
  * Death anywhere in the pool over real workers: the sum always comes out, a kill
  * costs one item at most, and nobody stays behind. */
 #include "shm/result_frame.h"
-#include "spec/pool/workshop.h"
+#include "spec/pool/failpoints.h"
 
 #include <poll.h>
 #include <sys/stat.h>
 
 /* ---- failpoints ---- */
-
-static char budget_directory[64];
-
-static void arm(const char *list)
-{
-    strcpy(budget_directory, "/tmp/moonpool-spec-XXXXXX");
-    CHECK(mkdtemp(budget_directory) != NULL);
-    setenv("MOONPOOL_FAILPOINT_DIR", budget_directory, 1);
-    setenv("MOONPOOL_FAILPOINTS", list, 1);
-}
-
-/* Returns how many places have acted. */
-static unsigned disarm(void)
-{
-    unsigned acted = 0;
-    struct dirent *entry;
-    unsetenv("MOONPOOL_FAILPOINTS");
-    unsetenv("MOONPOOL_FAILPOINT_DIR");
-    DIR *d = opendir(budget_directory);
-    while (d != NULL && (entry = readdir(d)) != NULL) {
-        char path[400];
-        if (entry->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof path, "%s/%s", budget_directory, entry->d_name);
-        unlink(path);
-        acted++;
-    }
-    if (d != NULL)
-        closedir(d);
-    rmdir(budget_directory);
-    return acted;
-}
-
-/* So many small items, some with results beyond the ring, under these failpoints.
- * At most `cost` items may be lost for each place that acts. */
-static unsigned map_under(const char *list, unsigned items, unsigned cost)
-{
-    shop s;
-    int before = check_failures;
-    arm(list);
-    shop_open(&s, 2);
-    shop_call(&s, 3);
-    shop_add_many(&s, 'd', 1, items - 2);
-    shop_add_many(&s, 'g', 1500, 2);
-    CHECK(shop_finish_call(&s));
-    unsigned acted = disarm();
-    shop_check(&s);
-    CHECK(s.lost <= (uint64_t)acted * cost);
-    CHECK_EQ_INT(s.done + s.lost, items);
-    CHECK_EQ_INT(s.troubles, 0);
-    shop_release(&s);
-    shop_check_works(&s);
-    mp_pool_finish(s.pool);
-    CHECK(mp_pool_join(s.pool, mp_deadline(SHOP_PATIENCE)));
-    shop_close(&s);
-    if (check_failures != before)
-        fprintf(stderr, "    under %s: %llu done, %llu lost, %u acted\n", list,
-                (unsigned long long)s.done, (unsigned long long)s.lost, acted);
-    return acted;
-}
 
 static const char *const worker_places[] = {
     "claim.before",     "claim.after",  "claim.recorded", "claim.noted",
@@ -276,80 +216,6 @@ TEST(keeps_results_of_workers_that_died_waiting_for_room)
         shop_check_works(&s);
         shop_close(&s);
     }
-}
-
-/* ---- births that fail ---- */
-
-static void die_at_birth(void *ctx, const mp_birth *birth)
-{
-    (void)ctx;
-    (void)birth;
-    _exit(9);
-}
-
-TEST(gives_up_on_workers_that_are_never_ready)
-{
-    static const mp_handler handler = {
-        .start = die_at_birth, .run = shop_run, .finish = shop_leave};
-    shop s;
-    shop_open_with(&s, 3, &handler);
-    shop_call(&s, 1);
-    shop_add_many(&s, 'd', 0, 10);
-    CHECK(SHOP_UNTIL(&s, s.troubles > 0, MP_BELL_LAZY));
-    CHECK_EQ_INT(s.trouble.code, 0);
-    CHECK(s.trouble.count >= 10);
-    CHECK_EQ_INT(s.trouble.status, 9 << 8);
-    mp_pool_terminate(s.pool);
-    CHECK(SHOP_UNTIL(&s, s.over > 0, MP_BELL_LAZY));
-    shop_check(&s);
-    CHECK_EQ_INT(shop_told(&s), 0);
-    CHECK(mp_pool_join(s.pool, mp_deadline(SHOP_PATIENCE)));
-    shop_close(&s);
-}
-
-TEST(gets_over_some_that_are_not_ready)
-{
-#ifdef MP_TEST_BUILD
-    CHECK_EQ_INT(map_under("worker.start/8:exit@1", 60, 0), 8);
-#endif
-}
-
-TEST(tries_again_when_asked_after_it_gave_up)
-{
-#ifdef MP_TEST_BUILD
-    mp_error error = {0};
-    shop s;
-    arm("worker.start/10:exit@1");
-    shop_open(&s, 1);
-    shop_call(&s, 3);
-    shop_add_many(&s, 'd', 1, 60);
-    CHECK(SHOP_UNTIL(&s, s.troubles > 0, MP_BELL_LAZY));
-    CHECK_EQ_INT(disarm(), 10);
-    CHECK_EQ_INT(mp_pool_want(s.pool, 1, &error), 0);
-    CHECK(shop_finish_call(&s));
-    shop_check(&s);
-    CHECK_EQ_INT(s.done, 60);
-    CHECK_EQ_INT(s.troubles, 1);
-    shop_close(&s);
-#endif
-}
-
-TEST(tells_of_births_that_fail_and_tries_again)
-{
-#ifdef MP_TEST_BUILD
-    shop s;
-    arm("nursery.fork.before/3:error@1+");
-    shop_open(&s, 2);
-    shop_call(&s, 3);
-    shop_add_many(&s, 'd', 1, 60);
-    CHECK(shop_finish_call(&s));
-    CHECK_EQ_INT(disarm(), 3);
-    shop_check(&s);
-    CHECK_EQ_INT(s.done, 60);
-    CHECK_EQ_INT(s.troubles, 1);
-    CHECK_EQ_INT(s.trouble.code, -EAGAIN);
-    shop_close(&s);
-#endif
 }
 
 /* ---- the nursery ---- */
