@@ -12,6 +12,8 @@
 #include "process/output.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdio_ext.h>
 #include <unistd.h>
 
 enum { HANDLER = 1, RUNNER, BASE = RUNNER };
@@ -188,6 +190,14 @@ static void report_error(lua_State *L, item *i)
     lua_pcall(L, 2, 0, 0);
 }
 
+/* Lines that the item has not ended. */
+static void flush_lines(void)
+{
+    mp_output_flush();
+    if (__fpending(stderr) > 0)
+        fflush(stderr);
+}
+
 /* What every item of a worker gets whose initializer failed. */
 static int refuse(lua_State *L, item *i)
 {
@@ -213,7 +223,7 @@ static int handle(void *ctx, const mp_task *task, mp_buffer *out)
     lua_settop(L, BASE);
     if (lua_gethook(L) != NULL)
         lua_sethook(L, NULL, 0, 0);
-    mp_output_flush();
+    flush_lines();
     return i.outcome;
 }
 

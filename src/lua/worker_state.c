@@ -83,6 +83,7 @@ void mp_worker_furnish(lua_State *L, const mp_birth *birth)
     if (mp_output_install(birth->output, NULL, NULL, &error) < 0)
         mp_raise_system(L, &error);
     replace_stdout(L, old);
+    setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
     replace_exit(L);
     mp_globals_begin(L);
 }

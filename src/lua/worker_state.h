@@ -6,7 +6,7 @@
 
 #include <lua.h>
 
-/* Worker, once, protected: whole lines on stdout, os.exit that ends this process
+/* Worker, once, protected: whole lines on stdout and stderr, os.exit that ends this process
  * only and closes nothing inherited, the inherited globals noted, a collector that
  * holds back. Raises Lua errors. */
 void mp_worker_furnish(lua_State *L, const mp_birth *birth);
