@@ -19,7 +19,8 @@ enum { WORKER_PLACES = sizeof worker_places / sizeof worker_places[0] };
 
 TEST(costs_one_item_at_most_wherever_a_worker_dies)
 {
-#ifdef MP_TEST_BUILD
+    if (!SHOP_FAILPOINTS)
+        return;
     for (unsigned i = 0; i < WORKER_PLACES; i++)
         for (unsigned n = 1; n <= 7; n += 3) {
             char list[100];
@@ -28,12 +29,12 @@ TEST(costs_one_item_at_most_wherever_a_worker_dies)
             if (n == 1)
                 CHECK_EQ_INT(acted, 1);
         }
-#endif
 }
 
 TEST(costs_one_item_for_each_of_many_deaths)
 {
-#ifdef MP_TEST_BUILD
+    if (!SHOP_FAILPOINTS)
+        return;
     for (unsigned i = 0; i < WORKER_PLACES; i++) {
         char list[100];
         snprintf(list, sizeof list, "%s/8:%s@%u", worker_places[i],
@@ -44,12 +45,12 @@ TEST(costs_one_item_for_each_of_many_deaths)
                  1 + i % 2);
         map_under(list, 300, 1);
     }
-#endif
 }
 
 TEST(costs_one_item_for_each_of_all_kinds_of_death)
 {
-#ifdef MP_TEST_BUILD
+    if (!SHOP_FAILPOINTS)
+        return;
     char list[WORKER_PLACES * 40] = "";
     for (unsigned i = 0; i < WORKER_PLACES; i++) {
         size_t used = strlen(list);
@@ -57,13 +58,13 @@ TEST(costs_one_item_for_each_of_all_kinds_of_death)
                  worker_places[i], 1 + i % 4);
     }
     CHECK(map_under(list, 500, 1) >= 20);
-#endif
 }
 
 /* With the nursery go those of its two workers that are at an item. */
 TEST(costs_the_begun_items_where_the_nursery_dies)
 {
-#ifdef MP_TEST_BUILD
+    if (!SHOP_FAILPOINTS)
+        return;
     static const char *const places[] = {"nursery.bury", "nursery.log", "nursery.logged",
                                          "nursery.fork.after"};
     static const char *const deaths[] = {"item.begun", "claim.after", "claim.recorded",
@@ -75,21 +76,21 @@ TEST(costs_the_begun_items_where_the_nursery_dies)
                      places[i]);
             CHECK(map_under(list, 60, 2) >= 1);
         }
-#endif
 }
 
 TEST(costs_the_begun_items_where_one_nursery_after_another_dies)
 {
-#ifdef MP_TEST_BUILD
+    if (!SHOP_FAILPOINTS)
+        return;
     map_under("item.begun/12:kill@2,nursery.log/4:kill,nursery.logged/4:kill@1,"
               "nursery.bury/4:kill@1,nursery.fork.after/2:kill@3",
               300, 2);
-#endif
 }
 
 TEST(fails_a_result_for_which_a_worker_gets_no_memory)
 {
-#ifdef MP_TEST_BUILD
+    if (!SHOP_FAILPOINTS)
+        return;
     shop s;
     shop_open(&s, 2);
     arm("region.grow:error@1+");
@@ -105,7 +106,6 @@ TEST(fails_a_result_for_which_a_worker_gets_no_memory)
     CHECK_EQ_INT(s.done, 20);
     CHECK_EQ_INT(s.no_room, 20);
     shop_close(&s);
-#endif
 }
 
 /* ---- tasks that end their worker ---- */

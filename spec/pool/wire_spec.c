@@ -9,7 +9,7 @@ static size_t put(unsigned char *at, const char *word)
 {
     uint32_t length = (uint32_t)strlen(word);
     memcpy(at, &length, sizeof length);
-    memcpy(at + MP_ITEM_HEAD, word, length);
+    strcpy((char *)at + MP_ITEM_HEAD, word);
     return MP_ITEM_HEAD + length;
 }
 
@@ -19,7 +19,7 @@ static size_t put_long(unsigned char *at, const char *word)
     uint64_t length = strlen(word);
     memcpy(at, &mark, sizeof mark);
     memcpy(at + MP_ITEM_HEAD, &length, sizeof length);
-    memcpy(at + MP_LONG_ITEM_HEAD, word, length);
+    strcpy((char *)at + MP_LONG_ITEM_HEAD, word);
     return MP_LONG_ITEM_HEAD + length;
 }
 

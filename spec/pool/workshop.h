@@ -25,6 +25,12 @@
 
 enum { SHOP_ITEMS = 5000, SHOP_PATIENCE = 40 };
 
+#ifdef MP_TEST_BUILD
+enum { SHOP_FAILPOINTS = 1 };
+#else
+enum { SHOP_FAILPOINTS = 0 };
+#endif
+
 typedef struct shop_shared {
     _Atomic unsigned runs[SHOP_ITEMS + 1];
     _Atomic int32_t pid[SHOP_ITEMS + 1]; /* who ran it last */

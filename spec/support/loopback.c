@@ -139,9 +139,9 @@ static void tell(loopback *l, const mp_arrival *a)
     in->armed = MP_BELL_OFF;
 }
 
-void loopback_tell(loopback *l, const mp_arrival *a)
+void loopback_tell(loopback *l, const mp_arrival *told)
 {
-    tell(l, a);
+    tell(l, told);
 }
 
 static void forget(struct loopback_inner *in, news *n)
@@ -236,13 +236,8 @@ static void claim(loopback *l, unsigned i)
     struct loopback_inner *in = l->inner;
     seat *s = &in->seat[i];
     s->holding = s->begun = s->item = 0;
-    while (s->holding < l->hold && s->holding < MP_HOLD_MAX && !TAILQ_EMPTY(&in->ring)) {
-        slot *taken = TAILQ_FIRST(&in->ring);
-        s->held[s->holding++] = taken->granule;
-        TAILQ_REMOVE(&in->ring, taken, link);
-        free(taken);
-        l->waiting--;
-    }
+    for (; s->holding < l->hold && s->holding < MP_HOLD_MAX && l->waiting > 0; l->waiting--)
+        s->held[s->holding++] = in->ring[in->first++].granule;
     s->begun_item = s->held[0].first;
     dies(l, i, l->begun + 1, LOOPBACK_CLAIMED);
 }
@@ -350,6 +345,23 @@ unsigned loopback_held(const loopback *l, unsigned i)
 
 /* ---- the seam ---- */
 
+/* Room for one more behind those that wait. */
+static void make_slot(const loopback *l)
+{
+    struct loopback_inner *in = l->inner;
+    if (in->first + l->waiting < in->room)
+        return;
+    in->room = 2 * (size_t)l->waiting + 16;
+    slot *ring = malloc(in->room * sizeof *ring);
+    if (ring == NULL)
+        abort();
+    if (l->waiting > 0)
+        memcpy(ring, in->ring + in->first, l->waiting * sizeof *ring);
+    free(in->ring);
+    in->ring = ring;
+    in->first = 0;
+}
+
 static int loopback_publish(mp_transport *t, const mp_granule *g, uint64_t *position,
                             mp_error *error)
 {
@@ -357,26 +369,22 @@ static int loopback_publish(mp_transport *t, const mp_granule *g, uint64_t *posi
     (void)error;
     if (l->waiting >= l->capacity)
         return -EAGAIN;
-    slot *s = malloc(sizeof *s);
-    if (s == NULL)
-        abort();
-    *s = (slot){.granule = *g, .position = ++l->inner->position};
-    TAILQ_INSERT_TAIL(&l->inner->ring, s, link);
-    l->waiting++;
-    *position = s->position;
+    make_slot(l);
+    *position = ++l->inner->position;
+    l->inner->ring[l->inner->first + l->waiting++] = (slot){*g, *position};
     return 0;
 }
 
 static bool loopback_revoke(mp_transport *t, uint64_t position)
 {
     loopback *l = self(t);
-    slot *s = TAILQ_LAST(&l->inner->ring, slots);
-    while (s != NULL && s->position != position)
-        s = TAILQ_PREV(s, slots, link);
-    if (s == NULL)
+    slot *ring = l->inner->ring + l->inner->first;
+    size_t i = l->waiting;
+    while (i > 0 && ring[i - 1].position != position)
+        i--;
+    if (i == 0)
         return false;
-    TAILQ_REMOVE(&l->inner->ring, s, link);
-    free(s);
+    memmove(&ring[i - 1], &ring[i], (l->waiting - i) * sizeof *ring);
     l->waiting--;
     return true;
 }
@@ -507,11 +515,7 @@ static void loopback_destroy(mp_transport *t, bool owner)
     (void)owner;
     while (!TAILQ_EMPTY(&in->queue))
         forget(in, TAILQ_FIRST(&in->queue));
-    while (!TAILQ_EMPTY(&in->ring)) {
-        slot *s = TAILQ_FIRST(&in->ring);
-        TAILQ_REMOVE(&in->ring, s, link);
-        free(s);
-    }
+    free(in->ring);
     for (size_t i = 0; i < in->piece_count; i++)
         free(in->pieces[i].data);
     free(in->pieces);
@@ -557,7 +561,6 @@ loopback *loopback_new(unsigned seats, const mp_handler *handler)
     in->handler = *handler;
     in->seats = seats < MAX_SEATS ? seats : MAX_SEATS;
     in->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    TAILQ_INIT(&in->ring);
     TAILQ_INIT(&in->queue);
     return l;
 }

@@ -55,20 +55,20 @@ bool loopback_work(loopback *l);
 /* Steps until there is nothing to do. */
 void loopback_work_all(loopback *l);
 
-/* The worker in `seat` dies and is replaced. Nothing happens in an empty seat. */
-void loopback_kill(loopback *l, unsigned seat, int status);
+/* The worker in seat i dies and is replaced. Nothing happens in an empty seat. */
+void loopback_kill(loopback *l, unsigned i, int status);
 
 /* All workers die, and so does their parent. */
 void loopback_lose_nursery(loopback *l);
 
-/* The same, since what the worker in `seat` has written cannot be read: news of it
+/* The same, since what the worker in seat i has written cannot be read: news of it
  * that are not taken are lost, and behind all deaths comes the news of it. */
-void loopback_damage(loopback *l, unsigned seat);
+void loopback_damage(loopback *l, unsigned i);
 
 /* Any news: a copy of it and of its data arrives behind what waits. */
-void loopback_tell(loopback *l, const mp_arrival *news);
+void loopback_tell(loopback *l, const mp_arrival *told);
 
-/* How many granules the worker in `seat` holds. */
-unsigned loopback_held(const loopback *l, unsigned seat);
+/* How many granules the worker in seat i holds. */
+unsigned loopback_held(const loopback *l, unsigned i);
 
 #endif

@@ -11,7 +11,6 @@ enum { MAX_SEATS = 16, MANY = 1 << 20, FIRST_PID = 100000 };
 typedef struct slot {
     mp_granule granule;
     uint64_t position;
-    TAILQ_ENTRY(slot) link;
 } slot;
 
 typedef struct news {
@@ -41,7 +40,8 @@ struct loopback_inner {
     seat seat[MAX_SEATS];
     uint32_t incarnations;
     bool started, damaged;
-    TAILQ_HEAD(slots, slot) ring;
+    slot *ring; /* of `room`; those that wait stand from `first` on */
+    size_t first, room;
     TAILQ_HEAD(, news) queue;
     uint64_t position;
     mp_buffer out; /* the open piece */
