@@ -96,13 +96,14 @@ TEST(gives_a_fresh_row)
 TEST(steps_as_its_table_says)
 {
     enum { NO = -1 };
-    static const int table[3][4] = {
-        [MP_ROW_FREE] = {MP_ROW_BACKLOG, NO, NO, NO},
-        [MP_ROW_BACKLOG] = {NO, MP_ROW_PUBLISHED, MP_ROW_FREE, NO},
-        [MP_ROW_PUBLISHED] = {MP_ROW_BACKLOG, NO, MP_ROW_FREE, MP_ROW_FREE},
+    static const int table[4][5] = {
+        [MP_ROW_FREE] = {MP_ROW_BACKLOG, NO, NO, NO, MP_ROW_DELAYED},
+        [MP_ROW_BACKLOG] = {NO, MP_ROW_PUBLISHED, MP_ROW_FREE, NO, NO},
+        [MP_ROW_DELAYED] = {MP_ROW_BACKLOG, NO, MP_ROW_FREE, NO, NO},
+        [MP_ROW_PUBLISHED] = {MP_ROW_BACKLOG, NO, MP_ROW_FREE, MP_ROW_FREE, NO},
     };
-    for (int state = 0; state < 3; state++)
-        for (int event = 0; event < 4; event++) {
+    for (int state = 0; state < 4; state++)
+        for (int event = 0; event < 5; event++) {
             mp_row row = {.state = (enum mp_row_state)state};
             int next = table[state][event];
             CHECK_EQ_INT(mp_row_step(&row, (enum mp_row_event)event), next != NO);

@@ -468,6 +468,11 @@ static void loopback_ring(mp_transport *t)
     ring_out(self(t)->inner);
 }
 
+static void loopback_alarm(mp_transport *t, int64_t due)
+{
+    self(t)->alarm = due;
+}
+
 static bool loopback_may_spin(const mp_transport *t)
 {
     (void)t;
@@ -542,6 +547,7 @@ static const mp_transport_ops loopback_ops = {
     .arm = loopback_arm,
     .disarm = loopback_disarm,
     .ring = loopback_ring,
+    .alarm = loopback_alarm,
     .may_spin = loopback_may_spin,
     .finish = loopback_finish,
     .terminate = loopback_terminate,

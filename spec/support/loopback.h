@@ -38,6 +38,7 @@ typedef struct loopback {
     uint64_t births, deaths;
     uint64_t listens;     /* calls of `listen` */
     int64_t slept_until;  /* the deadline of the last of them */
+    int64_t alarm;        /* when the descriptor was to be readable, as told last */
     size_t pieces, bytes; /* kept and not dropped */
     unsigned waiting;     /* granules in the ring that nobody has claimed */
     bool ended;           /* finished or terminated */

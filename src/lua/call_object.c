@@ -179,6 +179,16 @@ static int call_new(lua_State *L)
     return 1;
 }
 
+/* core.retry(call, times, seconds): failed items run again so many times, the first time
+ * after so many seconds */
+static int call_retry(lua_State *L)
+{
+    mp_lua_call *c = mp_check_call(L, 1);
+    c->retries = luaL_checkinteger(L, 2);
+    c->retry_delay = luaL_checknumber(L, 3);
+    return 0;
+}
+
 static int call_free(lua_State *L)
 {
     mp_lua_call *c = mp_check_call(L, 1);
@@ -503,10 +513,19 @@ static int call_values(lua_State *L)
 void mp_open_call(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"call", call_new},        {"input", call_input},   {"feed", call_feed},
-        {"flush", call_flush},     {"seal", call_seal},     {"limit", call_limit},
-        {"release", call_release}, {"over", call_over},     {"counts", call_counts},
-        {"errors", call_errors},   {"values", call_values}, {NULL, NULL},
+        {"call", call_new},
+        {"input", call_input},
+        {"feed", call_feed},
+        {"flush", call_flush},
+        {"seal", call_seal},
+        {"limit", call_limit},
+        {"release", call_release},
+        {"over", call_over},
+        {"counts", call_counts},
+        {"errors", call_errors},
+        {"values", call_values},
+        {"retry", call_retry},
+        {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, MP_CALL_META);

@@ -122,8 +122,10 @@ typedef struct mp_lua_call {
     uint64_t consumed;
     uint64_t *order; /* ring of indexes as they complete; order_room is a power of two */
     size_t order_first, order_count, order_room;
-    uint64_t bytes_out; /* of all items given, for the window */
-    bool stopped;       /* no more items are wanted */
+    uint64_t bytes_out;     /* of all items given, for the window */
+    bool stopped;           /* no more items are wanted */
+    lua_Integer retries;    /* how often a failed item runs again */
+    lua_Number retry_delay; /* seconds before the first time, doubled for each further */
 } mp_lua_call;
 
 mp_lua_pool *mp_check_pool(lua_State *L, int index);

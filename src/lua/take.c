@@ -5,9 +5,11 @@
  * between (memory) loses nothing: it is given again. */
 #include "lua/state.h"
 
+#include "base/clock.h"
 #include "codec/values.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -80,7 +82,7 @@ static void set_item_fields(lua_State *L, const mp_event *e)
 {
     lua_pushinteger(L, (lua_Integer)e->index);
     lua_setfield(L, -2, "index");
-    lua_pushinteger(L, 1);
+    lua_pushinteger(L, e->attempt);
     lua_setfield(L, -2, "attempt");
     lua_pushfstring(L, "PoolWorker-%d", (int)e->seat + 1);
     lua_setfield(L, -2, "worker");
@@ -164,6 +166,26 @@ static void keep_error(lua_State *L, mp_lua_call *c, int call, uint64_t index)
     }
 }
 
+/* Whether the failure is of its worker's initializer: no other worker does better. */
+static bool is_unfit(lua_State *L, const mp_event *e)
+{
+    int top = lua_gettop(L);
+    bool unfit = e->kind == MP_EVENT_FAILED &&
+                 mp_decode(L, e->data, e->size, NULL, 1, MP_CODEC_FUNCTIONS) == 1 &&
+                 lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "initializer") == 0;
+    lua_settop(L, top);
+    return unfit;
+}
+
+/* The failed item runs again, if it may: then its event is dealt with. */
+static bool try_again(lua_State *L, const mp_lua_call *c, const mp_event *e)
+{
+    if (c->retries < (lua_Integer)e->attempt || is_unfit(L, e))
+        return false;
+    double delay = ldexp(c->retry_delay, (int)e->attempt - 1);
+    return mp_pool_again(c->owner->pool, delay > 0 ? mp_deadline(delay) : 0, NULL) == 0;
+}
+
 /* ---- results ---- */
 
 /* Packs the n values on top into a table. */
@@ -210,15 +232,18 @@ static void store_imap(lua_State *L, mp_lua_call *c, int call, uint64_t index, i
         note_order(L, c, index);
 }
 
-static void store_result(lua_State *L, mp_lua_call *c, int call, const mp_event *e)
+/* False where the result cannot be read and its item runs again. */
+static bool store_result(lua_State *L, mp_lua_call *c, int call, const mp_event *e)
 {
     int max = c->shape == MP_SHAPE_MAP && !c->pack ? 1 : -1;
     int n = mp_decode(L, e->data, e->size, NULL, max, MP_CODEC_FUNCTIONS);
+    if (n < 0 && try_again(L, c, e))
+        return false;
     if (n < 0) {
         mp_error_codec(L, "decode", "result");
         set_item_fields(L, e);
         keep_error(L, c, call, e->index);
-        return;
+        return true;
     }
     if (c->shape == MP_SHAPE_MAP)
         store_map(L, c, e, n);
@@ -227,6 +252,7 @@ static void store_result(lua_State *L, mp_lua_call *c, int call, const mp_event 
     else
         store_imap(L, c, call, e->index, n);
     c->done++;
+    return true;
 }
 
 /* ---- events ---- */
@@ -246,8 +272,11 @@ static void call_over(lua_State *L, mp_lua_pool *p, mp_lua_call *c, int call)
     lua_rawsetp(L, -2, c);
 }
 
-static void item_failed(lua_State *L, mp_lua_call *c, int call, const mp_event *e)
+/* False where the item runs again. */
+static bool item_failed(lua_State *L, mp_lua_call *c, int call, const mp_event *e)
 {
+    if (try_again(L, c, e))
+        return false;
     if (e->kind == MP_EVENT_FAILED)
         push_failure(L, e);
     else if (e->kind == MP_EVENT_LOST)
@@ -257,6 +286,7 @@ static void item_failed(lua_State *L, mp_lua_call *c, int call, const mp_event *
     else
         push_no_room(L, e);
     keep_error(L, c, call, e->index);
+    return true;
 }
 
 static void note_trouble(mp_lua_pool *p, const mp_event *e)
@@ -267,15 +297,16 @@ static void note_trouble(mp_lua_pool *p, const mp_event *e)
     p->trouble.count = e->count;
 }
 
-/* Deals with an event of the call at stack index 2 and its values at 3. */
-static void deal(lua_State *L, mp_lua_pool *p, mp_lua_call *c, const mp_event *e)
+/* Deals with an event of the call at stack index 2 and its values at 3: true if it is
+ * still to be settled. */
+static bool deal(lua_State *L, mp_lua_pool *p, mp_lua_call *c, const mp_event *e)
 {
     if (e->kind == MP_EVENT_DONE)
-        store_result(L, c, 2, e);
-    else if (e->kind == MP_EVENT_CALL_OVER)
-        call_over(L, p, c, 2);
-    else
-        item_failed(L, c, 2, e);
+        return store_result(L, c, 2, e);
+    if (e->kind != MP_EVENT_CALL_OVER)
+        return item_failed(L, c, 2, e);
+    call_over(L, p, c, 2);
+    return true;
 }
 
 /* What the event was is stored: on to the next. A call that is over needs nothing
@@ -298,6 +329,7 @@ static int take(lua_State *L)
     const mp_lua_call *at = NULL; /* whose table of values stands at 3 */
     mp_event e;
     while (n < max && mp_pool_next(p->pool, &e)) {
+        bool to_settle = true;
         if (e.kind == MP_EVENT_TROUBLE) {
             note_trouble(p, &e);
         } else {
@@ -308,9 +340,10 @@ static int take(lua_State *L)
                 at = c;
             }
             lua_settop(L, 3);
-            deal(L, p, c, &e);
+            to_settle = deal(L, p, c, &e);
         }
-        settle(p, &e);
+        if (to_settle)
+            settle(p, &e);
         n++;
     }
     lua_pushinteger(L, n);

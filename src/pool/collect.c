@@ -65,6 +65,7 @@ static void fill_event(mp_event *event, mp_row *row, const mp_arrival *a)
 {
     *event = (mp_event){.user = row->call->user,
                         .index = row->first + row->done,
+                        .attempt = row->attempt,
                         .seat = a->seat,
                         .pid = a->pid,
                         .code = a->code,
@@ -254,11 +255,28 @@ bool mp_pool_next(mp_pool *pool, mp_event *event)
     }
 }
 
-/* The item whose event was given has ended in it. */
-static void settle_item(mp_pool *pool)
+/* The given event of an item has been dealt with, as has the item in it. */
+static void end_item(mp_pool *pool, enum mp_given given)
 {
-    pool->given_row->call->told++;
+    if (given == GIVEN_ITEM)
+        take(pool);
     mp_row_settle(pool->given_row, 1);
+    if (given == GIVEN_LOST) {
+        give_back(pool, pool->arrival.death);
+        take(pool);
+    }
+}
+
+int mp_pool_again(mp_pool *pool, int64_t due, mp_error *error)
+{
+    enum mp_given given = pool->given;
+    int status = mp_row_again(pool->given_row, due, error);
+    if (status < 0)
+        return status;
+    pool->given = GIVEN_NONE;
+    pool->retried++;
+    end_item(pool, given);
+    return 0;
 }
 
 void mp_pool_settle(mp_pool *pool)
@@ -267,15 +285,9 @@ void mp_pool_settle(mp_pool *pool)
     pool->given = GIVEN_NONE;
     if (given == GIVEN_OVER) {
         settle_over(pool);
-    } else if (given == GIVEN_ITEM) {
-        take(pool);
-        settle_item(pool);
-    } else if (given == GIVEN_LOST) {
-        settle_item(pool);
-        give_back(pool, pool->arrival.death);
-        take(pool);
-    } else if (given == GIVEN_ORPHAN) {
-        settle_item(pool);
+    } else if (given >= GIVEN_ITEM && given <= GIVEN_ORPHAN) {
+        pool->given_row->call->told++;
+        end_item(pool, given);
     } else if (given == GIVEN_REFUSAL) {
         pool->refusal_told = true;
     } else if (given == GIVEN_OTHER) {

@@ -51,6 +51,8 @@ struct mp_pool {
     mp_call *calls;
     mp_call *filling; /* the call whose granule is open */
     struct mp_backlog backlog;
+    mp_timers delayed; /* rows that wait for their time */
+    uint64_t retried;  /* items given again */
     struct mp_calls_over over;
     /* the event that was given and not settled */
     enum mp_given given;
@@ -58,6 +60,7 @@ struct mp_pool {
     mp_arrival arrival;
     mp_patience patience;
     bool watched; /* somebody has the descriptor */
+    bool alarmed; /* the transport is to make it readable when the first delayed row is due */
     bool ended;   /* finished or terminated */
 };
 
@@ -73,15 +76,26 @@ static inline uint64_t mp_below(uint64_t first, uint64_t n, uint64_t limit)
 /* Puts a fresh row at the end of the backlog and hands out what the ring takes. */
 int mp_pool_queue(mp_pool *pool, mp_row *row, mp_error *error);
 
+/* Enters a fresh row into the call. */
+void mp_call_link(mp_call *call, mp_row *row);
+
 /* Puts a row that came back at the head of it, and hands out nothing. */
 void mp_pool_requeue(mp_pool *pool, mp_row *row);
 
 /* Hands out what waits in the host, and starts workers where work waits. */
 int mp_pool_push(mp_pool *pool, mp_error *error);
 
+/* Queues the delayed rows whose time has come, and says when the next is due (MP_NEVER). */
+void mp_pool_release_due(mp_pool *pool);
+int64_t mp_pool_next_due(const mp_pool *pool);
+
 /* `n` more items of the row are settled; the row goes with its last, and the
  * call is over with its last. */
 void mp_row_settle(mp_row *row, uint32_t n);
+
+/* Makes a row of the next item of `row` alone, its next attempt, which is queued when it
+ * is due. 0, -ECANCELED where nobody wants the item, or another negative errno. */
+int mp_row_again(mp_row *row, int64_t due, mp_error *error);
 
 /* What is left of the row is cancelled, if nobody can have it. */
 bool mp_row_withdraw(mp_row *row);

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { NO = -1, STATES = MP_ROW_PUBLISHED + 1, EVENTS = MP_ROW_SETTLE + 1 };
+enum { NO = -1, STATES = MP_ROW_PUBLISHED + 1, EVENTS = MP_ROW_DELAY + 1 };
 
 /* An id is a slot (low half) and how often the slot was used (high half). */
 static uint32_t slot_of(uint64_t id)
@@ -12,10 +12,11 @@ static uint32_t slot_of(uint64_t id)
 }
 
 static const int next_state[STATES][EVENTS] = {
-    /*                      QUEUE           PUBLISH           WITHDRAW     SETTLE      */
-    [MP_ROW_FREE] = {MP_ROW_BACKLOG, NO, NO, NO},
-    [MP_ROW_BACKLOG] = {NO, MP_ROW_PUBLISHED, MP_ROW_FREE, NO},
-    [MP_ROW_PUBLISHED] = {MP_ROW_BACKLOG, NO, MP_ROW_FREE, MP_ROW_FREE},
+    /*                      QUEUE           PUBLISH           WITHDRAW     SETTLE       DELAY */
+    [MP_ROW_FREE] = {MP_ROW_BACKLOG, NO, NO, NO, MP_ROW_DELAYED},
+    [MP_ROW_BACKLOG] = {NO, MP_ROW_PUBLISHED, MP_ROW_FREE, NO, NO},
+    [MP_ROW_DELAYED] = {MP_ROW_BACKLOG, NO, MP_ROW_FREE, NO, NO},
+    [MP_ROW_PUBLISHED] = {MP_ROW_BACKLOG, NO, MP_ROW_FREE, MP_ROW_FREE, NO},
 };
 
 bool mp_row_step(mp_row *row, enum mp_row_event event)
@@ -60,7 +61,7 @@ mp_row *mp_ledger_add(mp_ledger *l)
     mp_row *row = l->free_count > 0 ? l->rows[l->free_slots[--l->free_count]] : fresh_slot(l);
     if (row == NULL)
         return NULL;
-    *row = (mp_row){.id = row->id + (UINT64_C(1) << 32), .state = MP_ROW_FREE};
+    *row = (mp_row){.id = row->id + (UINT64_C(1) << 32), .state = MP_ROW_FREE, .attempt = 1};
     l->live++;
     return row;
 }

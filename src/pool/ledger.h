@@ -6,6 +6,8 @@
 #ifndef MP_POOL_LEDGER_H
 #define MP_POOL_LEDGER_H
 
+#include "base/timers.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +19,7 @@ typedef struct mp_row mp_row;
 enum mp_row_state {
     MP_ROW_FREE,
     MP_ROW_BACKLOG,   /* waits in the host for room in the ring */
+    MP_ROW_DELAYED,   /* waits in the host for its time */
     MP_ROW_PUBLISHED, /* in the ring, or with a worker */
 };
 
@@ -25,6 +28,7 @@ enum mp_row_event {
     MP_ROW_PUBLISH,  /* given to the ring */
     MP_ROW_WITHDRAW, /* cancelled before anybody had it */
     MP_ROW_SETTLE,   /* its last item settled */
+    MP_ROW_DELAY,    /* made, to be queued later */
 };
 
 struct mp_row {
@@ -41,6 +45,8 @@ struct mp_row {
     mp_row *next, *previous;     /* in its call */
     TAILQ_ENTRY(mp_row) waiting; /* in the backlog */
     bool queued;                 /* a member of it */
+    unsigned attempt;            /* of its items, from 1 */
+    mp_timer timer;              /* while delayed */
 };
 
 TAILQ_HEAD(mp_backlog, mp_row);

@@ -37,6 +37,7 @@ void mp_pool_free(mp_pool *pool, bool owner)
     pool->transport->ops->destroy(pool->transport, owner);
     mp_definitions_destroy(&pool->definitions);
     mp_ledger_destroy(&pool->ledger);
+    mp_timers_destroy(&pool->delayed);
     while (pool->calls != NULL) {
         mp_call *next = pool->calls->next;
         free(pool->calls);
@@ -230,11 +231,23 @@ static bool look(mp_pool *pool, int64_t deadline)
     return found;
 }
 
+/* The descriptor becomes readable then; MP_NEVER: not by the time. */
+static void set_alarm(mp_pool *pool, int64_t due)
+{
+    if (due == MP_NEVER && !pool->alarmed)
+        return;
+    pool->transport->ops->alarm(pool->transport, due);
+    pool->alarmed = due != MP_NEVER;
+}
+
 int mp_pool_wait(mp_pool *pool, int64_t deadline, enum mp_bell_mode mode, const sigset_t *mask)
 {
     mp_transport *t = pool->transport;
     if (mp_pool_push(pool, NULL) < 0 && mp_now() + RETRY_NS < deadline)
         deadline = mp_now() + RETRY_NS;
+    if (mp_pool_next_due(pool) < deadline)
+        deadline = mp_pool_next_due(pool);
+    set_alarm(pool, MP_NEVER);
     if (something(pool))
         return 1;
     if (look(pool, deadline))
@@ -258,6 +271,7 @@ void mp_pool_rest(mp_pool *pool)
         return;
     t->ops->disarm(t);
     t->ops->arm(t, MP_BELL_EAGER);
+    set_alarm(pool, mp_pool_next_due(pool));
     if (something(pool))
         t->ops->ring(t);
 }

@@ -28,10 +28,11 @@ enum mp_event_kind {
 
 typedef struct mp_event {
     enum mp_event_kind kind;
-    void *user;     /* the call's */
-    uint64_t index; /* the item's, from 1 */
-    unsigned seat;  /* the worker's, from 0 */
-    int32_t pid;    /* the worker's, 0 unknown */
+    void *user;       /* the call's */
+    uint64_t index;   /* the item's, from 1 */
+    unsigned attempt; /* of the item, from 1 */
+    unsigned seat;    /* the worker's, from 0 */
+    int32_t pid;      /* the worker's, 0 unknown */
     int status;
     int code; /* negative errno */
     unsigned count;
@@ -106,6 +107,11 @@ void mp_call_release(mp_call *call);
 /* The next event; the same again until mp_pool_settle. False if there is none now. */
 bool mp_pool_next(mp_pool *pool, mp_event *event);
 void mp_pool_settle(mp_pool *pool);
+
+/* In place of settling the event of an item: the item runs again, not before `due`
+ * (mp_now's clock; 0: at once), as its next attempt. On failure, a negative errno
+ * (-ECANCELED: the item is not wanted any more), the event is still to be settled. */
+int mp_pool_again(mp_pool *pool, int64_t due, mp_error *error);
 
 /* Waits until mp_pool_next may have something: 1; 0: the deadline passed; -EINTR:
  * a signal came (`mask` as for epoll_pwait). `mode` EAGER: for any result; LAZY:

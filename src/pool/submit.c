@@ -63,6 +63,7 @@ static int start_workers(mp_pool *pool, mp_error *error)
 int mp_pool_push(mp_pool *pool, mp_error *error)
 {
     mp_row *row;
+    mp_pool_release_due(pool);
     while ((row = TAILQ_FIRST(&pool->backlog)) != NULL && publish(pool, row, NULL) == 0) {
         mp_row_step(row, MP_ROW_PUBLISH);
         backlog_remove(pool, row);
@@ -83,6 +84,15 @@ void mp_pool_requeue(mp_pool *pool, mp_row *row)
     mp_row_step(row, MP_ROW_QUEUE);
     row->queued = true;
     TAILQ_INSERT_HEAD(&pool->backlog, row, waiting);
+}
+
+void mp_call_link(mp_call *call, mp_row *row)
+{
+    row->call = call;
+    row->next = call->rows;
+    if (call->rows != NULL)
+        call->rows->previous = row;
+    call->rows = row;
 }
 
 static void unlink_row(mp_row *row)
@@ -125,6 +135,7 @@ bool mp_row_withdraw(mp_row *row)
         return false;
     if (row->queued)
         backlog_remove(call->pool, row);
+    mp_timers_remove(&call->pool->delayed, &row->timer);
     mp_row_step(row, MP_ROW_WITHDRAW);
     remove_row(row);
     return true;
@@ -139,14 +150,10 @@ static mp_row *add_row(mp_call *call, mp_error *error)
         mp_fail(error, -ENOMEM, "cannot note %u items", call->filled);
         return NULL;
     }
-    row->call = call;
     row->first = call->added - call->filled + 1;
     row->count = call->filled;
     row->payload_size = call->open->len;
-    row->next = call->rows;
-    if (call->rows != NULL)
-        call->rows->previous = row;
-    call->rows = row;
+    mp_call_link(call, row);
     return row;
 }
 

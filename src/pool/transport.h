@@ -8,6 +8,7 @@
 #define MP_POOL_TRANSPORT_H
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "pool/control.h"
 #include "pool/wire.h"
@@ -83,6 +84,9 @@ typedef struct mp_transport_ops {
     void (*disarm)(mp_transport *t);
     /* Rings it from this side: the descriptor is readable until `disarm`. */
     void (*ring)(mp_transport *t);
+    /* Makes the descriptor readable at `due` (mp_now's clock) until the next such call;
+     * MP_NEVER: not at all. */
+    void (*alarm)(mp_transport *t, int64_t due);
     /* Whether spinning for a moment takes no processor from a worker. */
     bool (*may_spin)(const mp_transport *t);
 

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 enum {
@@ -391,6 +392,17 @@ static void local_ring(mp_transport *t)
     mp_bell_force(&self(t)->segment.bell);
 }
 
+static void local_alarm(mp_transport *t, int64_t due)
+{
+    struct itimerspec when = {0};
+    if (due != MP_NEVER) {
+        due = due < 1 ? 1 : due;
+        when.it_value.tv_sec = due / 1000000000;
+        when.it_value.tv_nsec = due % 1000000000;
+    }
+    timerfd_settime(self(t)->alarm_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
 static bool local_may_spin(const mp_transport *t)
 {
     const local *l = (const local *)(const void *)t;
@@ -467,6 +479,7 @@ static void local_destroy(mp_transport *t, bool owner)
     mp_payload_destroy(l->payload);
     mp_segment_destroy(&l->segment);
     mp_fd_close(&l->epoll_fd);
+    mp_fd_close(&l->alarm_fd);
     free(l->streams);
     free(l->buried);
     free(l);
@@ -489,6 +502,7 @@ static const mp_transport_ops local_ops = {
     .arm = local_arm,
     .disarm = local_disarm,
     .ring = local_ring,
+    .alarm = local_alarm,
     .may_spin = local_may_spin,
     .finish = local_finish,
     .terminate = local_terminate,
@@ -516,14 +530,17 @@ static int make_streams(local *l, mp_error *error)
 static int furnish(local *l, mp_error *error)
 {
     l->epoll_fd = mp_fd_lift(epoll_create1(EPOLL_CLOEXEC));
-    if (l->epoll_fd < 0)
-        return mp_fail(error, -errno, "cannot make an epoll descriptor for the pool");
+    l->alarm_fd = mp_fd_lift(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    if (l->epoll_fd < 0 || l->alarm_fd < 0)
+        return mp_fail(error, -errno, "cannot make the pool's descriptors to wait on");
     int status = mp_segment_create(&l->segment, l->seats, error);
     if (status == 0)
         status = mp_payload_create(&l->payload, "moonpool-tasks", error);
     if (status == 0)
         status = make_streams(l, error);
-    return status == 0 ? watch(l, l->segment.bell.fd, error) : status;
+    if (status == 0)
+        status = watch(l, l->segment.bell.fd, error);
+    return status == 0 ? watch(l, l->alarm_fd, error) : status;
 }
 
 int mp_transport_local(mp_transport **t, unsigned seats, const mp_handler *handler, mp_error *error)
@@ -543,6 +560,7 @@ int mp_transport_local(mp_transport **t, unsigned seats, const mp_handler *handl
                  .streams = streams,
                  .buried = buried,
                  .epoll_fd = -1,
+                 .alarm_fd = -1,
                  .segment.bell.fd = -1,
                  .processors = sysconf(_SC_NPROCESSORS_ONLN)};
     int status = furnish(l, error);

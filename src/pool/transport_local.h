@@ -40,6 +40,7 @@ typedef struct local {
     int64_t look_at; /* when to look at it anyhow */
     bool damaged;    /* a result could not be read, and that was not told */
     int epoll_fd;
+    int alarm_fd; /* timerfd */
     long processors;
     unsigned turn;          /* the seat to be read first */
     unsigned current;       /* the seat of the arrival that `next` gave, or CURRENT_... */
