@@ -8,7 +8,7 @@ local options = {}
 
 local KNOWN = {
   chunksize = true, callback = true, error_callback = true, on_error = true, seed = true,
-  pack = true, retries = true, retry_delay = true,
+  pack = true, retries = true, timeout = true, retry_delay = true,
 }
 
 -- The edit distance of two words, for naming the nearest known option
@@ -56,17 +56,21 @@ function options.check_names(call_name, given, names, what)
   end
 end
 
---- Raises unless on_error, retries, retry_delay and seed, which a pool may have as defaults, are as they should be.
+--- Raises unless what a pool may have as a default is as it should be.
 function options.check_defaults(call_name, given)
   local on_error = given.on_error
   if on_error ~= nil and on_error ~= "raise" and on_error ~= "collect" then
     errors.argument(call_name, "on_error", '"raise" or "collect"', on_error)
   end
+  local limit = given.timeout
+  if limit ~= nil and (type(limit) ~= "number" or limit ~= limit or limit <= 0) then
+    errors.argument(call_name, "timeout", "a number of seconds, more than 0", limit)
+  end
   local retries, delay = given.retries, given.retry_delay
   if retries ~= nil and (math.type(retries) ~= "integer" or retries < 0) then
     errors.argument(call_name, "retries", "an integer, 0 or more", retries)
   end
-  if delay ~= nil and (type(delay) ~= "number" or not (delay >= 0)) then
+  if delay ~= nil and (type(delay) ~= "number" or delay ~= delay or delay < 0) then
     errors.argument(call_name, "retry_delay", "a number of seconds, 0 or more", delay)
   end
   if given.seed ~= nil and math.type(given.seed) ~= "integer" then

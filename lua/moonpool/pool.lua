@@ -40,6 +40,7 @@ end
 local FIELDS = {
   processes = true, initializer = true, initargs = true, maxtasksperchild = true, seed = true,
   on_error = true, on_callback_error = true, retries = true, retry_delay = true,
+  timeout = true,
 }
 
 local function check_fields(given)
@@ -78,6 +79,7 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
     seeds_used = 0,
     on_error = given.on_error,
     retries = given.retries,
+    timeout = given.timeout,
     retry_delay = given.retry_delay,
     on_callback_error = given.on_callback_error,
     state = "open",
@@ -127,6 +129,10 @@ local function open_call(pool, name, f, shape, star, given, result)
   result.call = core.call(pool.core, f, SHAPES[shape], result.collect, star,
     given.chunksize or 0, result, given.seed or seed.output(pool.seed, pool.seeds_used),
     given.pack or false)
+  local limit = given.timeout or pool.timeout
+  if limit then
+    core.time_limit(result.call, limit)
+  end
   local retries = given.retries or pool.retries
   if retries then
     core.retry(result.call, retries, given.retry_delay or pool.retry_delay or 0)

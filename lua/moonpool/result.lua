@@ -84,6 +84,17 @@ function AsyncResult:ready()
   return self.done
 end
 
+--- Takes it back, or stops what runs of it: true; false if it was done before. It then
+--- fails with a "cancelled" error, which its error_callback gets.
+function AsyncResult:cancel()
+  if self:ready() then
+    return false
+  end
+  core.limit(self.call, 0)
+  pump.turn(self.pool)
+  return true
+end
+
 --- Whether it ended without an error; raises while it is not ready.
 function AsyncResult:successful()
   if not self:ready() then

@@ -198,7 +198,7 @@ static enum mp_verdict died_in_turns(void *owner, unsigned seat, uint32_t incarn
 TEST(only_stillborn_in_a_row_count)
 {
     static const mp_nursery_ops ops = {stillborn_or_not, owner_wanted, owner_expect, owner_born,
-                                       died_in_turns,    owner_paused, owner_trouble};
+                                       died_in_turns,    NULL,         owner_paused, owner_trouble};
     new_world(1);
     REQUIRE(mp_nursery_start(&nursery, &ops, NULL, SEATS, "n", "w%u", NULL) == 0);
     CHECK(HOLDS_SOON(world->troubles == 1));
@@ -356,7 +356,7 @@ TEST(several_nurseries_live_side_by_side)
     enum { MANY = 3 };
     static mp_nursery many[MANY];
     static const mp_nursery_ops ops = {sleep_for_ever, owner_wanted, owner_expect, owner_born,
-                                       owner_died,     owner_paused, owner_trouble};
+                                       owner_died,     NULL,         owner_paused, owner_trouble};
     new_world(2);
     for (int i = 0; i < MANY; i++)
         REQUIRE(mp_nursery_start(&many[i], &ops, NULL, SEATS, "n", "w%u", NULL) == 0);

@@ -144,7 +144,7 @@ static inline int start_nursery(work_function *work)
     static mp_nursery_ops ops;
     mp_error error = {.code = 0};
     ops = (mp_nursery_ops){work,       owner_wanted, owner_expect, owner_born,
-                           owner_died, owner_paused, owner_trouble};
+                           owner_died, NULL,         owner_paused, owner_trouble};
     int status =
         mp_nursery_start(&nursery, &ops, world, SEATS, "mp-nursery", "PoolWorker-%u", &error);
     world->nursery = nursery.pid;

@@ -468,6 +468,18 @@ static void loopback_ring(mp_transport *t)
     ring_out(self(t)->inner);
 }
 
+static void loopback_stop_unwanted(mp_transport *t)
+{
+    self(t)->stops++;
+}
+
+static void loopback_stop_item(mp_transport *t, uint64_t row, uint64_t index)
+{
+    (void)row;
+    (void)index;
+    self(t)->stops++;
+}
+
 static void loopback_alarm(mp_transport *t, int64_t due)
 {
     self(t)->alarm = due;
@@ -539,6 +551,8 @@ static const mp_transport_ops loopback_ops = {
     .publish = loopback_publish,
     .revoke = loopback_revoke,
     .want = loopback_want,
+    .stop_unwanted = loopback_stop_unwanted,
+    .stop_item = loopback_stop_item,
     .next = loopback_next,
     .taken = loopback_taken,
     .pending = loopback_pending,

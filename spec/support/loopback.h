@@ -36,6 +36,7 @@ typedef struct loopback {
     /* To be looked at. */
     uint64_t begun; /* items begun in all */
     uint64_t births, deaths;
+    uint64_t stops;       /* calls of stop_unwanted and stop_item */
     uint64_t listens;     /* calls of `listen` */
     int64_t slept_until;  /* the deadline of the last of them */
     int64_t alarm;        /* when the descriptor was to be readable, as told last */

@@ -27,7 +27,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "cli/threads.h"
+#include "lua/threads.h"
 
 static const char what[] = "interrupted!";
 static const char caught[] = "moonpool.interrupt.caught"; /* in the registry: function -> line */

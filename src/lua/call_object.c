@@ -179,6 +179,18 @@ static int call_new(lua_State *L)
     return 1;
 }
 
+/* core.time_limit(call, seconds): how long an item may run; before the first is given */
+static int call_time_limit(lua_State *L)
+{
+    mp_lua_call *c = mp_check_call(L, 1);
+    double nanoseconds = luaL_checknumber(L, 2) * 1e9;
+    if (mp_call_lives(c))
+        mp_call_timeout(c->call, nanoseconds < 1      ? 1
+                                 : nanoseconds < 9e18 ? (int64_t)nanoseconds
+                                                      : MP_NEVER);
+    return 0;
+}
+
 /* core.retry(call, times, seconds): failed items run again so many times, the first time
  * after so many seconds */
 static int call_retry(lua_State *L)
@@ -525,6 +537,7 @@ void mp_open_call(lua_State *L)
         {"errors", call_errors},
         {"values", call_values},
         {"retry", call_retry},
+        {"time_limit", call_time_limit},
         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);

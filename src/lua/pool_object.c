@@ -74,10 +74,8 @@ static int pool_wait(lua_State *L)
     mp_lua_pool *p = mp_check_pool(L, 1);
     int64_t deadline = mp_at_deadline(L, 2);
     enum mp_bell_mode mode = lua_toboolean(L, 3) ? MP_BELL_LAZY : MP_BELL_EAGER;
-    sigset_t interrupt, before;
-    sigemptyset(&interrupt);
-    sigaddset(&interrupt, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &interrupt, &before);
+    sigset_t before;
+    mp_block_interrupts(&before);
     if (mp_hook_waits(L)) {
         int64_t soon = mp_now() + MP_HOOK_PAUSE_NS;
         deadline = soon < deadline ? soon : deadline;

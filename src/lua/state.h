@@ -9,6 +9,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <signal.h>
 
 /* Registry names. */
 #define MP_ERROR_META "moonpool.Error"
@@ -49,6 +50,7 @@ typedef struct mp_worker_context {
     lua_State *L;         /* a thread of its own, unused in the host */
     unsigned definitions; /* how many are cached */
     bool unfit;           /* its initializer failed */
+    int own_libraries;    /* of the C libraries loaded; -1: what else there is is unknown */
     mp_random random;     /* math.random's */
     uint64_t last_id;     /* whose function lies at FUNCTION on L's stack */
 } mp_worker_context;
@@ -145,6 +147,9 @@ int mp_unpack_top(lua_State *L);
 bool mp_hook_waits(lua_State *L);
 
 enum { MP_HOOK_PAUSE_NS = 20000000 }; /* between two chances for a hook to run */
+
+/* Blocks the signals that are to end a wait early; *before: the mask to wait with. */
+void mp_block_interrupts(sigset_t *before);
 
 /* The deadline at `index`, in seconds of core.monotonic's clock; none: MP_NEVER. */
 int64_t mp_at_deadline(lua_State *L, int index);

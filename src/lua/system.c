@@ -46,15 +46,22 @@ bool mp_hook_waits(lua_State *L)
     return true;
 }
 
+void mp_block_interrupts(sigset_t *before)
+{
+    sigset_t interrupts;
+    sigemptyset(&interrupts);
+    sigaddset(&interrupts, SIGINT);
+    sigaddset(&interrupts, SIGURG);
+    pthread_sigmask(SIG_BLOCK, &interrupts, before);
+}
+
 /* core.nap(deadline): sleeps until then (monotonic seconds): true; false if a signal
  * came first, or a hook is to run, between the look at it and the sleep, too */
 static int nap(lua_State *L)
 {
     int64_t deadline = mp_at_deadline(L, 1), left = deadline - mp_now();
-    sigset_t interrupt, before;
-    sigemptyset(&interrupt);
-    sigaddset(&interrupt, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &interrupt, &before);
+    sigset_t before;
+    mp_block_interrupts(&before);
     int64_t most = mp_hook_waits(L) ? MP_HOOK_PAUSE_NS : MP_NEVER;
     left = left < 0 ? 0 : left > most ? most : left;
     struct timespec t = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};

@@ -134,6 +134,19 @@ static void push_lost(lua_State *L, const mp_event *e)
     set_item_fields(L, e);
 }
 
+/* The worker wrote what the interrupt became, as push_failure reads it, or was killed. */
+static void push_late(lua_State *L, const mp_event *e)
+{
+    mp_error_new(L, "timeout", "the item ran too long");
+    int top = lua_gettop(L);
+    if (e->size > 0 && mp_decode(L, e->data, e->size, NULL, 4, MP_CODEC_FUNCTIONS) == 4) {
+        lua_setfield(L, top, "pid");
+        lua_setfield(L, top, "traceback");
+    }
+    lua_settop(L, top);
+    set_item_fields(L, e);
+}
+
 static void push_damaged(lua_State *L, const mp_event *e)
 {
     mp_error_new(L, "decode", "the item's result is damaged");
@@ -281,6 +294,8 @@ static bool item_failed(lua_State *L, mp_lua_call *c, int call, const mp_event *
         push_failure(L, e);
     else if (e->kind == MP_EVENT_LOST)
         push_lost(L, e);
+    else if (e->kind == MP_EVENT_TIMEOUT)
+        push_late(L, e);
     else if (e->kind == MP_EVENT_DAMAGED)
         push_damaged(L, e);
     else

@@ -1,12 +1,13 @@
 /* What a worker does with an item: decode its arguments, call the function with a
  * traceback, encode what it returns; or its failure.
  *
- * The worker's thread keeps two values on its stack: the message handler and the
- * runner, a closure whose upvalues are the functions met so far. Each item runs in
- * one protected call of the runner; nothing of it stays on the stack, and hooks
- * are off before the next. */
+ * The worker's thread keeps three values on its stack: the message handler; the
+ * runner, a closure whose upvalues are the functions met so far; and the table of C libraries. Each
+ * item runs in one protected call of the runner; nothing of it stays on the stack, and hooks are
+ * off before the next. */
 #include "lua/state.h"
 #include "lua/worker_state.h"
+#include "lua/worker_stop.h"
 
 #include "codec/values.h"
 #include "process/output.h"
@@ -16,7 +17,7 @@
 #include <stdio_ext.h>
 #include <unistd.h>
 
-enum { HANDLER = 1, RUNNER, BASE = RUNNER };
+enum { HANDLER = 1, RUNNER, LIBRARIES, BASE = LIBRARIES };
 enum { DEFINITIONS_MAX = 256 };
 
 /* The runner's upvalues. */
@@ -215,12 +216,16 @@ static int handle(void *ctx, const mp_task *task, mp_buffer *out)
     item i = {.w = &p->worker, .task = task, .out = out, .outcome = -ENOMEM, .kind = "task"};
     if (p->worker.unfit)
         return refuse(L, &i);
+    mp_worker_stop_clear();
+    if (mp_worker_is_foreign(L, LIBRARIES, p->worker.own_libraries))
+        mp_worker_reset();
     mp_random_set(&p->worker.random, task->block->word, task->index);
     lua_pushvalue(L, RUNNER);
     lua_pushlightuserdata(L, &i);
     if (lua_pcall(L, 1, 0, HANDLER) != LUA_OK)
         report_error(L, &i);
     lua_settop(L, BASE);
+    mp_worker_stop_clear();
     if (lua_gethook(L) != NULL)
         lua_sethook(L, NULL, 0, 0);
     flush_lines();
@@ -261,12 +266,14 @@ static void start(void *ctx, const mp_birth *birth)
     lua_rawgetp(L, LUA_REGISTRYINDEX, p);
     lua_pushnil(L);
     lua_pushcclosure(L, run_item, 3);
+    p->worker.own_libraries = mp_worker_push_libraries(L);
     lua_pushcfunction(L, set_up);
     lua_pushlightuserdata(L, (void *)(uintptr_t)birth);
     if (lua_pcall(L, 1, 0, HANDLER) != LUA_OK)
         _exit(70);
     lua_settop(L, BASE);
     mp_random_init(&p->worker.random, L);
+    mp_worker_stop_open(L);
     initialize(L, p);
 }
 
@@ -278,6 +285,10 @@ static void finish(void *ctx)
 
 mp_handler mp_worker_handler(mp_lua_pool *pool, uint64_t max_items)
 {
-    return (mp_handler){
-        .ctx = pool, .max_items = max_items, .start = start, .run = handle, .finish = finish};
+    return (mp_handler){.ctx = pool,
+                        .max_items = max_items,
+                        .start = start,
+                        .run = handle,
+                        .interrupt = mp_worker_interrupt,
+                        .finish = finish};
 }

@@ -9,9 +9,12 @@
 #include "codec/globals.h"
 #include "process/output.h"
 
+#include <limits.h>
 #include <lualib.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 /* The first full collection copies every page that it marks: let it come only
@@ -86,4 +89,44 @@ void mp_worker_furnish(lua_State *L, const mp_birth *birth)
     setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
     replace_exit(L);
     mp_globals_begin(L);
+}
+
+/* The interpreters whose C functions are known: they leave signals and timers alone. */
+static bool is_interpreter(void)
+{
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (n <= 0)
+        return false;
+    path[n] = '\0';
+    const char *name = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
+    return strcmp(name, "moonpool") == 0 || strncmp(name, "lua", 3) == 0;
+}
+
+static bool is_own(const char *path)
+{
+    static const char name[] = "moonpool.so";
+    size_t length = strlen(path);
+    return length >= sizeof name - 1 && strcmp(path + length - (sizeof name - 1), name) == 0;
+}
+
+int mp_worker_push_libraries(lua_State *L)
+{
+    int own = is_interpreter() ? 0 : -1;
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, "_CLIBS"); /* Lua's package library keeps it */
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1))
+        if (own >= 0 && lua_type(L, -2) == LUA_TSTRING && is_own(lua_tostring(L, -2)))
+            own++;
+    return own;
+}
+
+void mp_worker_reset(void)
+{
+    static const struct itimerval off;
+    sigset_t none;
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, NULL);
+    setitimer(ITIMER_REAL, &off, NULL);
+    setitimer(ITIMER_VIRTUAL, &off, NULL);
+    setitimer(ITIMER_PROF, &off, NULL);
 }

@@ -16,4 +16,16 @@ void mp_worker_furnish(lua_State *L, const mp_birth *birth);
 #define MP_WORKER_SEAT "moonpool.worker"
 #define MP_WORKER_HOST "moonpool.host"
 
+/* Whether C code of others may run in this state: libraries besides Moonpool's own are
+ * loaded, or the program is no stock interpreter. `libraries`: the index of the table that
+ * mp_worker_push_libraries has pushed; `own`: what that returned. */
+static inline bool mp_worker_is_foreign(lua_State *L, int libraries, int own)
+{
+    return (int)lua_rawlen(L, libraries) > own;
+}
+int mp_worker_push_libraries(lua_State *L);
+
+/* Undoes what C code of an item may leave behind: blocked signals, interval timers. */
+void mp_worker_reset(void);
+
 #endif

@@ -85,9 +85,10 @@ static bool give_item(mp_pool *pool, mp_event *event)
     mp_row *row = expected_row(pool, a);
     if (row != NULL && wanted(row)) {
         fill_event(event, row, a);
-        event->kind = a->kind == MP_ARRIVAL_DONE     ? MP_EVENT_DONE
-                      : a->kind == MP_ARRIVAL_FAILED ? MP_EVENT_FAILED
-                                                     : MP_EVENT_NO_ROOM;
+        event->kind = a->kind == MP_ARRIVAL_DONE      ? MP_EVENT_DONE
+                      : a->kind == MP_ARRIVAL_FAILED  ? MP_EVENT_FAILED
+                      : a->kind == MP_ARRIVAL_TIMEOUT ? MP_EVENT_TIMEOUT
+                                                      : MP_EVENT_NO_ROOM;
         if (event->kind != MP_EVENT_DONE)
             fill_item(event, row);
         pool->given = GIVEN_ITEM;
@@ -149,7 +150,7 @@ static bool give_death(mp_pool *pool, mp_event *event)
     mp_row *row = lost_row(pool, death);
     if (row != NULL && wanted(row)) {
         fill_event(event, row, &pool->arrival);
-        event->kind = MP_EVENT_LOST;
+        event->kind = death->overdue ? MP_EVENT_TIMEOUT : MP_EVENT_LOST;
         event->status = death->status;
         fill_item(event, row);
         pool->given = GIVEN_LOST;
@@ -224,6 +225,7 @@ static bool give(mp_pool *pool, mp_event *event)
     switch (pool->arrival.kind) {
     case MP_ARRIVAL_DONE:
     case MP_ARRIVAL_FAILED:
+    case MP_ARRIVAL_TIMEOUT:
     case MP_ARRIVAL_NO_ROOM:
         return give_item(pool, event);
     case MP_ARRIVAL_DEATH:

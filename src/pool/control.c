@@ -1,8 +1,12 @@
 /* The main shared segment: see control.h. */
 #include "pool/control.h"
 
+#include "base/clock.h"
+
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { SLOTS = 1 << 16, RESERVE = 64 << 20 };
@@ -160,6 +164,9 @@ void mp_segment_examine(mp_segment *s, unsigned seat, int status, uint64_t publi
                         .pid = mp_load_relaxed(&dead->pid),
                         .status = status,
                         .published = published};
+    int64_t kill_at = mp_load_relaxed(&dead->kill_at);
+    death->overdue =
+        kill_at != 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && mp_now() >= kill_at;
     unsigned n = mp_task_ring_claimed_by(&s->ring, &dead->note, death->incarnation, claimed);
     read_record(dead, death);
     add_swept(claimed, n, death);

@@ -38,11 +38,15 @@ typedef struct mp_seat {
     _Atomic uint32_t held;       /* rows[] that are valid */
     _Atomic uint32_t begun;      /* which of them */
     _Atomic uint64_t begun_item; /* index within its call of the item last begun */
+    _Atomic uint64_t call;       /* where the block of that call lies in the task memory */
+    _Atomic int64_t kill_at;     /* when a timer kills it (mp_now's clock), 0: never */
     mp_claim_note note;
     _Atomic uint64_t items;     /* items begun in its life */
     _Atomic uint32_t kind;      /* of the work measured last */
     _Atomic uint32_t item_cost; /* its cost, in nanoseconds an item */
     uint64_t rows[MP_HOLD_MAX];
+    /* host: an item to be stopped, by its row and its index within its call */
+    _Atomic uint64_t stop_row, stop_index;
     mp_bed bed;
     mp_robust alive; /* held by the worker all its life */
 } mp_seat;
@@ -57,6 +61,7 @@ typedef struct mp_death {
     uint32_t held;       /* rows[] in the order of the claim */
     uint32_t begun;      /* index in rows[] of the one last begun */
     uint64_t begun_item; /* index within its call; held 0: meaningless */
+    bool overdue;        /* killed since that item ran too long */
     uint64_t rows[MP_HOLD_MAX];
 } mp_death;
 

@@ -113,6 +113,11 @@ void mp_call_word(mp_call *call, uint64_t word)
     call->block->word = word;
 }
 
+void mp_call_timeout(mp_call *call, int64_t timeout)
+{
+    call->block->timeout = timeout;
+}
+
 void mp_call_granule(mp_call *call, uint64_t items)
 {
     call->granule = items < 1 ? 1 : items > UINT32_MAX ? UINT32_MAX : items;
@@ -126,13 +131,19 @@ int mp_call_seal(mp_call *call, mp_error *error)
     return status;
 }
 
+/* Items that are running stop, those that nobody has taken go. */
 static void withdraw_above(mp_call *call)
 {
+    bool taken = false;
     for (mp_row *row = call->rows, *next; row != NULL; row = next) {
         next = row->next;
         if (row->first + row->done >= call->limit)
             mp_row_withdraw(row);
     }
+    for (mp_row *row = call->rows; row != NULL && !taken; row = row->next)
+        taken = row->first + row->count > call->limit;
+    if (taken && !call->pool->ended)
+        call->pool->transport->ops->stop_unwanted(call->pool->transport);
 }
 
 static uint64_t count_pending(const mp_call *call)

@@ -18,6 +18,7 @@ enum mp_event_kind {
     MP_EVENT_DONE,      /* an item's result: data, size */
     MP_EVENT_FAILED,    /* an item's failure as the handler wrote it: data, size */
     MP_EVENT_LOST,      /* its worker died: pid, status (waitpid's, -1 unknown) */
+    MP_EVENT_TIMEOUT,   /* it ran too long: data, size as for FAILED, or nothing */
     MP_EVENT_NO_ROOM,   /* its result found no memory: code */
     MP_EVENT_DAMAGED,   /* its result cannot be read: code */
     MP_EVENT_CALL_OVER, /* nothing more will come for this call */
@@ -72,6 +73,9 @@ mp_call *mp_call_open(mp_pool *pool, mp_definition *definition, uint32_t flags, 
 
 /* A word for the handler, the same for all items; 0 unless set before the first. */
 void mp_call_word(mp_call *call, uint64_t word);
+
+/* Nanoseconds that an item may run, more than 0; unless set before the first: any. */
+void mp_call_timeout(mp_call *call, int64_t timeout);
 
 /* How many items a granule holds from here on, at least 1. */
 void mp_call_granule(mp_call *call, uint64_t items);

@@ -20,6 +20,7 @@
 enum mp_arrival_kind {
     MP_ARRIVAL_DONE,    /* one item's result */
     MP_ARRIVAL_FAILED,  /* one item's failure, as its handler wrote it */
+    MP_ARRIVAL_TIMEOUT, /* the same of an item that ran too long; may be empty */
     MP_ARRIVAL_SKIPPED, /* `count` items that lay at or above their call's limit */
     MP_ARRIVAL_NO_ROOM, /* one item's result found no memory: `code` */
     MP_ARRIVAL_DAMAGED, /* results could not be read, so all workers were killed, whose
@@ -67,6 +68,11 @@ typedef struct mp_transport_ops {
      * The first call makes the workers' parent process, which is a fork of this
      * one: what this process is now is what they are. 0 or a negative errno. */
     int (*want)(mp_transport *t, unsigned workers, mp_error *error);
+
+    /* Items at or above their call's limit that are running are to be stopped. */
+    void (*stop_unwanted)(mp_transport *t);
+    /* So is this one, if it runs. */
+    void (*stop_item)(mp_transport *t, uint64_t row, uint64_t index);
 
     /* The next arrival; false if there is none. The same again until `taken`. */
     bool (*next)(mp_transport *t, mp_arrival *a);

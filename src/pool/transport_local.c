@@ -73,6 +73,34 @@ static bool local_revoke(mp_transport *t, uint64_t position)
     return mp_task_ring_revoke(&self(t)->segment.ring, position);
 }
 
+static void local_stop_unwanted(mp_transport *t)
+{
+    local *l = self(t);
+    mp_fence();
+    if (l->started)
+        mp_nursery_nudge(&l->nursery);
+}
+
+static bool seat_holds(const mp_seat *seat, uint64_t row)
+{
+    uint32_t held = mp_load_acquire(&seat->held);
+    for (uint32_t i = 0; i < held && i < MP_HOLD_MAX; i++)
+        if (seat->rows[i] == row)
+            return true;
+    return false;
+}
+
+static void local_stop_item(mp_transport *t, uint64_t row, uint64_t index)
+{
+    local *l = self(t);
+    for (unsigned i = 0; i < l->seats; i++)
+        if (seat_holds(&l->segment.seats[i], row)) {
+            mp_store_relaxed(&l->segment.seats[i].stop_index, index);
+            mp_store_release(&l->segment.seats[i].stop_row, row);
+        }
+    local_stop_unwanted(t);
+}
+
 static int watch(const local *l, int fd, mp_error *error)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
@@ -184,6 +212,8 @@ static bool read_frame(local *l, unsigned seat, const mp_result_frame *f, mp_arr
         a->kind = MP_ARRIVAL_DONE;
     else if (f->kind == MP_FRAME_FAILED)
         a->kind = MP_ARRIVAL_FAILED;
+    else if (f->kind == MP_FRAME_TIMEOUT)
+        a->kind = MP_ARRIVAL_TIMEOUT;
     else if (f->kind == MP_FRAME_SKIPPED && f->size == sizeof a->count) {
         a->kind = MP_ARRIVAL_SKIPPED;
         memcpy(&a->count, f->data, sizeof a->count);
@@ -494,6 +524,8 @@ static const mp_transport_ops local_ops = {
     .publish = local_publish,
     .revoke = local_revoke,
     .want = local_want,
+    .stop_unwanted = local_stop_unwanted,
+    .stop_item = local_stop_item,
     .next = local_next,
     .taken = local_taken,
     .pending = local_pending,

@@ -2,6 +2,7 @@
  * worker into the death log before the seat is filled again. Runs in the
  * nursery (and, for `work`, in the new worker); touches shared memory only. */
 #include "base/failpoint.h"
+#include "pool/stopper.h"
 #include "pool/transport_local.h"
 
 #include <unistd.h>
@@ -27,6 +28,7 @@ static void expect(void *owner, unsigned seat, uint32_t incarnation)
     mp_seat *s = &l->segment.seats[seat];
     mp_store_relaxed(&s->phase, MP_PHASE_STARTING);
     mp_store_relaxed(&s->held, 0);
+    mp_store_relaxed(&s->kill_at, 0);
     mp_store_relaxed(&s->bed.state, MP_BED_AWAKE);
     mp_store_release(&s->incarnation, incarnation);
 }
@@ -93,6 +95,12 @@ static enum mp_verdict died(void *owner, unsigned seat, uint32_t incarnation, pi
     return verdict(c, seat, phase);
 }
 
+static bool unwanted(void *owner, unsigned seat)
+{
+    local *l = owner;
+    return mp_seat_unwanted(&l->segment.seats[seat], mp_payload_region(l->payload)->base);
+}
+
 static void paused(void *owner, unsigned seat, bool stopped)
 {
     local *l = owner;
@@ -119,6 +127,7 @@ const mp_nursery_ops mp_local_nursery_ops = {
     .expect = expect,
     .born = born,
     .died = died,
+    .unwanted = unwanted,
     .paused = paused,
     .trouble = trouble,
 };

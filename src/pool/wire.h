@@ -14,6 +14,7 @@ typedef struct mp_call_block {
     uint64_t definition_at;   /* its bytes, MP_IN_HAND: inherited by the fork */
     uint64_t definition_size; /* bytes */
     uint64_t word;            /* the handler's */
+    int64_t timeout;          /* nanoseconds that an item may run, 0: any */
     uint32_t flags;           /* the handler's */
     uint32_t reserved;
 } mp_call_block;
@@ -52,6 +53,7 @@ enum mp_frame_kind {
     MP_FRAME_FAILED = 3,  /* the handler's failure */
     MP_FRAME_SKIPPED = 4, /* uint32_t: so many items lay at or above the limit */
     MP_FRAME_NO_ROOM = 5, /* int32_t: negative errno; the result could not be written */
+    MP_FRAME_TIMEOUT = 6, /* it ran too long: the handler's failure, or nothing */
 };
 
 typedef struct mp_frame_row {

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "pool/patience.h"
+#include "pool/stopper.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -111,10 +112,16 @@ static void speak_up(worker *w)
 static void run_item(worker *w, const mp_task *task)
 {
     mp_buffer *out = open_frame(w);
+    mp_stopper_begin(task->block->timeout);
     int outcome = w->handler->run(w->handler->ctx, task, out);
+    bool late = mp_stopper_end();
     close_frame(w);
     MP_FAILPOINT("result.before");
-    if (outcome >= 0) {
+    if (late) {
+        if (outcome != MP_TASK_FAILED)
+            out->len = 0;
+        mp_result_publish(&w->writer, MP_FRAME_TIMEOUT);
+    } else if (outcome >= 0) {
         mp_result_publish(&w->writer, outcome == MP_TASK_DONE ? MP_FRAME_DONE : MP_FRAME_FAILED);
     } else {
         int32_t code = outcome;
@@ -122,14 +129,22 @@ static void run_item(worker *w, const mp_task *task)
         publish_small(w, MP_FRAME_NO_ROOM, &code, sizeof code);
     }
     MP_FAILPOINT("result.after");
-    mp_bell_ring(&w->segment->bell, outcome != MP_TASK_DONE || mp_result_filling(&w->writer));
+    mp_bell_ring(&w->segment->bell,
+                 late || outcome != MP_TASK_DONE || mp_result_filling(&w->writer));
 }
 
-static void begin_item(worker *w, uint64_t index)
+static void begin_item(worker *w)
 {
-    atomic_store_explicit(&w->seat->begun_item, index, memory_order_release);
     mp_store_relaxed(&w->seat->items, mp_load_relaxed(&w->seat->items) + 1);
     MP_FAILPOINT("item.begun");
+}
+
+/* The next item may run. It is entered as begun before its call's limit is read: who
+ * lowers that and then looks what runs finds it, or it does not run. */
+static bool may_begin(worker *w, const mp_call_block *block, uint64_t index)
+{
+    mp_store_release(&w->seat->begun_item, index);
+    return index < mp_load_relaxed(&block->limit);
 }
 
 static void run_granule(worker *w, const mp_granule *g)
@@ -146,12 +161,12 @@ static void run_granule(worker *w, const mp_granule *g)
         task.definition = w->tasks + block->definition_at;
     for (uint32_t i = 0; i < g->count; i++) {
         task.index = g->first + i;
-        if (task.index >= mp_load_relaxed(&block->limit)) {
+        if (!may_begin(w, block, task.index)) {
             uint32_t skipped = g->count - i;
             publish_small(w, MP_FRAME_SKIPPED, &skipped, sizeof skipped);
             return;
         }
-        begin_item(w, task.index);
+        begin_item(w);
         task.bytes = mp_item_read(&at, &task.size);
         run_item(w, &task);
     }
@@ -168,6 +183,7 @@ static bool claim_one(worker *w)
         return false;
     w->seat->rows[w->holding] = g->row;
     if (w->holding == 0) {
+        mp_store_relaxed(&w->seat->call, g->call);
         mp_store_relaxed(&w->seat->begun, 0);
         mp_store_relaxed(&w->seat->begun_item, g->first);
     }
@@ -244,6 +260,7 @@ static void run_batch(worker *w)
     uint64_t items = 0;
     for (unsigned i = 0; i < w->holding; i++) {
         if (i > 0) {
+            mp_store_relaxed(&w->seat->call, w->held[i].call);
             atomic_store_explicit(&w->seat->begun_item, w->held[i].first, memory_order_relaxed);
             mp_store_release(&w->seat->begun, i);
         }
@@ -353,7 +370,7 @@ void mp_worker_run(mp_segment *segment, unsigned seat, uint32_t incarnation,
                 .tasks = tasks,
                 .handler = handler,
                 .processors = sysconf(_SC_NPROCESSORS_ONLN)};
-    if (!set_up(&w, results))
+    if (!set_up(&w, results) || mp_stopper_open(w.seat, tasks, handler) < 0)
         _exit(EXIT_BROKEN);
     mp_birth birth = {
         .seat = seat, .host_pid = segment->control->host_pid, .output = &segment->control->output};

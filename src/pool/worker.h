@@ -34,6 +34,10 @@ typedef struct mp_handler {
     /* Runs one item and writes its result or its failure to `out`. Returns an
      * mp_outcome, or the negative errno with which `out` refused to grow. */
     int (*run)(void *ctx, const mp_task *task, mp_buffer *out);
+    /* What runs is to be stopped: called from a signal handler, whenever run runs; may be
+     * NULL. `late`: since it ran too long, else it is cancelled; `insist`: it was asked to
+     * before, and a while has passed. */
+    void (*interrupt)(void *ctx, bool late, bool insist);
     /* The worker is about to leave for good. */
     void (*finish)(void *ctx);
 } mp_handler;

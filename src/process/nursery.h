@@ -51,6 +51,9 @@ typedef struct mp_nursery_ops {
     /* After waitpid said so. `status` as waitpid gives it. */
     enum mp_verdict (*died)(void *owner, unsigned seat, uint32_t incarnation, pid_t pid,
                             int status);
+    /* Whether what the worker does is to be stopped; may be NULL. Asked behind a nudge: it
+     * gets SIGURG then, again and again, and SIGKILL where a second of that did not help. */
+    bool (*unwanted)(void *owner, unsigned seat);
     /* SIGSTOP and SIGCONT of a worker. */
     void (*paused)(void *owner, unsigned seat, bool stopped);
     /* Births fail: `code` is the negative errno of fork, or 0 where `failures`

@@ -33,7 +33,8 @@ enum {
 };
 
 static const int64_t first_pause = 10 * MILLISECOND, longest_pause = 1000 * MILLISECOND,
-                     burial_pause = 5 * MILLISECOND;
+                     burial_pause = 5 * MILLISECOND, hunting_pause = 20 * MILLISECOND,
+                     stop_grace = 1000 * MILLISECOND;
 
 /* ---- births ---- */
 
@@ -191,6 +192,30 @@ static void end_if_wanted(mp_ward *w)
         _exit(0);
 }
 
+/* ---- what is to be stopped ---- */
+
+static bool hunt_one(mp_ward *w, unsigned i)
+{
+    mp_seat *s = &w->seat[i];
+    if (s->is != MP_SEAT_ALIVE || !w->ops->unwanted(w->owner, i)) {
+        s->unwanted_since = 0;
+        return false;
+    }
+    int64_t now = mp_now();
+    if (s->unwanted_since == 0)
+        s->unwanted_since = now;
+    kill(s->pid, now - s->unwanted_since < stop_grace ? SIGURG : SIGKILL);
+    return true;
+}
+
+static void hunt(mp_ward *w)
+{
+    bool any = false;
+    for (unsigned i = 0; i < w->seats; i++)
+        any = hunt_one(w, i) || any;
+    w->hunting = any;
+}
+
 /* ---- the loop ---- */
 
 static int sleep_milliseconds(const mp_ward *w)
@@ -198,6 +223,8 @@ static int sleep_milliseconds(const mp_ward *w)
     int64_t until = w->next_birth != 0 ? w->next_birth : MP_NEVER;
     if (count_seats(w, MP_SEAT_UNBURIED) > 0 && mp_now() + burial_pause < until)
         until = mp_now() + burial_pause;
+    if (w->hunting && mp_now() + hunting_pause < until)
+        until = mp_now() + hunting_pause;
     return mp_poll_timeout(until);
 }
 
@@ -207,6 +234,7 @@ static void take_nudge(mp_ward *w)
     eventfd_t count;
     eventfd_read(w->nudge_fd, &count);
     w->stillborn = 0;
+    w->hunting = w->ops->unwanted != NULL;
     for (unsigned i = 0; i < w->seats; i++)
         if (w->seat[i].is == MP_SEAT_VACATED)
             w->seat[i].is = MP_SEAT_EMPTY;
@@ -265,5 +293,7 @@ _Noreturn void mp_ward_run(mp_ward *w)
         sleep_until_news(w);
         hear_of_children(w);
         bury_the_rest(w);
+        if (w->hunting)
+            hunt(w);
     }
 }

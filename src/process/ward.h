@@ -20,7 +20,8 @@ typedef struct mp_seat {
     enum mp_occupancy is;
     pid_t pid;
     uint32_t incarnation;
-    int status; /* while unburied: as waitpid gave it */
+    int status;             /* while unburied: as waitpid gave it */
+    int64_t unwanted_since; /* what it does is to be stopped; 0: it is not */
 } mp_seat;
 
 typedef struct mp_ward {
@@ -43,6 +44,7 @@ typedef struct mp_ward {
     unsigned stillborn;    /* in a row */
     unsigned failed_forks; /* in a row */
     int64_t next_birth;    /* after a failed fork; else 0 */
+    bool hunting;          /* something may have to be stopped */
 } mp_ward;
 
 /* In a fork of the host, with all signals blocked: takes the ward's

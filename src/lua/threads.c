@@ -16,7 +16,7 @@
  *
  * Where within its block a coroutine's lua_State lies is Lua's own affair; it
  * is measured on a first one. */
-#include "cli/threads.h"
+#include "lua/threads.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -135,6 +135,8 @@ static void *allocate(void *context, void *block, size_t old_size, size_t size)
 
 void mp_threads_watch(lua_State *L)
 {
+    if (known.allocate != NULL)
+        return;
     known.allocate = lua_getallocf(L, &known.context);
     lua_setallocf(L, allocate, known.context);
     const char *first = (const char *)lua_newthread(L);

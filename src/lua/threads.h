@@ -1,14 +1,13 @@
 /* Knows every coroutine of a Lua state, so that a signal handler can reach the
  * one that runs. */
-#ifndef MP_CLI_THREADS_H
-#define MP_CLI_THREADS_H
+#ifndef MP_LUA_THREADS_H
+#define MP_LUA_THREADS_H
 
 #include <lua.h>
 #include <stdbool.h>
 
-/* Begins to keep count, for one state in the life of the process. To be called
- * from the main thread of L, before L makes its first coroutine; raises
- * memory errors of Lua's. */
+/* Begins to keep count of those made from now on, for one state in the life of the
+ * process; called again it does nothing. Raises memory errors of Lua's. */
 void mp_threads_watch(lua_State *L);
 
 /* Calls `visit` for every coroutine that is there, the main thread left out.
