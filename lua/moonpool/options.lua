@@ -8,7 +8,8 @@ local options = {}
 
 local KNOWN = {
   chunksize = true, callback = true, error_callback = true, on_error = true, seed = true,
-  pack = true, retries = true, timeout = true, retry_delay = true,
+  pack = true, retries = true, timeout = true,
+  progress = true, total = true, retry_delay = true,
 }
 
 -- The edit distance of two words, for naming the nearest known option
@@ -62,6 +63,9 @@ function options.check_defaults(call_name, given)
   if on_error ~= nil and on_error ~= "raise" and on_error ~= "collect" then
     errors.argument(call_name, "on_error", '"raise" or "collect"', on_error)
   end
+  if given.progress ~= nil and type(given.progress) ~= "function" then
+    errors.argument(call_name, "progress", "a function of (done, total)", given.progress)
+  end
   local limit = given.timeout
   if limit ~= nil and (type(limit) ~= "number" or limit ~= limit or limit <= 0) then
     errors.argument(call_name, "timeout", "a number of seconds, more than 0", limit)
@@ -84,6 +88,9 @@ local function check(call_name, given)
   local chunk = given.chunksize
   if chunk ~= nil and (math.type(chunk) ~= "integer" or chunk < 1) then
     errors.argument(call_name, "chunksize", "a positive integer", chunk)
+  end
+  if given.total ~= nil and (math.type(given.total) ~= "integer" or given.total < 0) then
+    errors.argument(call_name, "total", "an integer, 0 or more", given.total)
   end
   if given.pack ~= nil and type(given.pack) ~= "boolean" then
     errors.argument(call_name, "pack", "a boolean", given.pack)

@@ -14,7 +14,9 @@ local Iterator = require "moonpool.imap"
 local errors = require "moonpool.errors"
 local iterable = require "moonpool.iterable"
 local options = require "moonpool.options"
+local progress = require "moonpool.progress"
 local pump = require "moonpool.pump"
+local reduce = require "moonpool.reduce"
 local seed = require "moonpool.seed"
 
 local Pool = { __name = "Pool" }
@@ -40,7 +42,7 @@ end
 local FIELDS = {
   processes = true, initializer = true, initargs = true, maxtasksperchild = true, seed = true,
   on_error = true, on_callback_error = true, retries = true, retry_delay = true,
-  timeout = true,
+  timeout = true, progress = true,
 }
 
 local function check_fields(given)
@@ -80,6 +82,8 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
     on_error = given.on_error,
     retries = given.retries,
     timeout = given.timeout,
+    progress = given.progress,
+    watched = {},
     retry_delay = given.retry_delay,
     on_callback_error = given.on_callback_error,
     state = "open",
@@ -129,6 +133,13 @@ local function open_call(pool, name, f, shape, star, given, result)
   result.call = core.call(pool.core, f, SHAPES[shape], result.collect, star,
     given.chunksize or 0, result, given.seed or seed.output(pool.seed, pool.seeds_used),
     given.pack or false)
+  if given.total then
+    core.expect(result.call, given.total)
+  end
+  local tell = given.progress or pool.progress
+  if tell then
+    progress.watch(pool, result, tell, given.total)
+  end
   local limit = given.timeout or pool.timeout
   if limit then
     core.time_limit(result.call, limit)
@@ -173,8 +184,11 @@ local function fill_map(pool, call, name, source)
   feed_all(pool, call)
 end
 
-local function submit_map(pool, name, f, source, star, given)
+local function submit_map(pool, name, f, source, star, given, prepare)
   local result = open_call(pool, name, f, "map", star, given, AsyncResult.new(pool, given))
+  if prepare then
+    prepare(result.call)
+  end
   return fill_call(pool, result, fill_map, name, source)
 end
 
@@ -231,6 +245,9 @@ Pool.map = map_form("map", false)
 Pool.starmap = map_form("starmap", true)
 Pool.map_async = map_async_form("map_async", false)
 Pool.starmap_async = map_async_form("starmap_async", true)
+
+reduce.install(Pool, { check_open = check_open, check_function = check_function,
+  submit = submit_map })
 
 local function imap_form(name, shape, star)
   return function(self, f, source, given)
@@ -320,6 +337,15 @@ function Pool:fileno()
   return fd
 end
 
+--- What has come of the pool's items so far: {tasks, items, done, failed, cancelled, retried,
+--- lost_workers, bytes_out, bytes_in, busy_seconds, callback_errors}.
+function Pool:stats()
+  check_self(self, "stats")
+  local stats = self.last_stats or core.stats(self.core)
+  stats.callback_errors = self.callback_errors
+  return stats
+end
+
 -- ---- ending ----
 
 --- No more work is taken; what is submitted goes on. May be called again.
@@ -396,6 +422,7 @@ function Pool:join(timeout)
   if not await_workers(self, deadline) then
     return false
   end
+  self.last_stats = core.stats(self.core)
   self.state = "joined"
   close_iterators(self)
   core.free(self.core)

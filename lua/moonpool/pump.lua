@@ -8,6 +8,7 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
+local progress = require "moonpool.progress"
 
 local pump = {}
 
@@ -151,6 +152,7 @@ function pump.turn(pool)
     if errno then
       meet_trouble(pool, errno, failures, status)
     end
+    progress.tell(pool, callback_failed)
     run_callbacks(pool)
   end
   return n > 0

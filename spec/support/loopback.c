@@ -526,6 +526,12 @@ static uint32_t loopback_item_cost(const mp_transport *t, uint32_t kind)
     return ((const loopback *)(const void *)t)->cost;
 }
 
+static void loopback_count(const mp_transport *t, uint64_t *claims, int64_t *busy)
+{
+    *claims += ((const loopback *)(const void *)t)->begun;
+    *busy += 0;
+}
+
 static void loopback_destroy(mp_transport *t, bool owner)
 {
     struct loopback_inner *in = self(t)->inner;
@@ -568,6 +574,7 @@ static const mp_transport_ops loopback_ops = {
     .gone = loopback_gone,
     .alive = loopback_alive,
     .item_cost = loopback_item_cost,
+    .count = loopback_count,
     .destroy = loopback_destroy,
 };
 

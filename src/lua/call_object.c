@@ -12,7 +12,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { GRANULES_A_WORKER = 512, GRANULE_MAX = 64, SCRATCH_KEEP = 1 << 20, FEED_BYTES = 16 << 20 };
+enum {
+    GRANULES_A_WORKER = 512,
+    RUNS_A_WORKER = 16,
+    GRANULE_MAX = 64,
+    SCRATCH_KEEP = 1 << 20,
+    FEED_BYTES = 16 << 20
+};
 
 /* ---- making ---- */
 
@@ -179,28 +185,6 @@ static int call_new(lua_State *L)
     return 1;
 }
 
-/* core.time_limit(call, seconds): how long an item may run; before the first is given */
-static int call_time_limit(lua_State *L)
-{
-    mp_lua_call *c = mp_check_call(L, 1);
-    double nanoseconds = luaL_checknumber(L, 2) * 1e9;
-    if (mp_call_lives(c))
-        mp_call_timeout(c->call, nanoseconds < 1      ? 1
-                                 : nanoseconds < 9e18 ? (int64_t)nanoseconds
-                                                      : MP_NEVER);
-    return 0;
-}
-
-/* core.retry(call, times, seconds): failed items run again so many times, the first time
- * after so many seconds */
-static int call_retry(lua_State *L)
-{
-    mp_lua_call *c = mp_check_call(L, 1);
-    c->retries = luaL_checkinteger(L, 2);
-    c->retry_delay = luaL_checknumber(L, 3);
-    return 0;
-}
-
 static int call_free(lua_State *L)
 {
     mp_lua_call *c = mp_check_call(L, 1);
@@ -225,17 +209,33 @@ void mp_call_plan(mp_lua_call *c, lua_Integer items)
     mp_call_granule(c->call, (uint64_t)(c->chunk > 0 ? c->chunk : n < 1 ? 1 : n));
 }
 
+/* Long runs: each ends in a value that the host combines with the others'. */
+static uint64_t run_length(const mp_lua_call *c, lua_Integer items)
+{
+    lua_Integer most = c->owner->max_items;
+    if (c->chunk > 0)
+        items = c->chunk;
+    else if (most > 0 && items > most)
+        items = most;
+    return items < 1 ? 1 : (uint64_t)items;
+}
+
 static void set_granule(mp_lua_call *c)
 {
     lua_Integer workers = (lua_Integer)mp_pool_workers(c->owner->pool);
-    mp_call_plan(c, c->count < 0 ? 1 : c->count / (GRANULES_A_WORKER * workers));
+    lua_Integer items = c->count >= 0 ? c->count : c->expected > c->given ? c->expected : c->given;
+    if (c->in_runs)
+        mp_call_granule(c->call, run_length(c, items / (RUNS_A_WORKER * workers)));
+    else
+        mp_call_plan(c,
+                     c->count < 0 && c->expected == 0 ? 1 : items / (GRANULES_A_WORKER * workers));
 }
 
 static void set_values_table(lua_State *L, const mp_lua_call *c)
 {
     if (c->shape == MP_SHAPE_APPLY)
         return;
-    bool presize = c->shape == MP_SHAPE_MAP && c->count > 0 && c->count < (1 << 26);
+    bool presize = c->shape == MP_SHAPE_MAP && !c->in_runs && c->count > 0 && c->count < (1 << 26);
     lua_createtable(L, presize ? (int)c->count : 0, 1);
     lua_setiuservalue(L, 1, CALL_VALUES);
 }
@@ -341,7 +341,9 @@ static void give_item(lua_State *L, mp_lua_call *c, int base)
         item_error(L, c, b->error);
     check_goes_on(L, c);
     c->bytes_out += b->len - start;
+    p->bytes_out += b->len - start;
     c->given++;
+    p->items++;
     if (mp_call_end_item(c->call, &error) < 0)
         mp_raise_system(L, &error);
     lua_settop(L, base);
@@ -420,6 +422,8 @@ static int call_feed(lua_State *L)
     if (!mp_call_lives(c))
         return 0;
     check_not_giving(L, c->owner);
+    if (c->in_runs && c->count < 0)
+        set_granule(c);
     if (c->input == MP_INPUT_RANGE)
         lua_pushnil(L);
     else
@@ -525,20 +529,10 @@ static int call_values(lua_State *L)
 void mp_open_call(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"call", call_new},
-        {"input", call_input},
-        {"feed", call_feed},
-        {"flush", call_flush},
-        {"seal", call_seal},
-        {"limit", call_limit},
-        {"release", call_release},
-        {"over", call_over},
-        {"counts", call_counts},
-        {"errors", call_errors},
-        {"values", call_values},
-        {"retry", call_retry},
-        {"time_limit", call_time_limit},
-        {NULL, NULL},
+        {"call", call_new},        {"input", call_input},   {"feed", call_feed},
+        {"flush", call_flush},     {"seal", call_seal},     {"limit", call_limit},
+        {"release", call_release}, {"over", call_over},     {"counts", call_counts},
+        {"errors", call_errors},   {"values", call_values}, {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, MP_CALL_META);

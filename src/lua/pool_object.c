@@ -147,6 +147,35 @@ static int pool_trouble(lua_State *L)
     return 3;
 }
 
+/* core.stats(pool): a table of what has come of its items, and of its workers */
+static int pool_stats(lua_State *L)
+{
+    mp_lua_pool *p = mp_check_pool(L, 1);
+    mp_pool_stats s = mp_pool_count(p->pool);
+    const struct {
+        const char *name;
+        uint64_t n;
+    } counts[] = {
+        {"tasks", s.tasks},
+        {"items", p->items},
+        {"done", p->done},
+        {"failed", p->failed},
+        {"retried", s.retried},
+        {"lost_workers", s.lost_workers},
+        {"bytes_out", p->bytes_out},
+        {"bytes_in", p->bytes_in},
+        {"cancelled", p->items - p->done - p->failed - s.pending},
+    };
+    lua_createtable(L, 0, 12);
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        lua_pushinteger(L, (lua_Integer)counts[i].n);
+        lua_setfield(L, -2, counts[i].name);
+    }
+    lua_pushnumber(L, (lua_Number)s.busy / 1e9);
+    lua_setfield(L, -2, "busy_seconds");
+    return 1;
+}
+
 /* core.owns(pool): false in another process or once it is freed */
 static int pool_owns(lua_State *L)
 {
@@ -173,13 +202,11 @@ static int pool_finished(lua_State *L)
 void mp_open_pool(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"pool", pool_new},          {"free", pool_free},
-        {"wait", pool_wait},         {"fileno", pool_fileno},
-        {"rest", pool_rest},         {"busy", pool_busy},
-        {"finish", pool_finish},     {"terminate", pool_terminate},
-        {"join", pool_join},         {"trouble", pool_trouble},
-        {"finished", pool_finished}, {"owns", pool_owns},
-        {"crowded", pool_crowded},   {NULL, NULL},
+        {"pool", pool_new},        {"free", pool_free},           {"wait", pool_wait},
+        {"fileno", pool_fileno},   {"rest", pool_rest},           {"busy", pool_busy},
+        {"finish", pool_finish},   {"terminate", pool_terminate}, {"join", pool_join},
+        {"trouble", pool_trouble}, {"finished", pool_finished},   {"owns", pool_owns},
+        {"crowded", pool_crowded}, {"stats", pool_stats},         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, MP_POOL_META);

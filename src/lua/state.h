@@ -43,7 +43,10 @@ enum mp_shape {
 };
 
 /* Flags of a call block, the worker's handler's. */
-enum { MP_CALL_FIRST_VALUE = 1 };
+enum {
+    MP_CALL_FIRST_VALUE = 1, /* a result is its first value */
+    MP_CALL_POSITION = 2,    /* the function is told where in a run of items it is */
+};
 
 /* The binding's side of a worker process; lies in the pool's userdata. */
 typedef struct mp_worker_context {
@@ -73,6 +76,8 @@ typedef struct mp_lua_pool {
     /* Whose item that value is: until it is whole no other may be begun. */
     const struct mp_lua_call *giving;
     lua_Integer finished, dispatched; /* counts of POOL_FINISHED */
+    /* what has come of its items in all */
+    uint64_t items, done, failed, bytes_out, bytes_in;
     struct {
         bool told;
         int code, status;
@@ -108,12 +113,14 @@ typedef struct mp_lua_call {
     bool keep_going; /* on_error = "collect" */
     bool pack;       /* a map keeps all values of an item, as a table with n */
     bool over;
-    bool star; /* items are argument lists */
+    bool star;    /* items are argument lists */
+    bool in_runs; /* results come of runs of items, at their ends */
     bool failed;
     enum mp_input input;
-    bool integers;     /* of a range */
-    lua_Integer count; /* items of the input, -1 unknown */
-    lua_Integer given; /* items taken from it */
+    bool integers;        /* of a range */
+    lua_Integer count;    /* items of the input, -1 unknown */
+    lua_Integer given;    /* items taken from it */
+    lua_Integer expected; /* how many will come, as the caller says; 0: unknown */
     lua_Integer first, step;
     lua_Number first_number, step_number;
     lua_Integer chunk;     /* explicit chunksize, 0 none */
@@ -160,6 +167,7 @@ unsigned mp_fork_generation(void);
 /* Groups of functions for the core table at the top of the stack. */
 void mp_open_pool(lua_State *L);
 void mp_open_call(lua_State *L);
+void mp_open_settings(lua_State *L);
 void mp_open_imap(lua_State *L);
 void mp_open_take(lua_State *L);
 void mp_open_codec(lua_State *L);

@@ -171,6 +171,7 @@ static void keep_error(lua_State *L, mp_lua_call *c, int call, uint64_t index)
     if (c->shape == MP_SHAPE_IMAP_UNORDERED)
         note_order(L, c, index);
     c->failures++;
+    c->owner->failed++;
     if (c->lowest_error == 0 || index < c->lowest_error)
         c->lowest_error = index;
     if (!c->keep_going && c->shape <= MP_SHAPE_MAP) {
@@ -265,6 +266,7 @@ static bool store_result(lua_State *L, mp_lua_call *c, int call, const mp_event 
     else
         store_imap(L, c, call, e->index, n);
     c->done++;
+    c->owner->done++;
     return true;
 }
 
@@ -316,6 +318,7 @@ static void note_trouble(mp_lua_pool *p, const mp_event *e)
  * still to be settled. */
 static bool deal(lua_State *L, mp_lua_pool *p, mp_lua_call *c, const mp_event *e)
 {
+    p->bytes_in += e->size;
     if (e->kind == MP_EVENT_DONE)
         return store_result(L, c, 2, e);
     if (e->kind != MP_EVENT_CALL_OVER)

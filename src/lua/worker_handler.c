@@ -168,12 +168,17 @@ static int run_item(lua_State *L)
         i->outcome = write_codec_failure(L, i, "decode", "function");
         return 0;
     }
+    int told = (i->task->block->flags & MP_CALL_POSITION) != 0 ? 2 : 0;
+    if (told > 0) {
+        lua_pushboolean(L, i->task->first);
+        lua_pushboolean(L, i->task->last);
+    }
     int n = mp_decode(L, i->task->bytes, i->task->size, NULL, -1, MP_CODEC_FUNCTIONS);
     if (n < 0) {
         i->outcome = write_codec_failure(L, i, "decode", "arguments");
         return 0;
     }
-    lua_call(L, n, LUA_MULTRET);
+    lua_call(L, told + n, LUA_MULTRET);
     i->outcome = write_result(L, i, 2);
     return 0;
 }

@@ -112,11 +112,14 @@ static void skip_items(mp_pool *pool)
 /* ---- deaths ---- */
 
 /* The row whose begun item died with the worker, or NULL: it had none, or its
- * result had arrived. */
+ * result had arrived. Of a row whose items stand or fall together the next item has died. */
 static mp_row *lost_row(mp_pool *pool, const mp_death *death)
 {
     if (death->held == 0 || death->begun >= death->held)
         return NULL;
+    mp_row *row = mp_ledger_find(&pool->ledger, death->rows[death->begun]);
+    if (row != NULL && row->state == MP_ROW_PUBLISHED && row->call->in_runs && row->done > 0)
+        return row;
     return row_at(pool, death->rows[death->begun], death->begun_item);
 }
 
@@ -144,6 +147,13 @@ static void give_back(mp_pool *pool, const mp_death *death)
     mp_pool_push(pool, NULL);
 }
 
+static void bury(mp_pool *pool, const mp_death *death)
+{
+    pool->lost_workers++;
+    give_back(pool, death);
+    take(pool);
+}
+
 static bool give_death(mp_pool *pool, mp_event *event)
 {
     const mp_death *death = pool->arrival.death;
@@ -159,8 +169,7 @@ static bool give_death(mp_pool *pool, mp_event *event)
     }
     if (row != NULL)
         mp_row_settle(row, 1);
-    give_back(pool, death);
-    take(pool);
+    bury(pool, death);
     return false;
 }
 
@@ -263,10 +272,8 @@ static void end_item(mp_pool *pool, enum mp_given given)
     if (given == GIVEN_ITEM)
         take(pool);
     mp_row_settle(pool->given_row, 1);
-    if (given == GIVEN_LOST) {
-        give_back(pool, pool->arrival.death);
-        take(pool);
-    }
+    if (given == GIVEN_LOST)
+        bury(pool, pool->arrival.death);
 }
 
 int mp_pool_again(mp_pool *pool, int64_t due, mp_error *error)

@@ -41,7 +41,11 @@ typedef struct mp_seat {
     _Atomic uint64_t call;       /* where the block of that call lies in the task memory */
     _Atomic int64_t kill_at;     /* when a timer kills it (mp_now's clock), 0: never */
     mp_claim_note note;
-    _Atomic uint64_t items;     /* items begun in its life */
+    _Atomic uint64_t items; /* items begun in its life */
+    /* Of all workers of this seat. */
+    _Atomic uint64_t claims;
+    _Atomic int64_t busy;       /* nanoseconds of work */
+    _Atomic int64_t busy_since; /* mp_now's clock, 0: idle */
     _Atomic uint32_t kind;      /* of the work measured last */
     _Atomic uint32_t item_cost; /* its cost, in nanoseconds an item */
     uint64_t rows[MP_HOLD_MAX];

@@ -22,6 +22,7 @@ struct mp_call {
     uint32_t filled;
     size_t item_at; /* where the item begun last starts */
     bool begun;     /* it is not whole yet */
+    bool in_runs;   /* a granule's items stand or fall together */
     bool sealed, over, released;
     bool over_told;
     mp_call *next, *previous;     /* all calls of the pool */
@@ -53,6 +54,7 @@ struct mp_pool {
     struct mp_backlog backlog;
     mp_timers delayed; /* rows that wait for their time */
     uint64_t retried;  /* items given again */
+    uint64_t lost_workers;
     struct mp_calls_over over;
     /* the event that was given and not settled */
     enum mp_given given;

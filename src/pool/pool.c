@@ -118,6 +118,12 @@ void mp_call_timeout(mp_call *call, int64_t timeout)
     call->block->timeout = timeout;
 }
 
+void mp_call_in_runs(mp_call *call, uint32_t flags)
+{
+    call->in_runs = true;
+    call->block->flags |= flags;
+}
+
 void mp_call_granule(mp_call *call, uint64_t items)
 {
     call->granule = items < 1 ? 1 : items > UINT32_MAX ? UINT32_MAX : items;
@@ -301,6 +307,15 @@ int mp_pool_want(mp_pool *pool, unsigned workers, mp_error *error)
     if (status == 0)
         pool->asked = workers;
     return status;
+}
+
+mp_pool_stats mp_pool_count(const mp_pool *pool)
+{
+    mp_pool_stats s = {.retried = pool->retried, .lost_workers = pool->lost_workers};
+    for (const mp_call *call = pool->calls; call != NULL; call = call->next)
+        s.pending += call->pending;
+    pool->transport->ops->count(pool->transport, &s.tasks, &s.busy);
+    return s;
 }
 
 bool mp_pool_crowded(const mp_pool *pool)

@@ -77,6 +77,11 @@ void mp_call_word(mp_call *call, uint64_t word);
 /* Nanoseconds that an item may run, more than 0; unless set before the first: any. */
 void mp_call_timeout(mp_call *call, int64_t timeout);
 
+/* The worker keeps what comes of a granule's items until the last; before the first item.
+ * So a granule that a death has cut is lost from its next item on, even where that was not
+ * begun. `flags`: further ones for the handler. */
+void mp_call_in_runs(mp_call *call, uint32_t flags);
+
 /* How many items a granule holds from here on, at least 1. */
 void mp_call_granule(mp_call *call, uint64_t items);
 
@@ -148,5 +153,15 @@ bool mp_pool_join(mp_pool *pool, int64_t deadline);
 int mp_pool_want(mp_pool *pool, unsigned workers, mp_error *error);
 
 unsigned mp_pool_workers(const mp_pool *pool);
+
+typedef struct mp_pool_stats {
+    uint64_t pending;      /* items added, not settled and not cancelled */
+    uint64_t retried;      /* times that an item was given again */
+    uint64_t lost_workers; /* that died and were not told to leave */
+    uint64_t tasks;        /* claims of workers */
+    int64_t busy;          /* nanoseconds that workers have worked, those that work now too */
+} mp_pool_stats;
+
+mp_pool_stats mp_pool_count(const mp_pool *pool);
 
 #endif

@@ -106,6 +106,8 @@ typedef struct mp_transport_ops {
     bool (*alive)(const mp_transport *t);
     /* What is measured of work of this kind: nanoseconds an item, 0 unknown. */
     uint32_t (*item_cost)(const mp_transport *t, uint32_t kind);
+    /* The claims of all workers so far, and nanoseconds of work, what runs now included. */
+    void (*count)(const mp_transport *t, uint64_t *claims, int64_t *busy);
     /* Kills what is left and frees everything. In a fork of the host: frees
      * this process's copies only. */
     void (*destroy)(mp_transport *t, bool owner);

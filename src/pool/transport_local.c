@@ -451,6 +451,17 @@ static uint32_t local_item_cost(const mp_transport *t, uint32_t kind)
     return cost;
 }
 
+static void local_count(const mp_transport *t, uint64_t *claims, int64_t *busy)
+{
+    const local *l = (const local *)(const void *)t;
+    for (unsigned i = 0; i < l->seats; i++) {
+        const mp_seat *seat = &l->segment.seats[i];
+        int64_t since = mp_load_relaxed(&seat->busy_since);
+        *claims += mp_load_relaxed(&seat->claims);
+        *busy += mp_load_relaxed(&seat->busy) + (since != 0 ? mp_now() - since : 0);
+    }
+}
+
 /* ---- life ---- */
 
 static void local_finish(mp_transport *t)
@@ -541,6 +552,7 @@ static const mp_transport_ops local_ops = {
     .gone = local_gone,
     .alive = local_alive,
     .item_cost = local_item_cost,
+    .count = local_count,
     .destroy = local_destroy,
 };
 

@@ -167,6 +167,8 @@ static void run_granule(worker *w, const mp_granule *g)
             return;
         }
         begin_item(w);
+        task.first = i == 0;
+        task.last = i + 1 == g->count;
         task.bytes = mp_item_read(&at, &task.size);
         run_item(w, &task);
     }
@@ -258,6 +260,8 @@ static void run_batch(worker *w)
 {
     int64_t start = mp_now();
     uint64_t items = 0;
+    mp_store_relaxed(&w->seat->claims, mp_load_relaxed(&w->seat->claims) + 1);
+    mp_store_relaxed(&w->seat->busy_since, start);
     for (unsigned i = 0; i < w->holding; i++) {
         if (i > 0) {
             mp_store_relaxed(&w->seat->call, w->held[i].call);
@@ -267,7 +271,10 @@ static void run_batch(worker *w)
         run_granule(w, &w->held[i]);
         items += w->held[i].count;
     }
-    note_cost(w, mp_now() - start, items);
+    int64_t elapsed = mp_now() - start;
+    note_cost(w, elapsed, items);
+    mp_store_relaxed(&w->seat->busy_since, 0);
+    mp_store_relaxed(&w->seat->busy, mp_load_relaxed(&w->seat->busy) + elapsed);
     mp_store_release(&w->seat->held, 0);
     MP_FAILPOINT("batch.done");
     w->holding = 0;
@@ -354,6 +361,7 @@ static bool set_up(worker *w, mp_region *results)
 {
     mp_store_relaxed(&w->seat->held, 0);
     mp_store_relaxed(&w->seat->items, 0);
+    mp_store_relaxed(&w->seat->busy_since, 0);
     mp_store_relaxed(&w->seat->item_cost, 0);
     mp_bed_rise(&w->seat->bed);
     return mp_robust_lock(&w->seat->alive, mp_deadline(1)) >= 0 &&

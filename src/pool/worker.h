@@ -13,6 +13,7 @@ typedef struct mp_task {
     const mp_call_block *block;
     const unsigned char *definition; /* block->definition_size bytes; NULL: in hand */
     uint64_t index;                  /* within its call, from 1 */
+    bool first, last;                /* of the run of items that the worker does in order */
     const unsigned char *bytes;
     size_t size;
 } mp_task;

@@ -1,0 +1,157 @@
+-- pairmap and reduce: calls whose results are put together in another way than a list.
+
+local core, require = ...
+
+local errors = require "moonpool.errors"
+local options = require "moonpool.options"
+
+local reduce = {}
+
+-- ---- pairmap ----
+
+local function collect_pairs(t)
+  local keys, items = {}, {}
+  for key, value in pairs(t) do
+    keys[#keys + 1] = key
+    items[#items + 1] = { key, value, n = 2 }
+  end
+  return keys, items
+end
+
+-- What stands in the list `by_index` under its items' keys.
+local function by_key(keys, by_index)
+  local t = {}
+  for i, value in pairs(by_index) do
+    if math.type(i) == "integer" then
+      t[keys[i]] = value
+    end
+  end
+  return t
+end
+
+local function pairs_failed(keys, err)
+  if errors.is(err) and err.index then
+    err.key = keys[err.index]
+  end
+  if errors.is(err) and err.results then
+    err.results = by_key(keys, err.results)
+  end
+  errors.throw(err)
+end
+
+-- ---- reduce ----
+
+-- What workers run where they may combine: each run of items ends in one value, in a table
+-- of its own since it may be nil.
+local function combiner(f, combine)
+  local sum
+  return function(first, last, ...)
+    local value = f(...)
+    if not first then
+      value = combine(sum, value)
+    end
+    if last then
+      sum = nil
+      return { value }
+    end
+    sum = value
+  end
+end
+
+-- Runs of items are lost with their worker, and an item in the midst of one cannot run
+-- again: only where a failure ends the call anyhow.
+local function may_combine(pool, given)
+  return (given.retries or pool.retries or 0) == 0 and not given.duplicate
+    and (given.on_error or pool.on_error) ~= "collect"
+end
+
+local function fold_runs(combine, runs)
+  local ends = {}
+  for i in pairs(runs) do
+    if math.type(i) == "integer" then
+      ends[#ends + 1] = i
+    end
+  end
+  table.sort(ends)
+  local sum
+  for k, i in ipairs(ends) do
+    if k == 1 then
+      sum = runs[i][1]
+    else
+      sum = combine(sum, runs[i][1])
+    end
+  end
+  return sum
+end
+
+local function fold_items(combine, values)
+  local sum, begun
+  for i = 1, values.n do
+    if values.errors and values.errors[i] then
+      goto continue
+    elseif begun then
+      sum = combine(sum, values[i])
+    else
+      sum, begun = values[i], true
+    end
+    ::continue::
+  end
+  return sum
+end
+
+local function reduced(combine, result, in_runs)
+  local ok, values = pcall(result.get, result)
+  if not ok then
+    if errors.is(values) then
+      values.results = nil
+    end
+    errors.throw(values)
+  elseif in_runs then
+    return fold_runs(combine, values)
+  end
+  return fold_items(combine, values), values.errors
+end
+
+--- Gives Pool its methods. `inner`: check_open(pool, name), check_function(name, f) and
+--- submit(pool, name, f, source, star, options, prepare), which returns an AsyncResult.
+function reduce.install(Pool, inner)
+  --- {[k] = f(k, v)} over pairs(t). Under "collect" its fields errors and failed, which
+  --- pairs does not show, tell what failed, by key; an error raised has the field key.
+  function Pool:pairmap(f, t, given)
+    inner.check_open(self, "pairmap")
+    if type(t) ~= "table" then
+      errors.argument("pairmap", "the second argument", "a table", t)
+    end
+    local chosen = options.of_map("pairmap", given)
+    local keys, items = collect_pairs(t)
+    local result = inner.submit(self, "pairmap", f, items, true, chosen)
+    local ok, values = pcall(result.get, result)
+    if not ok then
+      pairs_failed(keys, values)
+    end
+    local found = by_key(keys, values)
+    if values.errors then
+      setmetatable(found,
+        { __index = { errors = by_key(keys, values.errors), failed = values.failed } })
+    end
+    return found
+  end
+
+  --- Combines f's results two by two, in the order of the items; nil for no items. `combine`
+  --- is associative; workers combine what they run in a row, the host the rest. Under
+  --- "collect" the failures by index are a second value.
+  function Pool:reduce(f, combine, source, given)
+    inner.check_open(self, "reduce")
+    inner.check_function("reduce", f)
+    if type(combine) ~= "function" then
+      errors.argument("reduce", "the second argument", "a function of two values", combine)
+    end
+    local chosen = options.of_map("reduce", given)
+    local in_runs = may_combine(self, chosen)
+    local result = inner.submit(self, "reduce", in_runs and combiner(f, combine) or f, source,
+      false, chosen, in_runs and core.in_runs or nil)
+    return reduced(combine, result, in_runs)
+  end
+end
+
+return reduce
