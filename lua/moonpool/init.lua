@@ -38,6 +38,19 @@ function mp.sleep(seconds)
   until over
 end
 
+--- Logs its arguments, as print would write them: in a worker to the pool's log, or with
+--- where it comes from to standard error; elsewhere to standard error.
+function mp.log(...)
+  local words = table.pack(...)
+  for i = 1, words.n do
+    words[i] = tostring(words[i])
+  end
+  local text = table.concat(words, "\t")
+  if not core.log(text) then
+    io.stderr:write(text, "\n")
+  end
+end
+
 mp.time = core.time
 mp.monotonic = core.monotonic
 mp.getpid = core.pid

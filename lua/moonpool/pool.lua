@@ -42,13 +42,13 @@ end
 local FIELDS = {
   processes = true, initializer = true, initargs = true, maxtasksperchild = true, seed = true,
   on_error = true, on_callback_error = true, retries = true, retry_delay = true,
-  timeout = true, progress = true,
+  timeout = true, progress = true, output = true, log = true, memory_limit = true,
 }
 
 local function check_fields(given)
   options.check_names("Pool", given, FIELDS, "field")
   options.check_defaults("Pool", given)
-  for _, name in ipairs { "initializer", "on_callback_error" } do
+  for _, name in ipairs { "initializer", "on_callback_error", "output", "log" } do
     if given[name] ~= nil and type(given[name]) ~= "function" then
       errors.argument("Pool", name, "a function", given[name])
     end
@@ -56,9 +56,11 @@ local function check_fields(given)
   if given.initargs ~= nil and type(given.initargs) ~= "table" then
     errors.argument("Pool", "initargs", "a table of arguments", given.initargs)
   end
-  local most = given.maxtasksperchild
-  if most ~= nil and (math.type(most) ~= "integer" or most < 1) then
-    errors.argument("Pool", "maxtasksperchild", "a positive integer", most)
+  for _, name in ipairs { "maxtasksperchild", "memory_limit" } do
+    local n = given[name]
+    if n ~= nil and (math.type(n) ~= "integer" or n < 1) then
+      errors.argument("Pool", name, "a positive integer", n)
+    end
   end
   return given
 end
@@ -74,7 +76,8 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
   processes = check_processes(given.processes or core.default_processes()
     or core.process_cpu_count())
   return setmetatable({
-    core = core.pool(processes, given.initializer, given.initargs, given.maxtasksperchild),
+    core = core.pool(processes, given.initializer, given.initargs, given.maxtasksperchild,
+      given.memory_limit, given.output ~= nil, given.log ~= nil),
     processes = processes,
     initializer = given.initializer,
     seed = given.seed or seed.draw(),
@@ -86,6 +89,8 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
     watched = {},
     retry_delay = given.retry_delay,
     on_callback_error = given.on_callback_error,
+    output = given.output,
+    log = given.log,
     state = "open",
     outstanding = 0, -- calls that are not over, imaps apart
     listening = 0,   -- those of them that have a callback

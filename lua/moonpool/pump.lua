@@ -9,6 +9,7 @@ local core, require = ...
 
 local errors = require "moonpool.errors"
 local progress = require "moonpool.progress"
+local texts = require "moonpool.texts"
 
 local pump = {}
 
@@ -152,6 +153,7 @@ function pump.turn(pool)
     if errno then
       meet_trouble(pool, errno, failures, status)
     end
+    texts.give(pool, callback_failed)
     progress.tell(pool, callback_failed)
     run_callbacks(pool)
   end

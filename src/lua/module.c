@@ -48,6 +48,7 @@ static void push_core(lua_State *L)
     mp_open_take(L);
     mp_open_codec(L);
     mp_open_system(L);
+    mp_open_worker(L);
 }
 
 int luaopen_moonpool(lua_State *L)

@@ -16,13 +16,18 @@ static double optional_seconds(lua_State *L, int index)
     return luaL_optnumber(L, index, -1);
 }
 
-/* core.pool(workers, initializer or nil, initargs or nil, maxtasksperchild or 0) */
+/* core.pool(workers, initializer or nil, initargs or nil, maxtasksperchild or 0,
+ * memory_limit or 0, has_output, has_log) */
 static int pool_new(lua_State *L)
 {
     unsigned workers = (unsigned)luaL_checkinteger(L, 1);
-    lua_settop(L, 4);
+    lua_settop(L, 7);
     mp_lua_pool *p = lua_newuserdatauv(L, sizeof *p, POOL_USER_VALUES);
-    *p = (mp_lua_pool){.generation = mp_fork_generation(), .max_items = luaL_optinteger(L, 4, 0)};
+    *p = (mp_lua_pool){.generation = mp_fork_generation(),
+                       .max_items = luaL_optinteger(L, 4, 0),
+                       .memory_limit = luaL_optinteger(L, 5, 0),
+                       .has_output = lua_toboolean(L, 6),
+                       .has_log = lua_toboolean(L, 7)};
     mp_buffer_init_heap(&p->scratch);
     luaL_setmetatable(L, MP_POOL_META);
     for (int i = POOL_CALLS; i <= POOL_FINISHED; i++) {
@@ -147,6 +152,21 @@ static int pool_trouble(lua_State *L)
     return 3;
 }
 
+/* core.texts(pool): what tasks have said since the last time, three values each: the text,
+ * the item's index or false, the worker's number (negative: it is for the log); nil if
+ * nothing has come */
+static int pool_texts(lua_State *L)
+{
+    mp_lua_pool *p = mp_check_pool(L, 1);
+    if (p->texts == 0)
+        return 0;
+    p->texts = 0;
+    lua_getiuservalue(L, 1, POOL_TEXTS);
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, POOL_TEXTS);
+    return 1;
+}
+
 /* core.stats(pool): a table of what has come of its items, and of its workers */
 static int pool_stats(lua_State *L)
 {
@@ -202,11 +222,14 @@ static int pool_finished(lua_State *L)
 void mp_open_pool(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"pool", pool_new},        {"free", pool_free},           {"wait", pool_wait},
-        {"fileno", pool_fileno},   {"rest", pool_rest},           {"busy", pool_busy},
-        {"finish", pool_finish},   {"terminate", pool_terminate}, {"join", pool_join},
-        {"trouble", pool_trouble}, {"finished", pool_finished},   {"owns", pool_owns},
-        {"crowded", pool_crowded}, {"stats", pool_stats},         {NULL, NULL},
+        {"pool", pool_new},          {"free", pool_free},
+        {"wait", pool_wait},         {"fileno", pool_fileno},
+        {"rest", pool_rest},         {"busy", pool_busy},
+        {"finish", pool_finish},     {"terminate", pool_terminate},
+        {"join", pool_join},         {"trouble", pool_trouble},
+        {"finished", pool_finished}, {"owns", pool_owns},
+        {"crowded", pool_crowded},   {"stats", pool_stats},
+        {"texts", pool_texts},       {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, MP_POOL_META);

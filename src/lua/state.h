@@ -55,27 +55,32 @@ typedef struct mp_worker_context {
     bool unfit;           /* its initializer failed */
     int own_libraries;    /* of the C libraries loaded; -1: what else there is is unknown */
     mp_random random;     /* math.random's */
-    uint64_t last_id;     /* whose function lies at FUNCTION on L's stack */
+    const mp_birth *birth;
+    uint64_t index;   /* of the item that runs or ran last */
+    uint64_t last_id; /* whose function lies at FUNCTION on L's stack */
 } mp_worker_context;
 
 /* A pool. User values: 1 calls outstanding by address, 2 results finished and not
- * dispatched, 3 the worker's thread. The functions in hand, by definition, stand
- * in the registry by the pool's address, where its workers find them, with the
+ * dispatched, 3 the worker's thread, 4 texts of tasks: three values each. The functions in hand, by
+ * definition, stand in the registry by the pool's address, where its workers find them, with the
  * fields initializer and initargs. */
-enum { POOL_CALLS = 1, POOL_FINISHED, POOL_THREAD, POOL_USER_VALUES = POOL_THREAD };
+enum { POOL_CALLS = 1, POOL_FINISHED, POOL_THREAD, POOL_TEXTS, POOL_USER_VALUES = POOL_TEXTS };
 
 typedef struct mp_lua_pool {
     mp_pool *pool;       /* NULL once freed */
     unsigned generation; /* of forks, of the process that made it */
     mp_worker_context worker;
-    lua_Integer max_items; /* a worker is replaced after so many, 0: never */
-    mp_buffer scratch;     /* for functions on their way to a definition */
+    lua_Integer max_items;    /* a worker is replaced after so many, 0: never */
+    lua_Integer memory_limit; /* bytes more than at its start that a worker gets, 0: any */
+    bool has_output, has_log; /* the host wants what tasks print, and what they log */
+    mp_buffer scratch;        /* for functions on their way to a definition */
     /* A value is being encoded into the pool's memory, which must not go meanwhile,
      * whatever metamethods do. May be stale behind an error: that costs little. */
     bool encoding;
     /* Whose item that value is: until it is whole no other may be begun. */
     const struct mp_lua_call *giving;
     lua_Integer finished, dispatched; /* counts of POOL_FINISHED */
+    lua_Integer texts;                /* values in POOL_TEXTS */
     /* what has come of its items in all */
     uint64_t items, done, failed, bytes_out, bytes_in;
     struct {
@@ -172,6 +177,7 @@ void mp_open_imap(lua_State *L);
 void mp_open_take(lua_State *L);
 void mp_open_codec(lua_State *L);
 void mp_open_system(lua_State *L);
+void mp_open_worker(lua_State *L);
 
 /* The handler that runs Lua functions in the workers of this pool, each of which
  * leaves after max_items (0: none). */

@@ -314,6 +314,25 @@ static void note_trouble(mp_lua_pool *p, const mp_event *e)
     p->trouble.count = e->count;
 }
 
+/* Into the pool's list, as core.texts gives it. */
+static void note_text(lua_State *L, mp_lua_pool *p, const mp_event *e)
+{
+    int top = lua_gettop(L);
+    lua_Integer worker = (lua_Integer)e->seat + 1;
+    push_table(L, 1, POOL_TEXTS);
+    lua_pushlstring(L, (const char *)e->data, e->size);
+    lua_rawseti(L, -2, p->texts + 1);
+    if (e->index != 0)
+        lua_pushinteger(L, (lua_Integer)e->index);
+    else
+        lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, p->texts + 2);
+    lua_pushinteger(L, e->kind == MP_EVENT_LOG ? -worker : worker);
+    lua_rawseti(L, -2, p->texts + 3);
+    p->texts += 3;
+    lua_settop(L, top);
+}
+
 /* Deals with an event of the call at stack index 2 and its values at 3: true if it is
  * still to be settled. */
 static bool deal(lua_State *L, mp_lua_pool *p, mp_lua_call *c, const mp_event *e)
@@ -350,6 +369,8 @@ static int take(lua_State *L)
         bool to_settle = true;
         if (e.kind == MP_EVENT_TROUBLE) {
             note_trouble(p, &e);
+        } else if (e.kind == MP_EVENT_OUTPUT || e.kind == MP_EVENT_LOG) {
+            note_text(L, p, &e);
         } else {
             mp_lua_call *c = e.user;
             if (at == NULL || c != at) {

@@ -10,9 +10,11 @@
 #include "lua/worker_stop.h"
 
 #include "codec/values.h"
+#include "process/memory.h"
 #include "process/output.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <unistd.h>
@@ -146,6 +148,14 @@ static bool push_function(lua_State *L, item *i)
 
 /* ---- the run ---- */
 
+/* Lines that the item has not ended: before its result, that they come before it. */
+static void flush_lines(void)
+{
+    mp_output_flush();
+    if (__fpending(stderr) > 0)
+        fflush(stderr);
+}
+
 static int write_result(lua_State *L, item *i, int first)
 {
     int n = lua_gettop(L) - first + 1;
@@ -179,6 +189,7 @@ static int run_item(lua_State *L)
         return 0;
     }
     lua_call(L, told + n, LUA_MULTRET);
+    flush_lines();
     i->outcome = write_result(L, i, 2);
     return 0;
 }
@@ -188,20 +199,27 @@ static void report_error(lua_State *L, item *i)
     int raised = lua_gettop(L);
     i->out->len = 0;
     i->outcome = -ENOMEM;
-    if (!lua_istable(L, raised))
-        return; /* no memory to describe it */
+    flush_lines();
+    if (!lua_istable(L, raised)) { /* there was no memory to describe it */
+        lua_gc(L, LUA_GCCOLLECT);
+        malloc_trim(0);
+        lua_pushcfunction(L, describe);
+        lua_pushvalue(L, raised);
+        if (lua_pcall(L, 1, 1, 0) != LUA_OK)
+            return;
+        lua_replace(L, raised);
+    }
     lua_pushcfunction(L, write_task_failure);
     lua_pushlightuserdata(L, i);
     lua_pushvalue(L, raised);
     lua_pcall(L, 2, 0, 0);
 }
 
-/* Lines that the item has not ended. */
-static void flush_lines(void)
+/* What tasks print goes to the host. */
+static int pass_on(void *ctx, const char *bytes, size_t size)
 {
-    mp_output_flush();
-    if (__fpending(stderr) > 0)
-        fflush(stderr);
+    const mp_birth *birth = ctx;
+    return birth->tell(birth->teller, MP_FRAME_OUTPUT, bytes, size);
 }
 
 /* What every item of a worker gets whose initializer failed. */
@@ -221,6 +239,7 @@ static int handle(void *ctx, const mp_task *task, mp_buffer *out)
     item i = {.w = &p->worker, .task = task, .out = out, .outcome = -ENOMEM, .kind = "task"};
     if (p->worker.unfit)
         return refuse(L, &i);
+    p->worker.index = task->index;
     mp_worker_stop_clear();
     if (mp_worker_is_foreign(L, LIBRARIES, p->worker.own_libraries))
         mp_worker_reset();
@@ -277,6 +296,13 @@ static void start(void *ctx, const mp_birth *birth)
     if (lua_pcall(L, 1, 0, HANDLER) != LUA_OK)
         _exit(70);
     lua_settop(L, BASE);
+    lua_pushlightuserdata(L, p);
+    lua_setfield(L, LUA_REGISTRYINDEX, MP_WORKER_POOL);
+    p->worker.birth = birth;
+    if (p->has_output)
+        mp_output_install(birth->output, pass_on, (void *)(uintptr_t)birth, NULL);
+    if (p->memory_limit > 0)
+        mp_memory_limit((uint64_t)p->memory_limit);
     mp_random_init(&p->worker.random, L);
     mp_worker_stop_open(L);
     initialize(L, p);
@@ -286,6 +312,32 @@ static void finish(void *ctx)
 {
     (void)ctx;
     mp_output_flush();
+}
+
+/* core.log(text): in a worker, to whom the pool's log is; false elsewhere */
+static int worker_log(lua_State *L)
+{
+    size_t size;
+    const char *text = luaL_checklstring(L, 1, &size);
+    if (lua_getfield(L, LUA_REGISTRYINDEX, MP_WORKER_POOL) != LUA_TLIGHTUSERDATA) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
+    const mp_lua_pool *p = lua_touserdata(L, -1);
+    const mp_birth *birth = p->worker.birth;
+    if (p->has_log)
+        birth->tell(birth->teller, MP_FRAME_LOG, text, size);
+    else
+        fprintf(stderr, "PoolWorker-%u, item %llu: %s\n", birth->seat + 1,
+                (unsigned long long)p->worker.index, text);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+void mp_open_worker(lua_State *L)
+{
+    lua_pushcfunction(L, worker_log);
+    lua_setfield(L, -2, "log");
 }
 
 mp_handler mp_worker_handler(mp_lua_pool *pool, uint64_t max_items)

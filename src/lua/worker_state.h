@@ -16,6 +16,9 @@ void mp_worker_furnish(lua_State *L, const mp_birth *birth);
 #define MP_WORKER_SEAT "moonpool.worker"
 #define MP_WORKER_HOST "moonpool.host"
 
+/* The mp_lua_pool whose worker this is. */
+#define MP_WORKER_POOL "moonpool.worker.pool"
+
 /* Whether C code of others may run in this state: libraries besides Moonpool's own are
  * loaded, or the program is no stock interpreter. `libraries`: the index of the table that
  * mp_worker_push_libraries has pushed; `own`: what that returned. */

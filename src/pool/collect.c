@@ -101,6 +101,18 @@ static bool give_item(mp_pool *pool, mp_event *event)
     return false;
 }
 
+static bool give_text(mp_pool *pool, mp_event *event)
+{
+    const mp_arrival *a = &pool->arrival;
+    *event = (mp_event){.kind = a->kind == MP_ARRIVAL_LOG ? MP_EVENT_LOG : MP_EVENT_OUTPUT,
+                        .index = mp_ledger_find(&pool->ledger, a->row) != NULL ? a->index : 0,
+                        .seat = a->seat,
+                        .data = a->data,
+                        .size = a->size};
+    pool->given = GIVEN_OTHER;
+    return true;
+}
+
 static void skip_items(mp_pool *pool)
 {
     mp_row *row = expected_row(pool, &pool->arrival);
@@ -237,6 +249,9 @@ static bool give(mp_pool *pool, mp_event *event)
     case MP_ARRIVAL_TIMEOUT:
     case MP_ARRIVAL_NO_ROOM:
         return give_item(pool, event);
+    case MP_ARRIVAL_OUTPUT:
+    case MP_ARRIVAL_LOG:
+        return give_text(pool, event);
     case MP_ARRIVAL_DEATH:
         return give_death(pool, event);
     case MP_ARRIVAL_TROUBLE:

@@ -21,6 +21,8 @@ enum mp_event_kind {
     MP_EVENT_TIMEOUT,   /* it ran too long: data, size as for FAILED, or nothing */
     MP_EVENT_NO_ROOM,   /* its result found no memory: code */
     MP_EVENT_DAMAGED,   /* its result cannot be read: code */
+    MP_EVENT_OUTPUT,    /* what a task wrote: data, size; index 0 where no item did */
+    MP_EVENT_LOG,       /* what it logged */
     MP_EVENT_CALL_OVER, /* nothing more will come for this call */
     MP_EVENT_TROUBLE,   /* no worker can be born: code, which is tried again; 0: count
                            workers died before they were ready, the last with status, and

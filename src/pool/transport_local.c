@@ -214,7 +214,10 @@ static bool read_frame(local *l, unsigned seat, const mp_result_frame *f, mp_arr
         a->kind = MP_ARRIVAL_FAILED;
     else if (f->kind == MP_FRAME_TIMEOUT)
         a->kind = MP_ARRIVAL_TIMEOUT;
-    else if (f->kind == MP_FRAME_SKIPPED && f->size == sizeof a->count) {
+    else if (f->kind == MP_FRAME_OUTPUT || f->kind == MP_FRAME_LOG) {
+        a->kind = f->kind == MP_FRAME_LOG ? MP_ARRIVAL_LOG : MP_ARRIVAL_OUTPUT;
+        a->count = 0;
+    } else if (f->kind == MP_FRAME_SKIPPED && f->size == sizeof a->count) {
         a->kind = MP_ARRIVAL_SKIPPED;
         memcpy(&a->count, f->data, sizeof a->count);
     } else if (f->kind == MP_FRAME_NO_ROOM && f->size == sizeof(int32_t)) {

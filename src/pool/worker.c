@@ -33,6 +33,8 @@ typedef struct worker {
     mp_result_writer writer;
     int (*ring_grow)(mp_buffer *, size_t);
     void *ring_lender;
+    bool writing;    /* the frame of an item's result is open */
+    mp_buffer texts; /* told while that frame has bytes: each its head, then itself */
     mp_granule held[MP_HOLD_MAX];
     unsigned holding;
     uint64_t unheard; /* the call whose results a host that is lazy has not heard of; 0: none */
@@ -100,6 +102,65 @@ static void publish_small(worker *w, unsigned kind, const void *bytes, size_t si
     }
 }
 
+/* ---- texts ---- */
+
+typedef struct text_head {
+    size_t size;
+    unsigned kind;
+} text_head;
+
+static int publish_text(worker *w, unsigned kind, const char *bytes, size_t size)
+{
+    mp_buffer *b = open_frame(w);
+    int status = mp_buffer_append(b, bytes, size);
+    close_frame(w);
+    if (status == 0)
+        mp_result_publish(&w->writer, kind);
+    else
+        mp_result_discard(&w->writer);
+    mp_bell_ring(&w->segment->bell, true);
+    return status;
+}
+
+static int keep_text(worker *w, unsigned kind, const char *bytes, size_t size)
+{
+    text_head head = {.size = size, .kind = kind};
+    size_t before = w->texts.len;
+    int status = mp_buffer_append(&w->texts, &head, sizeof head);
+    if (status == 0)
+        status = mp_buffer_append(&w->texts, bytes, size);
+    if (status < 0)
+        w->texts.len = before;
+    return status;
+}
+
+/* Frames do not nest: an open one that is empty makes way, behind one that is not the
+ * text waits. */
+static int tell(void *teller, unsigned kind, const char *bytes, size_t size)
+{
+    worker *w = teller;
+    if (w->writing && w->writer.out.len > 0)
+        return keep_text(w, kind, bytes, size);
+    if (w->writing) {
+        close_frame(w);
+        mp_result_discard(&w->writer);
+    }
+    int status = publish_text(w, kind, bytes, size);
+    if (w->writing)
+        open_frame(w);
+    return status;
+}
+
+static void publish_texts(worker *w)
+{
+    text_head head;
+    for (size_t at = 0; at < w->texts.len; at += sizeof head + head.size) {
+        memcpy(&head, w->texts.data + at, sizeof head);
+        publish_text(w, head.kind, (const char *)w->texts.data + at + sizeof head, head.size);
+    }
+    w->texts.len = 0;
+}
+
 /* A lazy host hears now of the results that lie there. */
 static void speak_up(worker *w)
 {
@@ -112,9 +173,11 @@ static void speak_up(worker *w)
 static void run_item(worker *w, const mp_task *task)
 {
     mp_buffer *out = open_frame(w);
+    w->writing = true;
     mp_stopper_begin(task->block->timeout);
     int outcome = w->handler->run(w->handler->ctx, task, out);
     bool late = mp_stopper_end();
+    w->writing = false;
     close_frame(w);
     MP_FAILPOINT("result.before");
     if (late) {
@@ -129,6 +192,8 @@ static void run_item(worker *w, const mp_task *task)
         publish_small(w, MP_FRAME_NO_ROOM, &code, sizeof code);
     }
     MP_FAILPOINT("result.after");
+    if (w->texts.len > 0)
+        publish_texts(w);
     mp_bell_ring(&w->segment->bell,
                  late || outcome != MP_TASK_DONE || mp_result_filling(&w->writer));
 }
@@ -380,8 +445,12 @@ void mp_worker_run(mp_segment *segment, unsigned seat, uint32_t incarnation,
                 .processors = sysconf(_SC_NPROCESSORS_ONLN)};
     if (!set_up(&w, results) || mp_stopper_open(w.seat, tasks, handler) < 0)
         _exit(EXIT_BROKEN);
-    mp_birth birth = {
-        .seat = seat, .host_pid = segment->control->host_pid, .output = &segment->control->output};
+    mp_buffer_init_heap(&w.texts);
+    mp_birth birth = {.tell = tell,
+                      .teller = &w,
+                      .seat = seat,
+                      .host_pid = segment->control->host_pid,
+                      .output = &segment->control->output};
     handler->start(handler->ctx, &birth);
     mp_store_release(&w.seat->phase, MP_PHASE_READY);
     for (;;) {

@@ -20,8 +20,12 @@ typedef struct mp_task {
 
 enum mp_outcome { MP_TASK_DONE = 0, MP_TASK_FAILED = 1 };
 
-/* What a new worker is told. */
+/* What a new worker is told. `tell` is how it says something to the host beside results:
+ * a text as one frame of that kind (MP_FRAME_OUTPUT, MP_FRAME_LOG), at any time from start
+ * on. 0 or a negative errno. May wait for the host to read. */
 typedef struct mp_birth {
+    int (*tell)(void *teller, unsigned kind, const char *bytes, size_t size);
+    void *teller;
     unsigned seat;     /* from 0 */
     int32_t host_pid;  /* of the process that made the pool */
     mp_robust *output; /* the lock of those who write lines */

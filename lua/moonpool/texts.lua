@@ -1,0 +1,52 @@
+-- What tasks print and log, on its way to the functions that a pool was given for it.
+--
+-- Invariants: each line is given once, in the order in which its worker wrote it, inside
+-- Moonpool's calls and never within a callback.
+
+local core = ...
+
+local texts = {}
+
+local function give_lines(pool, give, text, index, worker, failed)
+  if text:sub(-1) ~= "\n" then
+    text = text .. "\n"
+  end
+  for line in text:gmatch("(.-)\n") do
+    local ok, err = pcall(give, line, index, worker)
+    if not ok then
+      failed(pool, err)
+    end
+  end
+end
+
+local function give_all(pool, list, failed)
+  for i = 1, #list, 3 do
+    local text, index, number = list[i], list[i + 1] or nil, list[i + 2]
+    local worker = ("PoolWorker-%d"):format(math.abs(number))
+    if number > 0 then
+      give_lines(pool, pool.output, text, index, worker, failed)
+    else
+      local ok, err = pcall(pool.log, text, index, worker)
+      if not ok then
+        failed(pool, err)
+      end
+    end
+  end
+end
+
+--- Gives what has come to the pool's output and log. `failed(pool, err)` gets the errors of
+--- these.
+function texts.give(pool, failed)
+  if pool.dispatching then
+    return
+  end
+  local list = core.texts(pool.core)
+  while list do
+    pool.dispatching = true
+    give_all(pool, list, failed)
+    pool.dispatching = false
+    list = pool.state ~= "joined" and core.texts(pool.core)
+  end
+end
+
+return texts

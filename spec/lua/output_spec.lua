@@ -1,0 +1,202 @@
+-- timeout: 120
+local mp = require "moonpool"
+local leaks = require "spec.support.leaks"
+local script = require "spec.support.script"
+
+-- A pool whose output is noted: lines, and who wrote them for which item.
+local function noting(fields, f)
+  local before = leaks.snapshot()
+  local lines = {}
+  fields.output = function(line, index, worker)
+    lines[#lines + 1] = { line, index, worker }
+  end
+  do
+    local pool <close> = mp.Pool(fields)
+    f(pool, lines)
+  end
+  assert.equal("", leaks.left(before))
+  return lines
+end
+
+describe("output", function()
+  it("gets each line, without its newline, with item and worker", function()
+    local write = io.write
+    local lines = noting({ processes = 2 }, function(pool)
+      pool:map(function(i)
+        print("item", i)
+        write("a\n\nb")
+        return i
+      end, mp.range(50))
+    end)
+    assert.equal(200, #lines)
+    local by_item = {}
+    for _, l in ipairs(lines) do
+      local list = by_item[l[2]] or {}
+      by_item[l[2]] = list
+      list[#list + 1] = l[1]
+      assert.truthy(l[3]:match("^PoolWorker%-[12]$"))
+    end
+    for i = 1, 50 do assert.same({ "item\t" .. i, "a", "", "b" }, by_item[i]) end
+  end)
+
+  it("comes before the result does", function()
+    noting({ processes = 2 }, function(pool, lines)
+      for i = 1, 20 do
+        pool:apply(function() print(i) end)
+        assert.equal(i, #lines)
+        assert.equal(tostring(i), lines[i][1])
+      end
+    end)
+  end)
+
+  it("gets lines of megabytes whole, and many of them", function()
+    local lines = noting({ processes = 2 }, function(pool)
+      local rep = string.rep
+      pool:map(function(i) print(rep("x", i * 1000003)) end, mp.range(5), 1)
+      pool:map(function() for k = 1, 5000 do print(k) end end, mp.range(4), 1)
+    end)
+    assert.equal(5 + 20000, #lines)
+    local sizes = {}
+    for i = 1, 5 do sizes[i] = #lines[i][1] end
+    table.sort(sizes)
+    for i = 1, 5 do assert.equal(i * 1000003, sizes[i]) end
+  end)
+
+  it("loses no line whose print has returned, though the worker is killed behind it", function()
+    local lines = noting({ processes = 3 }, function(pool)
+      local kill, pid = os.execute, mp.getpid
+      local r = pool:map(function(i)
+        print("before " .. i)
+        kill("kill -9 " .. pid())
+      end, mp.range(15), { on_error = "collect" })
+      assert.equal(15, r.failed)
+    end)
+    local seen = {}
+    for _, l in ipairs(lines) do seen[l[1]] = true end
+    for i = 1, 15 do assert.is_true(seen["before " .. i]) end
+    assert.equal(15, #lines)
+  end)
+
+  it("gets what is printed while a result is written, and by the initializer", function()
+    local lines = noting({ processes = 1, initializer = function() print("ready") end },
+      function(pool)
+        local set, pairs_of = setmetatable, next
+        pool:apply(function()
+          return { 1, 2, set({ 3 }, { __pairs = function(t)
+            print("encoding")
+            return pairs_of, t
+          end }) }
+        end)
+      end)
+    assert.same({ "ready", nil }, { lines[1][1], lines[1][2] })
+    local encoding
+    for _, l in ipairs(lines) do encoding = encoding or l[1] == "encoding" end
+    assert.is_true(encoding ~= nil)
+  end)
+
+  it("takes an error in it as one of a callback", function()
+    local caught, fail = {}, error
+    local pool = mp.Pool { processes = 1, output = function() fail("mine", 0) end,
+      on_callback_error = function(err) caught[#caught + 1] = err end }
+    pool:apply(print, { 1 })
+    assert.same({ "mine" }, caught)
+    assert.equal("mine", select(2, pcall(pool.wait, pool)))
+    pool:close()
+    assert.is_true(pool:join())
+  end)
+
+  it("prints nothing itself where output is taken", function()
+    assert.equal("<1>\n", script.output [[
+      local pool <close> = mp.Pool { processes = 1,
+        output = function(line) io.write("<", line, ">\n") end }
+      pool:apply(print, { 1 })
+    ]])
+  end)
+
+  it("may use the pool", function()
+    local inner
+    local pool
+    pool = mp.Pool { processes = 1, output = function(line)
+      if line == "outer" then inner = pool:apply(function() return 5 end) end
+    end }
+    pool:apply(print, { "outer" })
+    assert.equal(5, inner)
+    pool:close()
+    pool:join()
+  end)
+end)
+
+describe("log", function()
+  it("gets what tasks log, with item and worker", function()
+    local got = {}
+    local pool = mp.Pool { processes = 2, log = function(message, index, worker)
+      got[#got + 1] = { message, index, worker }
+    end }
+    local log = mp.log
+    pool:map(function(i) log("item", i, nil) end, mp.range(10), 1)
+    pool:close()
+    pool:join()
+    assert.equal(10, #got)
+    for _, g in ipairs(got) do
+      assert.equal(("item\t%d\tnil"):format(g[2]), g[1])
+      assert.truthy(g[3]:match("^PoolWorker%-%d$"))
+    end
+  end)
+
+  it("goes to standard error where nobody takes it, in whole lines", function()
+    local r = script.run [[
+      local pool <close> = mp.Pool(2)
+      pool:apply(mp.log, { "from a task", 1 })
+      mp.log("from the host")
+    ]]
+    assert.equal(0, r.code)
+    assert.equal("PoolWorker-1, item 1: from a task\t1\nfrom the host\n", r.errors)
+  end)
+end)
+
+describe("memory_limit", function()
+  it("fails the task that takes more, and not the worker", function()
+    local pool = mp.Pool { processes = 1, memory_limit = 64 << 20 }
+    local pid, rep, collect = mp.getpid, string.rep, collectgarbage
+    local worker = pool:apply(pid)
+    local ok, err = pcall(pool.apply, pool, function()
+      local t = {}
+      for i = 1, 1000000 do t[i] = rep("x", 1000) .. i end
+      return #t
+    end)
+    assert.is_false(ok)
+    assert.equal("task", err.kind)
+    assert.truthy(tostring(err.value):find("memory", 1, true))
+    assert.equal(worker, pool:apply(pid))
+    assert.equal(20 << 20, pool:apply(function()
+      collect()
+      return #rep("x", 20 << 20)
+    end))
+    pool:close()
+    pool:join()
+  end)
+
+  it("counts from what the worker has at its start", function()
+    local large = ("x"):rep(200 << 20)
+    local pool = mp.Pool { processes = 1, memory_limit = 32 << 20 }
+    assert.equal(5, pool:apply(function() return #large > 0 and 5 end))
+    pool:close()
+    pool:join()
+  end)
+
+  it("does not count results, which are shared", function()
+    local pool = mp.Pool { processes = 1, memory_limit = 48 << 20 }
+    local rep = string.rep
+    for _ = 1, 10 do assert.equal(8 << 20, #pool:apply(function() return rep("x", 8 << 20) end)) end
+    pool:close()
+    pool:join()
+  end)
+
+  it("must be a positive integer", function()
+    for _, bad in ipairs { 0, -1, 1.5, "1G" } do
+      local ok, err = pcall(mp.Pool, { memory_limit = bad })
+      assert.same({ false, "argument" }, { ok, err.kind })
+      assert.truthy(err.message:find("memory_limit", 1, true))
+    end
+  end)
+end)
