@@ -9,7 +9,7 @@ local options = {}
 local KNOWN = {
   chunksize = true, callback = true, error_callback = true, on_error = true, seed = true,
   pack = true, retries = true, timeout = true,
-  progress = true, total = true, retry_delay = true,
+  progress = true, total = true, duplicate = true, retry_delay = true,
 }
 
 -- The edit distance of two words, for naming the nearest known option
@@ -92,8 +92,10 @@ local function check(call_name, given)
   if given.total ~= nil and (math.type(given.total) ~= "integer" or given.total < 0) then
     errors.argument(call_name, "total", "an integer, 0 or more", given.total)
   end
-  if given.pack ~= nil and type(given.pack) ~= "boolean" then
-    errors.argument(call_name, "pack", "a boolean", given.pack)
+  for _, name in ipairs { "pack", "duplicate" } do
+    if given[name] ~= nil and type(given[name]) ~= "boolean" then
+      errors.argument(call_name, name, "a boolean", given[name])
+    end
   end
   check_function(call_name, "callback", given.callback)
   check_function(call_name, "error_callback", given.error_callback)

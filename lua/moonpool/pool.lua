@@ -141,6 +141,9 @@ local function open_call(pool, name, f, shape, star, given, result)
   if given.total then
     core.expect(result.call, given.total)
   end
+  if given.duplicate then
+    core.duplicate(result.call)
+  end
   local tell = given.progress or pool.progress
   if tell then
     progress.watch(pool, result, tell, given.total)

@@ -473,6 +473,11 @@ static void loopback_stop_unwanted(mp_transport *t)
     self(t)->stops++;
 }
 
+static unsigned loopback_idle(const mp_transport *t)
+{
+    return ((const loopback *)(const void *)t)->idle;
+}
+
 static void loopback_stop_item(mp_transport *t, uint64_t row, uint64_t index)
 {
     (void)row;
@@ -559,6 +564,7 @@ static const mp_transport_ops loopback_ops = {
     .want = loopback_want,
     .stop_unwanted = loopback_stop_unwanted,
     .stop_item = loopback_stop_item,
+    .idle = loopback_idle,
     .next = loopback_next,
     .taken = loopback_taken,
     .pending = loopback_pending,

@@ -32,6 +32,7 @@ typedef struct loopback {
     unsigned refuse_grow;           /* so does the n-th growth of an open piece */
     unsigned refuse_want;           /* so many times from now on `want` fails */
     uint32_t cost;                  /* what item_cost says */
+    unsigned idle;                  /* what idle says */
 
     /* To be looked at. */
     uint64_t begun; /* items begun in all */

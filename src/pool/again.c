@@ -68,25 +68,35 @@ static int schedule(mp_pool *pool, mp_row *row, int64_t due)
     return 0;
 }
 
+mp_row *mp_row_copy(mp_row *row, mp_error *error)
+{
+    mp_ledger *ledger = &row->call->pool->ledger;
+    mp_row *copy = mp_ledger_add(ledger);
+    if (copy == NULL) {
+        mp_fail(error, -ENOMEM, "cannot note an item that is to run again");
+        return NULL;
+    }
+    if (copy_item(row, copy, error) < 0) {
+        mp_ledger_remove(ledger, copy);
+        return NULL;
+    }
+    copy->first = row->first + row->done;
+    copy->count = 1;
+    mp_call_link(row->call, copy);
+    return copy;
+}
+
 int mp_row_again(mp_row *row, int64_t due, mp_error *error)
 {
     mp_call *call = row->call;
-    mp_pool *pool = call->pool;
-    uint64_t index = row->first + row->done;
-    if (call->released || index >= call->limit)
+    if (call->released || row->first + row->done >= call->limit)
         return mp_fail(error, -ECANCELED, "the item is cancelled");
-    mp_row *again = mp_ledger_add(&pool->ledger);
+    if (mp_row_give_way(row))
+        return 1;
+    mp_row *again = mp_row_copy(row, error);
     if (again == NULL)
-        return mp_fail(error, -ENOMEM, "cannot note an item that is to run again");
-    int status = copy_item(row, again, error);
-    if (status < 0) {
-        mp_ledger_remove(&pool->ledger, again);
-        return status;
-    }
-    again->first = index;
-    again->count = 1;
+        return -ENOMEM;
     again->attempt = row->attempt + 1;
-    mp_call_link(call, again);
     call->pending++;
-    return schedule(pool, again, due);
+    return schedule(call->pool, again, due);
 }

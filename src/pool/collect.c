@@ -58,7 +58,7 @@ static mp_row *expected_row(mp_pool *pool, const mp_arrival *a)
 
 static bool wanted(const mp_row *row)
 {
-    return !row->call->released && row->first + row->done < row->call->limit;
+    return !row->call->released && !row->answered && row->first + row->done < row->call->limit;
 }
 
 static void fill_event(mp_event *event, mp_row *row, const mp_arrival *a)
@@ -150,6 +150,11 @@ static void give_back(mp_pool *pool, const mp_death *death)
         if (row == NULL || row->state != MP_ROW_PUBLISHED || has_run_more(death, i, row))
             continue;
         mp_call *call = row->call;
+        bool ends = row->answered && row->done + 1 == row->count;
+        if (row->answered)
+            mp_row_settle(row, 1);
+        if (ends)
+            continue;
         mp_pool_requeue(pool, row);
         if (!wanted(row)) {
             mp_row_withdraw(row);
@@ -170,6 +175,8 @@ static bool give_death(mp_pool *pool, mp_event *event)
 {
     const mp_death *death = pool->arrival.death;
     mp_row *row = lost_row(pool, death);
+    if (row != NULL && !row->answered && !death->overdue)
+        mp_row_give_way(row);
     if (row != NULL && wanted(row)) {
         fill_event(event, row, &pool->arrival);
         event->kind = death->overdue ? MP_EVENT_TIMEOUT : MP_EVENT_LOST;
@@ -298,7 +305,7 @@ int mp_pool_again(mp_pool *pool, int64_t due, mp_error *error)
     if (status < 0)
         return status;
     pool->given = GIVEN_NONE;
-    pool->retried++;
+    pool->retried += status == 0;
     end_item(pool, given);
     return 0;
 }
@@ -311,6 +318,7 @@ void mp_pool_settle(mp_pool *pool)
         settle_over(pool);
     } else if (given >= GIVEN_ITEM && given <= GIVEN_ORPHAN) {
         pool->given_row->call->told++;
+        mp_row_decide(pool->given_row);
         end_item(pool, given);
     } else if (given == GIVEN_REFUSAL) {
         pool->refusal_told = true;

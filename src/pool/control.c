@@ -98,6 +98,13 @@ unsigned mp_segment_sleepers(const mp_segment *s)
     return count_marks(s->control->sleeping, s->control->seats);
 }
 
+unsigned mp_segment_idle(const mp_segment *s)
+{
+    return mp_task_ring_waiting(&s->ring) > 0
+               ? 0
+               : mp_segment_sleepers(s) + count_marks(s->control->looking, s->control->seats);
+}
+
 static bool call_sleeper_of(mp_segment *s, unsigned word)
 {
     uint64_t marks = mp_load_relaxed(&s->control->sleeping[word]);

@@ -117,6 +117,9 @@ void mp_segment_rouse(mp_segment *s);
 void mp_seat_mark(_Atomic uint64_t *map, unsigned seat);
 void mp_seat_unmark(_Atomic uint64_t *map, unsigned seat);
 
+/* Workers that look for work, or sleep; 0 while some waits. */
+unsigned mp_segment_idle(const mp_segment *s);
+
 /* Workers that are asleep now. */
 unsigned mp_segment_sleepers(const mp_segment *s);
 

@@ -22,6 +22,7 @@ struct mp_call {
     uint32_t filled;
     size_t item_at; /* where the item begun last starts */
     bool begun;     /* it is not whole yet */
+    bool duplicate; /* its last items may run twice */
     bool in_runs;   /* a granule's items stand or fall together */
     bool sealed, over, released;
     bool over_told;
@@ -55,6 +56,7 @@ struct mp_pool {
     mp_timers delayed; /* rows that wait for their time */
     uint64_t retried;  /* items given again */
     uint64_t lost_workers;
+    unsigned duplicating; /* calls whose last items may run twice */
     struct mp_calls_over over;
     /* the event that was given and not settled */
     enum mp_given given;
@@ -95,8 +97,25 @@ int64_t mp_pool_next_due(const mp_pool *pool);
  * call is over with its last. */
 void mp_row_settle(mp_row *row, uint32_t n);
 
+/* Makes a fresh row, in the call, of a copy of the next item of `row` alone; NULL where
+ * memory is short. It does not count as pending. */
+mp_row *mp_row_copy(mp_row *row, mp_error *error);
+
+/* Gives running items to idle workers, too. */
+void mp_pool_twin(mp_pool *pool);
+
+/* Parts twins: the other one, or NULL. */
+mp_row *mp_row_part(mp_row *row);
+
+/* The row's next item is decided: nothing its twin does matters. */
+void mp_row_decide(mp_row *row);
+
+/* True if the row has a twin, which alone goes on with its next item. */
+bool mp_row_give_way(mp_row *row);
+
 /* Makes a row of the next item of `row` alone, its next attempt, which is queued when it
- * is due. 0, -ECANCELED where nobody wants the item, or another negative errno. */
+ * is due: 0; 1 where its twin goes on instead; -ECANCELED where nobody wants the item, or
+ * another negative errno. */
 int mp_row_again(mp_row *row, int64_t due, mp_error *error);
 
 /* What is left of the row is cancelled, if nobody can have it. */

@@ -47,6 +47,9 @@ struct mp_row {
     bool queued;                 /* a member of it */
     unsigned attempt;            /* of its items, from 1 */
     mp_timer timer;              /* while delayed */
+    mp_row *twin;                /* whose next item is the same; see twins.c */
+    bool copy;                   /* made for that */
+    bool answered;               /* its next item has been decided by its twin */
 };
 
 TAILQ_HEAD(mp_backlog, mp_row);

@@ -12,6 +12,7 @@
 enum {
     LOOKS_AT_ONCE = 16,   /* before others may have the processor */
     RETRY_NS = 100000000, /* how long to sleep where workers cannot be started */
+    TWIN_NS = 2000000,    /* between two looks for workers that are idle */
 };
 
 #define CROWD_BYTES ((size_t)512 << 20)
@@ -124,6 +125,12 @@ void mp_call_in_runs(mp_call *call, uint32_t flags)
     call->block->flags |= flags;
 }
 
+void mp_call_duplicate(mp_call *call)
+{
+    call->duplicate = true;
+    call->pool->duplicating++;
+}
+
 void mp_call_granule(mp_call *call, uint64_t items)
 {
     call->granule = items < 1 ? 1 : items > UINT32_MAX ? UINT32_MAX : items;
@@ -155,8 +162,11 @@ static void withdraw_above(mp_call *call)
 static uint64_t count_pending(const mp_call *call)
 {
     uint64_t n = mp_below(call->added - call->filled + 1, call->filled, call->limit);
-    for (const mp_row *row = call->rows; row != NULL; row = row->next)
-        n += mp_below(row->first + row->done, row->count - row->done, call->limit);
+    for (const mp_row *row = call->rows; row != NULL; row = row->next) {
+        uint32_t known = row->done + row->answered;
+        if (!row->copy || row->twin == NULL)
+            n += mp_below(row->first + known, row->count - known, call->limit);
+    }
     return n;
 }
 
@@ -212,6 +222,7 @@ void mp_call_release(mp_call *call)
         TAILQ_REMOVE(&pool->over, call, telling);
     }
     call->released = true;
+    pool->duplicating -= call->duplicate;
     mp_call_free_if_idle(call);
 }
 
@@ -265,6 +276,10 @@ int mp_pool_wait(mp_pool *pool, int64_t deadline, enum mp_bell_mode mode, const 
     if (mp_pool_next_due(pool) < deadline)
         deadline = mp_pool_next_due(pool);
     set_alarm(pool, MP_NEVER);
+    if (pool->duplicating > 0) {
+        mp_pool_twin(pool);
+        deadline = mp_now() + TWIN_NS < deadline ? mp_now() + TWIN_NS : deadline;
+    }
     if (something(pool))
         return 1;
     if (look(pool, deadline))
@@ -288,7 +303,10 @@ void mp_pool_rest(mp_pool *pool)
         return;
     t->ops->disarm(t);
     t->ops->arm(t, MP_BELL_EAGER);
-    set_alarm(pool, mp_pool_next_due(pool));
+    int64_t due = mp_pool_next_due(pool);
+    if (pool->duplicating > 0 && mp_now() + TWIN_NS < due)
+        due = mp_now() + TWIN_NS;
+    set_alarm(pool, due);
     if (something(pool))
         t->ops->ring(t);
 }

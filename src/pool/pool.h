@@ -84,6 +84,9 @@ void mp_call_timeout(mp_call *call, int64_t timeout);
  * begun. `flags`: further ones for the handler. */
 void mp_call_in_runs(mp_call *call, uint32_t flags);
 
+/* Items that run last may run twice, where workers have nothing else to do. Once. */
+void mp_call_duplicate(mp_call *call);
+
 /* How many items a granule holds from here on, at least 1. */
 void mp_call_granule(mp_call *call, uint64_t items);
 

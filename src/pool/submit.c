@@ -109,6 +109,7 @@ static void remove_row(mp_row *row)
 {
     mp_call *call = row->call;
     mp_transport *t = call->pool->transport;
+    mp_row_part(row);
     unlink_row(row);
     t->ops->drop(t, row->payload, row->payload_size);
     mp_ledger_remove(&call->pool->ledger, row);
@@ -117,7 +118,9 @@ static void remove_row(mp_row *row)
 void mp_row_settle(mp_row *row, uint32_t n)
 {
     mp_call *call = row->call;
-    call->pending -= mp_below(row->first + row->done, n, call->limit);
+    uint32_t told = row->answered; /* by its twin */
+    call->pending -= mp_below(row->first + row->done + told, n - told, call->limit);
+    row->answered = false;
     row->done += n;
     if (row->done == row->count) {
         mp_row_step(row, MP_ROW_SETTLE);

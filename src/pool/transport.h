@@ -76,6 +76,9 @@ typedef struct mp_transport_ops {
     /* So is this one, if it runs. */
     void (*stop_item)(mp_transport *t, uint64_t row, uint64_t index);
 
+    /* Workers that have nothing to do while nothing waits for one. */
+    unsigned (*idle)(const mp_transport *t);
+
     /* The next arrival; false if there is none. The same again until `taken`. */
     bool (*next)(mp_transport *t, mp_arrival *a);
     void (*taken)(mp_transport *t);

@@ -81,6 +81,11 @@ static void local_stop_unwanted(mp_transport *t)
         mp_nursery_nudge(&l->nursery);
 }
 
+static unsigned local_idle(const mp_transport *t)
+{
+    return mp_segment_idle(&((const local *)(const void *)t)->segment);
+}
+
 static bool seat_holds(const mp_seat *seat, uint64_t row)
 {
     uint32_t held = mp_load_acquire(&seat->held);
@@ -540,6 +545,7 @@ static const mp_transport_ops local_ops = {
     .want = local_want,
     .stop_unwanted = local_stop_unwanted,
     .stop_item = local_stop_item,
+    .idle = local_idle,
     .next = local_next,
     .taken = local_taken,
     .pending = local_pending,
