@@ -23,7 +23,7 @@ static void open_table(void)
 static void close_table(void)
 {
     mp_definitions_destroy(&table);
-    loop->base.ops->destroy(&loop->base, true);
+    loop->base.ops->destroy(&loop->base);
 }
 
 static mp_definition *define(const char *text)

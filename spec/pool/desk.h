@@ -58,7 +58,7 @@ static inline void desk_open(unsigned workers)
 
 static inline void desk_close(void)
 {
-    mp_pool_free(desk_pool, true);
+    mp_pool_free(desk_pool);
     for (unsigned i = 0; i < desk_count; i++)
         free(desk_matters[i]);
 }

@@ -113,13 +113,13 @@ TEST(runs_several_pools_side_by_side)
     for (int n = 0; n < 100; n++)
         for (int i = 0; i < POOLS; i++)
             shop_add(&s[i], n == 50 ? 'k' : 'd', i);
-    mp_pool_free(s[1].pool, true);
+    mp_pool_free(s[1].pool);
     CHECK(shop_finish_call(&s[0]));
     CHECK(shop_finish_call(&s[2]));
     for (int i = 0; i < POOLS; i += 2) {
         CHECK_EQ_INT(s[i].lost, 1);
         CHECK_EQ_INT(s[i].done, 99);
-        mp_pool_free(s[i].pool, true);
+        mp_pool_free(s[i].pool);
     }
     CHECK(shop_nobody_left());
     CHECK_EQ_INT(shop_count_descriptors(), before);
@@ -133,7 +133,7 @@ TEST(can_be_dropped_by_a_fork_of_its_host)
     shop_add_many(&s, 'w', 1000, 100);
     pid_t child = fork();
     if (child == 0) {
-        mp_pool_free(s.pool, false);
+        mp_pool_free(s.pool);
         _exit(0);
     }
     int status = -1;
@@ -217,7 +217,7 @@ TEST(says_that_there_is_no_memory_for_a_pool)
         if (child == 0) {
             int status = mp_transport_local(&t, 3, &handler, &error);
             if (status == 0)
-                t->ops->destroy(t, true);
+                t->ops->destroy(t);
             bool clean = shop_count_descriptors() == before && (status == 0) == (error.code == 0);
             _exit(!clean ? 2 : status == 0);
         }

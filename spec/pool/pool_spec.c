@@ -265,7 +265,7 @@ TEST(frees_a_transport_that_it_cannot_use)
     loopback *l = loopback_new(1, &handler);
     mp_pool *pool = mp_pool_new(&l->base, 1, &error);
     REQUIRE(pool != NULL);
-    mp_pool_free(pool, false);
+    mp_pool_free(pool);
 }
 
 CHECK_MAIN

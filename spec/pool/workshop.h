@@ -296,9 +296,16 @@ static inline bool shop_nobody_left(void)
 
 static inline void shop_close(shop *s)
 {
-    mp_pool_free(s->pool, true);
+    mp_pool_free(s->pool);
     CHECK(shop_nobody_left());
     CHECK_EQ_INT(shop_count_descriptors(), shop_descriptors);
+}
+
+/* The one made last, or NULL. */
+static inline mp_nursery *shop_nursery(const shop *s)
+{
+    brood *b = LIST_FIRST(&s->local->broods);
+    return b != NULL ? &b->nursery : NULL;
 }
 
 static inline pid_t shop_pid(const shop *s, unsigned seat)

@@ -197,10 +197,16 @@ static enum mp_verdict died_in_turns(void *owner, unsigned seat, uint32_t incarn
 
 TEST(only_stillborn_in_a_row_count)
 {
-    static const mp_nursery_ops ops = {stillborn_or_not, owner_wanted, owner_expect, owner_born,
-                                       died_in_turns,    NULL,         owner_paused, owner_trouble};
+    static const mp_nursery_ops ops = {.work = stillborn_or_not,
+                                       .wanted = owner_wanted,
+                                       .fills = owner_fills,
+                                       .expect = owner_expect,
+                                       .born = owner_born,
+                                       .died = died_in_turns,
+                                       .paused = owner_paused,
+                                       .trouble = owner_trouble};
     new_world(1);
-    REQUIRE(mp_nursery_start(&nursery, &ops, NULL, SEATS, "n", "w%u", NULL) == 0);
+    REQUIRE(mp_nursery_start(&nursery, &ops, NULL, &places, NULL) == 0);
     CHECK(HOLDS_SOON(world->troubles == 1));
     CHECK_EQ_INT(world->births, 96 + 10);
     CHECK(end_nursery());
@@ -220,7 +226,7 @@ TEST(a_fork_that_fails_is_told_once_and_tried_again)
     CHECK_EQ_INT(world->trouble_code, -EAGAIN);
     CHECK_EQ_INT(world->trouble_failures, 1);
     CHECK_EQ_INT(world->expected, 7);
-    CHECK_EQ_INT(world->incarnation[2], 3);
+    CHECK_EQ_INT(world->incarnation[2], 7);
     unsetenv("MOONPOOL_FAILPOINTS");
     CHECK(end_nursery());
 }
@@ -242,7 +248,7 @@ TEST(a_host_that_cannot_fork_is_told)
     int before = count_descriptors();
     new_world(1);
     setenv("MOONPOOL_FAILPOINTS", "nursery.start:error", 1);
-    CHECK_EQ_INT(mp_nursery_start(&nursery, NULL, NULL, 1, "n", "w%u", &error), -EAGAIN);
+    CHECK_EQ_INT(mp_nursery_start(&nursery, NULL, NULL, &places, &error), -EAGAIN);
     unsetenv("MOONPOOL_FAILPOINTS");
     CHECK_EQ_INT(error.code, -EAGAIN);
     CHECK(strstr(error.text, "fork") != NULL);
@@ -355,12 +361,22 @@ TEST(several_nurseries_live_side_by_side)
 {
     enum { MANY = 3 };
     static mp_nursery many[MANY];
-    static const mp_nursery_ops ops = {sleep_for_ever, owner_wanted, owner_expect, owner_born,
-                                       owner_died,     NULL,         owner_paused, owner_trouble};
-    new_world(2);
-    for (int i = 0; i < MANY; i++)
-        REQUIRE(mp_nursery_start(&many[i], &ops, NULL, SEATS, "n", "w%u", NULL) == 0);
+    static const mp_nursery_ops ops = {.work = sleep_for_ever,
+                                       .wanted = owner_wanted,
+                                       .fills = owner_fills,
+                                       .expect = owner_expect,
+                                       .born = owner_born,
+                                       .died = owner_died,
+                                       .paused = owner_paused,
+                                       .trouble = owner_trouble};
+    static const unsigned numbers[MANY][2] = {{4, 1}, {2, 3}, {0, 5}};
+    new_world(2 * MANY);
+    for (int i = 0; i < MANY; i++) {
+        mp_places two = {2, numbers[i], "n", "w%u"};
+        REQUIRE(mp_nursery_start(&many[i], &ops, NULL, &two, NULL) == 0);
+    }
     CHECK(HOLDS_SOON(world->births == 2 * MANY));
+    CHECK(all_seats_filled(2 * MANY));
     /* The later ones were forked while the first one's lifeline was held. */
     mp_nursery_close(&many[0]);
     CHECK(many[0].gone);

@@ -28,7 +28,8 @@ typedef struct death {
 } death;
 
 typedef struct world_state {
-    _Atomic int wanted;
+    _Atomic int wanted; /* how many seats, or an mp_wanted */
+    _Atomic uint32_t incarnations;
     _Atomic int verdict;  /* of each death, once it can be noted */
     _Atomic int refusals; /* how many deaths are still to be told that there is no room */
     _Atomic int leave;    /* workers in leave_when_told go when it is set */
@@ -44,20 +45,29 @@ typedef struct world_state {
 
 static world_state *world;
 static mp_nursery nursery;
+static const mp_places places = {
+    .count = SEATS, .name = "mp-nursery", .worker_name = "PoolWorker-%u"};
 
 /* ---- the owner ---- */
 
-static inline int owner_wanted(void *owner)
+static inline enum mp_wanted owner_wanted(void *owner)
 {
     (void)owner;
-    return world->wanted;
+    int wanted = world->wanted;
+    return wanted > 0 ? MP_WANT_WORK : (enum mp_wanted)wanted;
 }
 
-static inline void owner_expect(void *owner, unsigned seat, uint32_t incarnation)
+static inline bool owner_fills(void *owner, unsigned seat)
 {
     (void)owner;
-    world->incarnation[seat] = incarnation;
+    return (int)seat < world->wanted;
+}
+
+static inline uint32_t owner_expect(void *owner, unsigned seat)
+{
+    (void)owner;
     world->expected++;
+    return world->incarnation[seat] = ++world->incarnations;
 }
 
 static inline void owner_born(void *owner, unsigned seat, uint32_t incarnation, pid_t pid)
@@ -143,10 +153,9 @@ static inline int start_nursery(work_function *work)
 {
     static mp_nursery_ops ops;
     mp_error error = {.code = 0};
-    ops = (mp_nursery_ops){work,       owner_wanted, owner_expect, owner_born,
+    ops = (mp_nursery_ops){work,       owner_wanted, owner_fills,  owner_expect, owner_born,
                            owner_died, NULL,         owner_paused, owner_trouble};
-    int status =
-        mp_nursery_start(&nursery, &ops, world, SEATS, "mp-nursery", "PoolWorker-%u", &error);
+    int status = mp_nursery_start(&nursery, &ops, world, &places, &error);
     world->nursery = nursery.pid;
     return status;
 }

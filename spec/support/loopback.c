@@ -2,7 +2,6 @@
 #include "spec/support/loopback_inner.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -10,102 +9,6 @@
 static loopback *self(mp_transport *t)
 {
     return (loopback *)(void *)t;
-}
-
-static void misuse(const char *what, uint64_t at)
-{
-    fprintf(stderr, "loopback: %s at %llx\n", what, (unsigned long long)at);
-    abort();
-}
-
-/* ---- memory ---- */
-
-static int grow_piece(mp_buffer *b, size_t more)
-{
-    loopback *l = b->lender;
-    if (l->refuse_grow != 0 && --l->refuse_grow == 0)
-        return -ENOSPC;
-    size_t cap = b->len + more + 16;
-    unsigned char *data = realloc(b->data, cap);
-    if (data == NULL)
-        return -ENOMEM;
-    b->data = data;
-    b->cap = cap;
-    return 0;
-}
-
-static mp_buffer *loopback_open(mp_transport *t, mp_error *error)
-{
-    loopback *l = self(t);
-    if (l->refuse_open != 0 && --l->refuse_open == 0) {
-        mp_fail(error, -ENOSPC, "task memory");
-        return NULL;
-    }
-    free(l->inner->out.data);
-    l->inner->out = (mp_buffer){.grow = grow_piece, .lender = l};
-    l->inner->opened = true;
-    return &l->inner->out;
-}
-
-static uint64_t loopback_keep(mp_transport *t)
-{
-    loopback *l = self(t);
-    struct loopback_inner *in = l->inner;
-    if (!in->opened)
-        misuse("nothing open to be kept", 0);
-    if (in->piece_count == in->piece_room) {
-        in->piece_room = in->piece_room != 0 ? in->piece_room * 2 : 64;
-        in->pieces = realloc(in->pieces, in->piece_room * sizeof *in->pieces);
-    }
-    size_t size = in->out.len;
-    unsigned char *data = malloc(size != 0 ? size : 1);
-    if (in->pieces == NULL || data == NULL)
-        abort();
-    if (size != 0)
-        memcpy(data, in->out.data, size);
-    free(in->out.data);
-    in->out = (mp_buffer){.grow = grow_piece, .lender = l};
-    in->opened = false;
-    in->pieces[in->piece_count] = (piece){data, size};
-    l->pieces++;
-    l->bytes += size;
-    return (uint64_t)++in->piece_count << 32;
-}
-
-static piece *piece_at(loopback *l, uint64_t at)
-{
-    uint64_t number = at >> 32;
-    if (number == 0 || number > l->inner->piece_count)
-        misuse("no piece", at);
-    piece *p = &l->inner->pieces[number - 1];
-    if (p->data == NULL)
-        misuse("a dropped piece", at);
-    return p;
-}
-
-static void loopback_drop(mp_transport *t, uint64_t at, size_t size)
-{
-    loopback *l = self(t);
-    piece *p = piece_at(l, at);
-    if (p->size != size || (uint32_t)at != 0)
-        misuse("a piece dropped in part", at);
-    free(p->data);
-    p->data = NULL;
-    l->pieces--;
-    l->bytes -= size;
-}
-
-static size_t loopback_kept(mp_transport *t)
-{
-    return self(t)->bytes;
-}
-
-static unsigned char *loopback_bytes(mp_transport *t, uint64_t at)
-{
-    piece *p = piece_at(self(t), at);
-    if ((uint32_t)at > p->size)
-        misuse("beyond a piece", at);
-    return p->data + (uint32_t)at;
 }
 
 /* ---- news ---- */
@@ -168,7 +71,7 @@ static void bear(loopback *l, unsigned i)
         in->handler.start(in->handler.ctx, &birth);
 }
 
-static void bury(loopback *l, unsigned i, int status)
+static void bury_as(loopback *l, unsigned i, int status, bool aside)
 {
     seat *s = &l->inner->seat[i];
     mp_death death = {.seat = i,
@@ -177,12 +80,27 @@ static void bury(loopback *l, unsigned i, int status)
                       .status = status,
                       .held = s->holding,
                       .begun = s->begun,
-                      .begun_item = s->begun_item};
+                      .begun_item = s->begun_item,
+                      .aside = aside};
     for (unsigned j = 0; j < s->holding; j++)
         death.rows[j] = s->held[j].row;
     tell(l, &(mp_arrival){.kind = MP_ARRIVAL_DEATH, .seat = i, .pid = death.pid, .death = &death});
     s->incarnation = 0;
     l->deaths++;
+}
+
+static void bury(loopback *l, unsigned i, int status)
+{
+    bury_as(l, i, status, false);
+}
+
+/* The worker goes at once: what it had claimed was not begun. */
+static void leave(loopback *l, unsigned i)
+{
+    seat *s = &l->inner->seat[i];
+    if (s->holding > 0)
+        bury_as(l, i, 0, s->item == 0);
+    s->incarnation = 0;
 }
 
 void loopback_kill(loopback *l, unsigned i, int status)
@@ -406,6 +324,37 @@ static int loopback_want(mp_transport *t, unsigned workers, mp_error *error)
     return 0;
 }
 
+static void loopback_refresh(mp_transport *t)
+{
+    for (unsigned i = 0; i < self(t)->inner->seats; i++)
+        if (self(t)->inner->seat[i].incarnation != 0)
+            leave(self(t), i);
+    self(t)->inner->started = false;
+}
+
+static void loopback_resize(mp_transport *t, unsigned workers)
+{
+    struct loopback_inner *in = self(t)->inner;
+    in->seats = workers < MAX_SEATS ? workers : MAX_SEATS;
+    in->turn = 0;
+    for (unsigned i = in->seats; i < MAX_SEATS; i++)
+        if (in->seat[i].incarnation != 0)
+            leave(self(t), i);
+}
+
+static bool loopback_worker(const mp_transport *t, unsigned rank, mp_worker_view *view)
+{
+    const struct loopback_inner *in = ((const loopback *)(const void *)t)->inner;
+    if (rank >= in->seats || in->seat[rank].incarnation == 0)
+        return false;
+    const seat *s = &in->seat[rank];
+    *view = (mp_worker_view){.seat = rank,
+                             .pid = pid_of(s),
+                             .state = s->holding > 0 ? MP_WORKER_BUSY : MP_WORKER_IDLE,
+                             .item = s->holding > 0 ? s->begun_item : 0};
+    return true;
+}
+
 static bool loopback_pending(mp_transport *t)
 {
     loopback *l = self(t);
@@ -519,10 +468,10 @@ static bool loopback_gone(mp_transport *t, int64_t deadline)
     return !self(t)->inner->started || self(t)->ended;
 }
 
-static bool loopback_alive(const mp_transport *t)
+static unsigned loopback_crew(const mp_transport *t)
 {
     const loopback *l = (const loopback *)(const void *)t;
-    return l->inner->started && !l->ended;
+    return l->inner->started && !l->ended ? l->inner->seats : 0;
 }
 
 static uint32_t loopback_item_cost(const mp_transport *t, uint32_t kind)
@@ -537,10 +486,9 @@ static void loopback_count(const mp_transport *t, uint64_t *claims, int64_t *bus
     *busy += 0;
 }
 
-static void loopback_destroy(mp_transport *t, bool owner)
+static void loopback_destroy(mp_transport *t)
 {
     struct loopback_inner *in = self(t)->inner;
-    (void)owner;
     while (!TAILQ_EMPTY(&in->queue))
         forget(in, TAILQ_FIRST(&in->queue));
     free(in->ring);
@@ -562,6 +510,9 @@ static const mp_transport_ops loopback_ops = {
     .publish = loopback_publish,
     .revoke = loopback_revoke,
     .want = loopback_want,
+    .refresh = loopback_refresh,
+    .resize = loopback_resize,
+    .worker = loopback_worker,
     .stop_unwanted = loopback_stop_unwanted,
     .stop_item = loopback_stop_item,
     .idle = loopback_idle,
@@ -578,7 +529,7 @@ static const mp_transport_ops loopback_ops = {
     .finish = loopback_finish,
     .terminate = loopback_terminate,
     .gone = loopback_gone,
-    .alive = loopback_alive,
+    .crew = loopback_crew,
     .item_cost = loopback_item_cost,
     .count = loopback_count,
     .destroy = loopback_destroy,

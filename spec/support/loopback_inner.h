@@ -1,4 +1,4 @@
-/* What the loopback transport remembers; private to loopback.c. */
+/* What the loopback transport remembers; private to its files. */
 #ifndef MP_SPEC_SUPPORT_LOOPBACK_INNER_H
 #define MP_SPEC_SUPPORT_LOOPBACK_INNER_H
 
@@ -51,5 +51,12 @@ struct loopback_inner {
     int fd;
     enum mp_bell_mode armed;
 };
+
+/* The ops of its memory: loopback_memory.c. */
+mp_buffer *loopback_open(mp_transport *t, mp_error *error);
+uint64_t loopback_keep(mp_transport *t);
+void loopback_drop(mp_transport *t, uint64_t at, size_t size);
+size_t loopback_kept(mp_transport *t);
+unsigned char *loopback_bytes(mp_transport *t, uint64_t at);
 
 #endif

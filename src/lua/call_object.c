@@ -168,7 +168,7 @@ static int call_new(lua_State *L)
     lua_pushvalue(L, 7);
     lua_setiuservalue(L, 10, CALL_RESULT);
     /* Asked behind the allocations above: a finalizer may make the first call. */
-    bool first_call = !mp_pool_transport(p->pool)->ops->alive(mp_pool_transport(p->pool));
+    bool first_call = mp_pool_transport(p->pool)->ops->crew(mp_pool_transport(p->pool)) == 0;
     if (first_call)
         check_fork(L);
     mp_definition *d = first_call ? take_in_hand(L, p, 2) : send_by_value(L, p, 2);

@@ -127,7 +127,7 @@ static void skip_items(mp_pool *pool)
  * result had arrived. Of a row whose items stand or fall together the next item has died. */
 static mp_row *lost_row(mp_pool *pool, const mp_death *death)
 {
-    if (death->held == 0 || death->begun >= death->held)
+    if (death->held == 0 || death->begun >= death->held || death->aside)
         return NULL;
     mp_row *row = mp_ledger_find(&pool->ledger, death->rows[death->begun]);
     if (row != NULL && row->state == MP_ROW_PUBLISHED && row->call->in_runs && row->done > 0)
@@ -139,6 +139,8 @@ static mp_row *lost_row(mp_pool *pool, const mp_death *death)
  * its result was damaged, and it must not run again. */
 static bool has_run_more(const mp_death *death, uint32_t i, const mp_row *row)
 {
+    if (death->aside)
+        return false;
     return i < death->begun || (i == death->begun && row->first + row->done <= death->begun_item);
 }
 
@@ -166,7 +168,7 @@ static void give_back(mp_pool *pool, const mp_death *death)
 
 static void bury(mp_pool *pool, const mp_death *death)
 {
-    pool->lost_workers++;
+    pool->lost_workers += !death->left;
     give_back(pool, death);
     take(pool);
 }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -10,39 +11,56 @@
 #include <unistd.h>
 
 enum { SLOTS = 1 << 16, RESERVE = 64 << 20 };
+static const size_t seat_room = MP_SEATS_MAX * sizeof(mp_seat);
 
 static size_t round_up(size_t n, size_t step)
 {
     return (n + step - 1) / step * step;
 }
 
-static int init_locks(mp_segment *s, unsigned seats, mp_error *error)
+static int init_locks(mp_segment *s, mp_error *error)
 {
     int status = mp_robust_init(&s->control->output);
-    for (unsigned i = 0; i < seats && status == 0; i++)
-        status = mp_robust_init(&s->seats[i].alive);
+    if (status == 0)
+        status = mp_robust_init(&s->control->log);
     return status == 0 ? 0 : mp_fail(error, status, "cannot make the pool's locks");
 }
 
-static void draw_map(mp_segment *s, unsigned seats, size_t seats_at, size_t deaths_at,
-                     size_t slots_at)
+int mp_segment_seats(mp_segment *s, unsigned seats, mp_error *error)
+{
+    unsigned there = mp_load_relaxed(&s->control->seats);
+    if (seats <= there)
+        return 0;
+    if (seats > MP_SEATS_MAX)
+        return mp_fail(error, -EAGAIN, "a pool has %d seats at most", MP_SEATS_MAX);
+    int status = mp_region_ensure(&s->seat_region, seats * sizeof(mp_seat), error);
+    for (unsigned i = there; i < seats && status == 0; i++) {
+        mp_store_relaxed(&s->seats[i].rank, MP_NO_RANK);
+        status = mp_robust_init(&s->seats[i].alive);
+    }
+    if (status == 0)
+        mp_store_release(&s->control->seats, seats);
+    return status == 0 ? 0 : mp_fail(error, status, "cannot make seats for workers");
+}
+
+static void draw_map(mp_segment *s, size_t deaths_at, size_t slots_at)
 {
     mp_control *c = (mp_control *)(void *)s->region.base;
     *c = (mp_control){.version = MP_CONTROL_VERSION,
-                      .seats = seats,
-                      .seats_at = seats_at,
                       .deaths_at = deaths_at,
                       .slots_at = slots_at,
                       .host_pid = getpid(),
                       .wanted = 1};
     s->control = c;
-    s->seats = (mp_seat *)(void *)(s->region.base + seats_at);
+    s->seats = (mp_seat *)(void *)s->seat_region.base;
     s->deaths = (mp_death *)(void *)(s->region.base + deaths_at);
 }
 
 static int furnish(mp_segment *s, unsigned seats, mp_error *error)
 {
-    int status = init_locks(s, seats, error);
+    int status = init_locks(s, error);
+    if (status == 0)
+        status = mp_segment_seats(s, seats, error);
     if (status == 0)
         status = mp_task_ring_create(&s->ring, &s->control->ring, &s->region, s->control->slots_at,
                                      SLOTS, error);
@@ -54,13 +72,17 @@ static int furnish(mp_segment *s, unsigned seats, mp_error *error)
 int mp_segment_create(mp_segment *s, unsigned seats, mp_error *error)
 {
     *s = (mp_segment){.bell.fd = -1};
-    size_t seats_at = round_up(sizeof(mp_control), 64);
-    size_t deaths_at = seats_at + seats * sizeof(mp_seat);
+    size_t deaths_at = round_up(sizeof(mp_control), 64);
     size_t slots_at = round_up(deaths_at + MP_DEATHS * sizeof(mp_death), 4096);
     int status = mp_region_create(&s->region, "moonpool", RESERVE, RESERVE, slots_at, error);
-    if (status < 0)
+    if (status == 0)
+        status = mp_region_create(&s->seat_region, "moonpool-seats", seat_room, seat_room,
+                                  seats * sizeof(mp_seat), error);
+    if (status < 0) {
+        mp_region_destroy(&s->region);
         return status;
-    draw_map(s, seats, seats_at, deaths_at, slots_at);
+    }
+    draw_map(s, deaths_at, slots_at);
     status = furnish(s, seats, error);
     if (status < 0)
         mp_segment_destroy(s);
@@ -72,6 +94,7 @@ int mp_segment_create(mp_segment *s, unsigned seats, mp_error *error)
 void mp_segment_destroy(mp_segment *s)
 {
     mp_bell_destroy(&s->bell);
+    mp_region_destroy(&s->seat_region);
     mp_region_destroy(&s->region);
 }
 
@@ -95,7 +118,7 @@ static unsigned count_marks(const _Atomic uint64_t *map, unsigned seats)
 
 unsigned mp_segment_sleepers(const mp_segment *s)
 {
-    return count_marks(s->control->sleeping, s->control->seats);
+    return count_marks(s->control->sleeping, mp_load_relaxed(&s->control->seats));
 }
 
 unsigned mp_segment_idle(const mp_segment *s)
@@ -119,11 +142,11 @@ static bool call_sleeper_of(mp_segment *s, unsigned word)
 void mp_segment_rouse(mp_segment *s)
 {
     mp_fence();
-    unsigned words = (s->control->seats + 63) / 64;
+    unsigned seats = mp_load_relaxed(&s->control->seats), words = (seats + 63) / 64;
     for (unsigned i = 0; i < words; i++) {
         if (mp_load_relaxed(&s->control->sleeping[i]) == 0)
             continue;
-        if (mp_task_ring_waiting(&s->ring) <= count_marks(s->control->looking, s->control->seats))
+        if (mp_task_ring_waiting(&s->ring) <= count_marks(s->control->looking, seats))
             return;
         if (call_sleeper_of(s, i))
             return;
@@ -139,6 +162,7 @@ static void read_record(const mp_seat *seat, mp_death *death)
     death->held = held;
     death->begun = mp_load_relaxed(&seat->begun);
     death->begun_item = mp_load_relaxed(&seat->begun_item);
+    death->aside = mp_load_relaxed(&seat->aside) != 0;
     memcpy(death->rows, seat->rows, sizeof death->rows);
 }
 
@@ -170,6 +194,7 @@ void mp_segment_examine(mp_segment *s, unsigned seat, int status, uint64_t publi
                         .incarnation = mp_load_relaxed(&dead->incarnation),
                         .pid = mp_load_relaxed(&dead->pid),
                         .status = status,
+                        .left = mp_load_relaxed(&dead->phase) == MP_PHASE_RETIRED,
                         .published = published};
     int64_t kill_at = mp_load_relaxed(&dead->kill_at);
     death->overdue =
@@ -186,6 +211,7 @@ void mp_segment_clear(mp_segment *s, unsigned seat)
     mp_seat_unmark(s->control->looking, seat);
     mp_seat_unmark(s->control->sleeping, seat);
     mp_store_relaxed(&dead->held, 0);
+    mp_store_relaxed(&dead->aside, 0);
     mp_store_relaxed(&dead->pid, 0);
     mp_store_relaxed(&dead->paused, 0);
     mp_store_release(&dead->incarnation, 0);

@@ -1,6 +1,10 @@
-/* The pool's main shared segment: its map, the seats of the workers, the death
- * log. Each field names its only writer; what has several is a hint or changes
- * by a single atomic operation.
+/* The pool's main shared segment: its map and the death log; and the segment of the
+ * workers' seats, which grows. Each field names its only writer; what has several is a
+ * hint or changes by a single atomic operation.
+ *
+ * A seat has a rank while the pool wants it filled: the n workers of a pool are those
+ * of rank 0 to n - 1. Seats that were told to leave have none any more; their workers
+ * end behind what they have begun. Each seat belongs to one nursery at a time.
  *
  * A worker's record is written in this order, so that its death at any instant
  * can be read: claim of one granule (compare-and-swap in the ring), rows[] and,
@@ -8,7 +12,8 @@
  * same with a further granule. Then per item: begun_item, the run, the result
  * published. held = 0 after the last. What was claimed and is not in the record
  * yet the sweep of the ring finds; where the record is empty, its first item
- * counts as begun. */
+ * counts as begun. `aside` says of a record that nothing in it is begun: the worker
+ * leaves, or does an errand first. */
 #ifndef MP_POOL_CONTROL_H
 #define MP_POOL_CONTROL_H
 
@@ -17,18 +22,23 @@
 #include "shm/wake.h"
 
 enum {
-    MP_SEATS_MAX = 1024,
-    MP_DEATHS = 512, /* entries of the death log */
+    MP_WORKERS_MAX = 1024, /* of a pool */
+    MP_SEATS_MAX = 2048,   /* those of workers that are about to leave among them */
+    MP_DEATHS = 512,       /* entries of the death log */
     MP_CONTROL_VERSION = 1,
 };
 
 enum mp_phase {
     MP_PHASE_STARTING = 0, /* not yet ready for work: a death is a stillbirth */
     MP_PHASE_READY = 1,
-    MP_PHASE_RETIRED = 2, /* has left because the pool is closing */
+    MP_PHASE_RETIRED = 2, /* has left in peace */
 };
 
+#define MP_NO_RANK UINT32_MAX
+
 typedef struct mp_seat {
+    /* host */
+    _Atomic uint32_t rank; /* MP_NO_RANK: its worker is to leave */
     /* nursery */
     _Atomic uint32_t incarnation; /* 0: empty */
     _Atomic int32_t pid;
@@ -37,6 +47,7 @@ typedef struct mp_seat {
     _Alignas(64) _Atomic uint32_t phase;
     _Atomic uint32_t held;       /* rows[] that are valid */
     _Atomic uint32_t begun;      /* which of them */
+    _Atomic uint32_t aside;      /* none of them is begun */
     _Atomic uint64_t begun_item; /* index within its call of the item last begun */
     _Atomic uint64_t call;       /* where the block of that call lies in the task memory */
     _Atomic int64_t kill_at;     /* when a timer kills it (mp_now's clock), 0: never */
@@ -64,29 +75,33 @@ typedef struct mp_death {
     uint64_t published;  /* the result ring's tail: what lies before comes first */
     uint32_t held;       /* rows[] in the order of the claim */
     uint32_t begun;      /* index in rows[] of the one last begun */
+    bool aside;          /* none of them was begun */
+    bool left;           /* in peace */
     uint64_t begun_item; /* index within its call; held 0: meaningless */
     bool overdue;        /* killed since that item ran too long */
     uint64_t rows[MP_HOLD_MAX];
 } mp_death;
 
 typedef struct mp_control {
-    char magic[8];     /* "moonpool" */
-    uint32_t version;  /* MP_CONTROL_VERSION */
-    uint32_t seats;    /* how many mp_seat lie at seats_at; set once */
-    uint64_t seats_at; /* offsets of the parts */
-    uint64_t deaths_at;
+    char magic[8];      /* "moonpool" */
+    uint32_t version;   /* MP_CONTROL_VERSION */
+    uint64_t deaths_at; /* offsets of the parts */
     uint64_t slots_at;
     int32_t host_pid;
     /* host */
-    _Alignas(64) _Atomic int32_t wanted; /* as mp_nursery_ops.wanted */
+    _Alignas(64) _Atomic int32_t wanted; /* seats of a rank below it are to be filled; or an
+                                            mp_wanted of 0 and less, for all nurseries */
+    _Atomic uint32_t seats;              /* how many there are; only grows */
     _Atomic uint32_t closing;            /* workers retire when nothing is READY */
     _Atomic uint64_t deaths_read;
-    /* nursery */
+    /* nursery, under `log` as there may be several */
+    mp_robust log;
     _Alignas(64) _Atomic uint64_t deaths_written;
     _Atomic int32_t trouble_code;
     _Atomic uint32_t trouble_failures;
     _Atomic int32_t trouble_status;
-    _Atomic uint32_t trouble; /* counts what the three above have told */
+    _Atomic uint32_t trouble;      /* counts what the three above have told */
+    _Atomic uint32_t incarnations; /* given so far */
     mp_bell_shared bell;
     mp_task_ring_shared ring;
     mp_robust output; /* whoever writes lines */
@@ -97,7 +112,7 @@ typedef struct mp_control {
 
 /* One process's view of the segment and the bell. */
 typedef struct mp_segment {
-    mp_region region;
+    mp_region region, seat_region;
     mp_control *control;
     mp_seat *seats;
     mp_death *deaths;
@@ -107,11 +122,24 @@ typedef struct mp_segment {
 
 /* Host: makes the segment for `seats` workers and its bell. */
 int mp_segment_create(mp_segment *s, unsigned seats, mp_error *error);
+
+/* Host: makes sure that there are so many (MP_SEATS_MAX at most); new ones are empty and
+ * without a rank. Whoever has the segment sees them. 0 or a negative errno. */
+int mp_segment_seats(mp_segment *s, unsigned seats, mp_error *error);
+
 void mp_segment_destroy(mp_segment *s);
 
 /* Anybody, after publishing or when one that was called may not come: wakes a
  * sleeper if more granules wait than workers look for them. */
 void mp_segment_rouse(mp_segment *s);
+
+/* Whether the seat is to have a worker. */
+static inline bool mp_seat_wanted(const mp_control *c, const mp_seat *seat)
+{
+    uint32_t rank = mp_load_acquire(&seat->rank);
+    int32_t wanted = mp_load_acquire(&c->wanted);
+    return rank != MP_NO_RANK && wanted > 0 && rank < (uint32_t)wanted;
+}
 
 /* Worker: its bit in one of the two maps. */
 void mp_seat_mark(_Atomic uint64_t *map, unsigned seat);

@@ -23,7 +23,7 @@ mp_pool *mp_pool_new(mp_transport *transport, unsigned workers, mp_error *error)
     if (pool == NULL || mp_definitions_init(&pool->definitions, transport, error) < 0) {
         mp_fail(error, -ENOMEM, "cannot make a pool");
         free(pool);
-        transport->ops->destroy(transport, true);
+        transport->ops->destroy(transport);
         return NULL;
     }
     pool->transport = transport;
@@ -33,9 +33,9 @@ mp_pool *mp_pool_new(mp_transport *transport, unsigned workers, mp_error *error)
     return pool;
 }
 
-void mp_pool_free(mp_pool *pool, bool owner)
+void mp_pool_free(mp_pool *pool)
 {
-    pool->transport->ops->destroy(pool->transport, owner);
+    pool->transport->ops->destroy(pool->transport);
     mp_definitions_destroy(&pool->definitions);
     mp_ledger_destroy(&pool->ledger);
     mp_timers_destroy(&pool->delayed);
@@ -334,6 +334,26 @@ mp_pool_stats mp_pool_count(const mp_pool *pool)
         s.pending += call->pending;
     pool->transport->ops->count(pool->transport, &s.tasks, &s.busy);
     return s;
+}
+
+int mp_pool_refresh(mp_pool *pool, mp_error *error)
+{
+    pool->asked = 0;
+    pool->transport->ops->refresh(pool->transport);
+    return mp_pool_push(pool, error);
+}
+
+int mp_pool_resize(mp_pool *pool, unsigned workers, mp_error *error)
+{
+    pool->workers = workers;
+    pool->asked = pool->asked < workers ? pool->asked : workers;
+    pool->transport->ops->resize(pool->transport, workers);
+    return mp_pool_push(pool, error);
+}
+
+bool mp_pool_worker(const mp_pool *pool, unsigned rank, mp_worker_view *view)
+{
+    return pool->transport->ops->worker(pool->transport, rank, view);
 }
 
 bool mp_pool_crowded(const mp_pool *pool)

@@ -55,9 +55,9 @@ typedef struct mp_call_counts {
  * the pool's from then on, on failure too. NULL with *error on failure. */
 mp_pool *mp_pool_new(mp_transport *transport, unsigned workers, mp_error *error);
 
-/* Kills what lives and frees everything, calls included. `owner`: false in a fork
- * of the process that made it, where only this process's copies are freed. */
-void mp_pool_free(mp_pool *pool, bool owner);
+/* Kills what lives and frees everything, calls included. In a fork of the process that
+ * made it, frees this process's copies only. */
+void mp_pool_free(mp_pool *pool);
 
 mp_definitions *mp_pool_definitions(mp_pool *pool);
 
@@ -156,6 +156,19 @@ bool mp_pool_join(mp_pool *pool, int64_t deadline);
 /* Up to so many workers now (at most the pool's). 0 or a negative errno (-ESHUTDOWN
  * after finish or terminate). */
 int mp_pool_want(mp_pool *pool, unsigned workers, mp_error *error);
+
+/* At most so many (MP_WORKERS_MAX at most) from now on; those too many leave behind
+ * their item. 0, or the negative errno with which workers could not be started, which
+ * is tried again. */
+int mp_pool_resize(mp_pool *pool, unsigned workers, mp_error *error);
+
+/* Every worker leaves behind its item; new ones, of this process as it is then, are made
+ * when there is work: at once, if items wait. Errors as resize. */
+int mp_pool_refresh(mp_pool *pool, mp_error *error);
+
+/* What the worker of this rank (from 0, below mp_pool_workers) does now; false where
+ * there is none yet. */
+bool mp_pool_worker(const mp_pool *pool, unsigned rank, mp_worker_view *view);
 
 unsigned mp_pool_workers(const mp_pool *pool);
 

@@ -27,7 +27,7 @@ static struct {
 bool mp_seat_unwanted(const mp_seat *seat, const unsigned char *tasks)
 {
     uint32_t held = mp_load_acquire(&seat->held), begun = mp_load_relaxed(&seat->begun);
-    if (held == 0 || begun >= held)
+    if (held == 0 || begun >= held || mp_load_relaxed(&seat->aside) != 0)
         return false;
     const mp_call_block *block = (const void *)(tasks + mp_load_relaxed(&seat->call));
     uint64_t index = mp_load_relaxed(&seat->begun_item);

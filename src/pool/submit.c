@@ -53,7 +53,7 @@ static int start_workers(mp_pool *pool, mp_error *error)
     if (pool->ledger.live == 0 || pool->ended)
         return 0;
     unsigned want = pool->ledger.live < pool->workers ? (unsigned)pool->ledger.live : pool->workers;
-    if (want <= pool->asked && pool->transport->ops->alive(pool->transport))
+    if (want <= pool->asked && pool->transport->ops->crew(pool->transport) >= pool->asked)
         return 0;
     pool->refusal = mp_pool_want(pool, want, error);
     pool->refusal_told = pool->refusal == 0 ? false : pool->refusal_told || error != NULL;

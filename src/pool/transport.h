@@ -46,6 +46,15 @@ typedef struct mp_arrival {
     const mp_death *death; /* valid until `taken` */
 } mp_arrival;
 
+enum mp_worker_state { MP_WORKER_STARTING, MP_WORKER_IDLE, MP_WORKER_BUSY };
+
+typedef struct mp_worker_view {
+    unsigned seat; /* from 0 */
+    int32_t pid;   /* 0: it is not born yet */
+    enum mp_worker_state state;
+    uint64_t item; /* index within its call of the one it runs, 0: none */
+} mp_worker_view;
+
 typedef struct mp_transport mp_transport;
 
 typedef struct mp_transport_ops {
@@ -67,9 +76,16 @@ typedef struct mp_transport_ops {
     bool (*revoke)(mp_transport *t, uint64_t position);
     /* Up to `workers` are to be at work from now on; never fewer than before. Ends
      * the rest that births have after trouble without a code.
-     * The first call makes the workers' parent process, which is a fork of this
-     * one: what this process is now is what they are. 0 or a negative errno. */
+     * Where some of them have no parent process yet it makes one, which is a fork of
+     * this process: what this is now is what they are. 0 or a negative errno. */
     int (*want)(mp_transport *t, unsigned workers, mp_error *error);
+    /* All workers leave behind their item; `want` makes new ones. */
+    void (*refresh)(mp_transport *t);
+    /* So many workers at most from now on (MP_WORKERS_MAX at most); those of a rank at or
+     * above it leave behind their item. */
+    void (*resize)(mp_transport *t, unsigned workers);
+    /* What the worker of this rank (from 0) does now; false where there is none. */
+    bool (*worker)(const mp_transport *t, unsigned rank, mp_worker_view *view);
 
     /* Items at or above their call's limit that are running are to be stopped. */
     void (*stop_unwanted)(mp_transport *t);
@@ -107,23 +123,24 @@ typedef struct mp_transport_ops {
     void (*terminate)(mp_transport *t);
     /* True when no process is left; waits for that until the deadline. */
     bool (*gone)(mp_transport *t, int64_t deadline);
-    /* True while workers live or may be born. */
-    bool (*alive)(const mp_transport *t);
+    /* How many workers live or may be born as soon as they are wanted, those apart that
+     * are to leave. */
+    unsigned (*crew)(const mp_transport *t);
     /* What is measured of work of this kind: nanoseconds an item, 0 unknown. */
     uint32_t (*item_cost)(const mp_transport *t, uint32_t kind);
     /* The claims of all workers so far, and nanoseconds of work, what runs now included. */
     void (*count)(const mp_transport *t, uint64_t *claims, int64_t *busy);
-    /* Kills what is left and frees everything. In a fork of the host: frees
-     * this process's copies only. */
-    void (*destroy)(mp_transport *t, bool owner);
+    /* Kills what is left and frees everything. In a fork of the host: frees this
+     * process's copies only. */
+    void (*destroy)(mp_transport *t);
 } mp_transport_ops;
 
 struct mp_transport {
     const mp_transport_ops *ops;
 };
 
-/* Workers on this machine: `seats` of them at most, each running `handler`. */
-int mp_transport_local(mp_transport **t, unsigned seats, const mp_handler *handler,
+/* Workers on this machine: `workers` of them at most, each running `handler`. */
+int mp_transport_local(mp_transport **t, unsigned workers, const mp_handler *handler,
                        mp_error *error);
 
 #endif

@@ -2,25 +2,21 @@
  * each seat, a nursery.
  *
  * Invariants: of each seat the results come before its death; a death is told
- * once; a lost nursery is told as the deaths of its workers, and replaced when
- * work is wanted again and they are told. Who has damaged what the host reads is
- * not to be trusted with the rest: the nursery is killed. The nursery's side
- * stands in transport_nursery.c. */
+ * once. Who has damaged what the host reads is not to be trusted with the rest:
+ * the nurseries are killed. Their making and their loss stand in
+ * transport_births.c, their own side in transport_nursery.c. */
 #include "pool/transport_local.h"
 
 #include "base/clock.h"
-#include "base/failpoint.h"
 #include "base/fd.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 enum {
-    RING_BYTES = 1 << 20,
     BURIAL_SECONDS = 2, /* for killed workers to be gone */
     LOOK_NS = 1000000,  /* between two looks at the nursery of a host that never listens */
 };
@@ -77,8 +73,7 @@ static void local_stop_unwanted(mp_transport *t)
 {
     local *l = self(t);
     mp_fence();
-    if (l->started)
-        mp_nursery_nudge(&l->nursery);
+    mp_local_nudge(l);
 }
 
 static unsigned local_idle(const mp_transport *t)
@@ -106,99 +101,12 @@ static void local_stop_item(mp_transport *t, uint64_t row, uint64_t index)
     local_stop_unwanted(t);
 }
 
-static int watch(const local *l, int fd, mp_error *error)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-    if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
-        return mp_fail(error, -errno, "cannot watch a descriptor of the pool");
-    return 0;
-}
-
-/* A fork of the host may hold a copy of the pidfd, so closing it is not enough for
- * epoll to forget it. */
-static void forget_nursery(local *l)
-{
-    epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->nursery.pidfd, NULL);
-    mp_nursery_close(&l->nursery);
-    l->started = false;
-}
-
-/* Waits for a killed worker to be gone: its sign of life comes free. */
-static void await_end(mp_seat *seat, int64_t deadline)
-{
-    if (mp_robust_lock(&seat->alive, deadline) >= 0)
-        mp_robust_unlock(&seat->alive);
-}
-
-static void bury_all(local *l)
-{
-    int64_t deadline = mp_deadline(BURIAL_SECONDS);
-    for (unsigned i = 0; i < l->seats; i++) {
-        mp_seat *seat = &l->segment.seats[i];
-        uint32_t incarnation = mp_load_acquire(&seat->incarnation);
-        if (incarnation == 0)
-            continue;
-        await_end(seat, deadline);
-        if (incarnation != l->streams[i].told)
-            mp_segment_examine(&l->segment, i, -1, mp_result_published(&l->streams[i].reader),
-                               &l->buried[l->buried_count++]);
-        mp_segment_clear(&l->segment, i);
-    }
-}
-
-/* The nursery's workers die with it, and its troubles are gone. */
-static void lose_nursery(local *l)
-{
-    forget_nursery(l);
-    l->buried_count = l->buried_told = 0;
-    bury_all(l);
-    l->trouble_told = mp_load_acquire(&l->segment.control->trouble);
-}
-
-static int start_nursery(local *l, mp_error *error)
-{
-    int status = mp_nursery_start(&l->nursery, &mp_local_nursery_ops, l, l->seats, "mp-nursery",
-                                  "PoolWorker-%u", error);
-    if (status < 0)
-        return status;
-    l->started = true;
-    for (unsigned i = 0; i < l->seats; i++)
-        l->streams[i].told = 0;
-    status = watch(l, l->nursery.pidfd, error);
-    if (status < 0)
-        lose_nursery(l);
-    return status;
-}
-
-/* What the last nursery has left is told before there is a new one. */
-static bool in_mourning(const local *l)
-{
-    return l->damaged || l->buried_told < l->buried_count;
-}
-
-static int local_want(mp_transport *t, unsigned workers, mp_error *error)
-{
-    local *l = self(t);
-    if (workers > l->seats)
-        workers = l->seats;
-    int32_t wanted = mp_load_relaxed(&l->segment.control->wanted);
-    if (in_mourning(l) || (l->started && wanted >= (int32_t)workers && !l->barren))
-        return 0;
-    l->barren = false;
-    mp_store_release(&l->segment.control->closing, 0);
-    mp_store_release(&l->segment.control->wanted, (int32_t)workers);
-    if (!l->started)
-        return start_nursery(l, error);
-    mp_nursery_nudge(&l->nursery);
-    return 0;
-}
-
 /* ---- arrivals ---- */
 
 /* Turns a frame of `seat` into an arrival; false for those that are none. */
 static bool read_frame(local *l, unsigned seat, const mp_result_frame *f, mp_arrival *a)
 {
-    stream *s = &l->streams[seat];
+    stream *s = l->streams[seat];
     if (f->kind == MP_FRAME_ROW && f->size == sizeof(mp_frame_row)) {
         mp_frame_row head;
         memcpy(&head, f->data, sizeof head);
@@ -236,15 +144,14 @@ static bool read_frame(local *l, unsigned seat, const mp_result_frame *f, mp_arr
 static void meet_damage(local *l, unsigned seat)
 {
     l->damaged = true;
-    l->streams[seat].row = 0;
-    if (l->started)
-        mp_nursery_kill(&l->nursery);
+    l->streams[seat]->row = 0;
+    mp_local_kill(l);
 }
 
 static bool next_of_seat(local *l, unsigned seat, mp_arrival *a)
 {
     mp_result_frame frame;
-    mp_result_reader *reader = &l->streams[seat].reader;
+    mp_result_reader *reader = &l->streams[seat]->reader;
     while (mp_result_peek(reader, &frame)) {
         bool arrival = read_frame(l, seat, &frame, a);
         if (arrival && a->kind != MP_ARRIVAL_DAMAGED) {
@@ -259,38 +166,27 @@ static bool next_of_seat(local *l, unsigned seat, mp_arrival *a)
     return false;
 }
 
-/* The oldest death that has not been told: the log's first, then what the host
- * itself buried. */
-static const mp_death *oldest_death(const local *l)
-{
-    const mp_control *c = l->segment.control;
-    uint64_t read = mp_load_relaxed(&c->deaths_read);
-    if (read != mp_load_acquire(&c->deaths_written))
-        return &l->segment.deaths[read % MP_DEATHS];
-    return l->buried_told < l->buried_count ? &l->buried[l->buried_told] : NULL;
-}
-
 static void death_told(local *l)
 {
     mp_control *c = l->segment.control;
-    const mp_death *death = oldest_death(l);
+    const mp_death *death = mp_local_oldest_death(l);
     uint64_t read = mp_load_relaxed(&c->deaths_read);
     if (read == mp_load_acquire(&c->deaths_written)) {
         l->buried_told++;
         return;
     }
-    l->streams[death->seat].told = death->incarnation;
+    l->streams[death->seat]->told = death->incarnation;
     mp_store_release(&c->deaths_read, read + 1);
-    if (mp_load_acquire(&c->deaths_written) - read == MP_DEATHS && l->started)
-        mp_nursery_nudge(&l->nursery);
+    if (mp_load_acquire(&c->deaths_written) - read == MP_DEATHS)
+        mp_local_nudge(l);
 }
 
 static bool next_death(local *l, mp_arrival *a)
 {
-    const mp_death *death = oldest_death(l);
+    const mp_death *death = mp_local_oldest_death(l);
     if (death == NULL)
         return false;
-    if (mp_result_position(&l->streams[death->seat].reader) < death->published &&
+    if (mp_result_position(&l->streams[death->seat]->reader) < death->published &&
         next_of_seat(l, death->seat, a))
         return true;
     *a = (mp_arrival){
@@ -316,26 +212,23 @@ static bool next_trouble(local *l, mp_arrival *a)
 
 static bool next_damage(local *l, mp_arrival *a)
 {
-    if (!l->damaged || l->started)
+    if (!l->damaged || !LIST_EMPTY(&l->broods))
         return false;
     *a = (mp_arrival){.kind = MP_ARRIVAL_DAMAGED, .code = -EBADMSG};
     l->current = CURRENT_DAMAGE;
     return true;
 }
 
-/* Looks whether the nursery has gone: if something says so, or if nobody has looked
- * for a while, since a host that polls never hears it. */
-static bool nursery_lost(local *l)
+/* Looks whether a nursery has gone: if something says so, or if nobody has looked for a
+ * while, since a host that polls never hears it. */
+static bool looks_for_lost(local *l)
 {
     int64_t now = mp_now();
-    if (!l->started || (!l->suspect && now < l->look_at))
+    if (LIST_EMPTY(&l->broods) || (!l->suspect && now < l->look_at))
         return false;
     l->suspect = false;
     l->look_at = now + LOOK_NS;
-    if (!mp_nursery_gone(&l->nursery))
-        return false;
-    lose_nursery(l);
-    return true;
+    return mp_local_bury_lost(l);
 }
 
 static bool next_result(local *l, mp_arrival *a)
@@ -355,12 +248,12 @@ static bool local_next(mp_transport *t, mp_arrival *a)
     local *l = self(t);
     if (next_death(l, a) || next_result(l, a) || next_trouble(l, a) || next_damage(l, a))
         return true;
-    return nursery_lost(l) && local_next(t, a);
+    return looks_for_lost(l) && local_next(t, a);
 }
 
 static void frame_taken(local *l, unsigned seat)
 {
-    stream *s = &l->streams[seat];
+    stream *s = l->streams[seat];
     mp_result_consume(&s->reader);
     s->index += l->current_items;
     if (++s->in_turn >= TURN_FRAMES) {
@@ -392,11 +285,11 @@ static bool local_pending(mp_transport *t)
 {
     local *l = self(t);
     for (unsigned i = 0; i < l->seats; i++)
-        if (mp_result_unread(&l->streams[i].reader) > 0)
+        if (mp_result_unread(&l->streams[i]->reader) > 0)
             return true;
-    return oldest_death(l) != NULL ||
+    return mp_local_oldest_death(l) != NULL ||
            mp_load_acquire(&l->segment.control->trouble) != l->trouble_told ||
-           (l->started ? l->suspect : l->damaged);
+           (LIST_EMPTY(&l->broods) ? l->damaged : l->suspect);
 }
 
 static int local_fd(const mp_transport *t)
@@ -407,10 +300,10 @@ static int local_fd(const mp_transport *t)
 static int local_listen(mp_transport *t, int64_t deadline, const sigset_t *mask)
 {
     local *l = self(t);
-    struct epoll_event events[2];
-    int n = epoll_pwait(l->epoll_fd, events, 2, mp_poll_timeout(deadline), mask);
+    struct epoll_event events[8];
+    int n = epoll_pwait(l->epoll_fd, events, 8, mp_poll_timeout(deadline), mask);
     for (int i = 0; i < n; i++)
-        if (l->started && events[i].data.fd == l->nursery.pidfd)
+        if (events[i].data.fd != l->segment.bell.fd && events[i].data.fd != l->alarm_fd)
             l->suspect = true;
     return n < 0 ? -errno : n > 0;
 }
@@ -483,48 +376,82 @@ static void local_finish(mp_transport *t)
     mp_fence();
     for (unsigned i = 0; i < l->seats; i++)
         mp_bed_call(&l->segment.seats[i].bed);
-    if (l->started)
-        mp_nursery_nudge(&l->nursery);
+    mp_local_nudge(l);
 }
 
 static void local_terminate(mp_transport *t)
 {
     local *l = self(t);
     mp_store_release(&l->segment.control->wanted, MP_WANT_TERMINATE);
-    if (l->started)
-        mp_nursery_nudge(&l->nursery);
+    mp_local_nudge(l);
+}
+
+static int local_want(mp_transport *t, unsigned workers, mp_error *error)
+{
+    return mp_local_want(self(t), workers, error);
+}
+
+static void local_refresh(mp_transport *t)
+{
+    mp_local_refresh(self(t));
+}
+
+static void local_resize(mp_transport *t, unsigned workers)
+{
+    mp_local_resize(self(t), workers);
 }
 
 static bool local_gone(mp_transport *t, int64_t deadline)
 {
-    local *l = self(t);
-    return !l->started || mp_nursery_wait(&l->nursery, deadline);
+    return mp_local_gone(self(t), deadline);
 }
 
-static bool local_alive(const mp_transport *t)
+static unsigned local_crew(const mp_transport *t)
 {
-    return ((const local *)(const void *)t)->started;
+    return ((const local *)(const void *)t)->covered;
+}
+
+static enum mp_worker_state state_of(const mp_seat *seat)
+{
+    if (mp_load_acquire(&seat->incarnation) == 0 ||
+        mp_load_relaxed(&seat->phase) == MP_PHASE_STARTING)
+        return MP_WORKER_STARTING;
+    return mp_load_acquire(&seat->held) > 0 ? MP_WORKER_BUSY : MP_WORKER_IDLE;
+}
+
+static bool local_worker(const mp_transport *t, unsigned rank, mp_worker_view *view)
+{
+    const local *l = (const local *)(const void *)t;
+    if (rank >= l->size || l->by_rank[rank] == NO_SEAT)
+        return false;
+    const mp_seat *seat = &l->segment.seats[l->by_rank[rank]];
+    *view = (mp_worker_view){
+        .seat = l->by_rank[rank], .pid = mp_load_relaxed(&seat->pid), .state = state_of(seat)};
+    if (view->state == MP_WORKER_BUSY && mp_load_relaxed(&seat->aside) == 0)
+        view->item = mp_load_relaxed(&seat->begun_item);
+    return true;
 }
 
 /* An orderly end first, so that nobody else has to reap the workers. */
 static void end_processes(local *l)
 {
     local_terminate(&l->base);
-    if (!mp_nursery_wait(&l->nursery, mp_deadline(BURIAL_SECONDS))) {
-        mp_nursery_kill(&l->nursery);
-        mp_nursery_wait(&l->nursery, mp_deadline(BURIAL_SECONDS));
+    if (!mp_local_gone(l, mp_deadline(BURIAL_SECONDS))) {
+        mp_local_kill(l);
+        mp_local_gone(l, mp_deadline(BURIAL_SECONDS));
     }
 }
 
-static void local_destroy(mp_transport *t, bool owner)
+static void local_destroy(mp_transport *t)
 {
     local *l = self(t);
-    if (owner && l->started)
+    if (!LIST_EMPTY(&l->broods) && l->segment.control->host_pid == getpid())
         end_processes(l);
-    if (l->started)
-        mp_nursery_close(&l->nursery);
-    for (unsigned i = 0; i < l->regions_made; i++)
-        mp_region_destroy(&l->streams[i].region);
+    mp_local_close(l);
+    for (unsigned i = 0; i < l->seats; i++) {
+        mp_region_destroy(&l->streams[i]->region);
+        free(l->streams[i]);
+    }
     mp_payload_destroy(l->payload);
     mp_segment_destroy(&l->segment);
     mp_fd_close(&l->epoll_fd);
@@ -543,6 +470,9 @@ static const mp_transport_ops local_ops = {
     .publish = local_publish,
     .revoke = local_revoke,
     .want = local_want,
+    .refresh = local_refresh,
+    .resize = local_resize,
+    .worker = local_worker,
     .stop_unwanted = local_stop_unwanted,
     .stop_item = local_stop_item,
     .idle = local_idle,
@@ -559,66 +489,47 @@ static const mp_transport_ops local_ops = {
     .finish = local_finish,
     .terminate = local_terminate,
     .gone = local_gone,
-    .alive = local_alive,
+    .crew = local_crew,
     .item_cost = local_item_cost,
     .count = local_count,
     .destroy = local_destroy,
 };
 
-static int make_streams(local *l, mp_error *error)
-{
-    for (unsigned i = 0; i < l->seats; i++) {
-        stream *s = &l->streams[i];
-        char name[32];
-        snprintf(name, sizeof name, "moonpool-results-%u", i + 1);
-        int status = mp_result_create(&s->region, name, RING_BYTES, error);
-        if (status < 0)
-            return status;
-        l->regions_made++;
-        mp_result_reader_init(&s->reader, &s->region);
-    }
-    return 0;
-}
-
-static int furnish(local *l, mp_error *error)
+static int furnish(local *l, unsigned workers, mp_error *error)
 {
     l->epoll_fd = mp_fd_lift(epoll_create1(EPOLL_CLOEXEC));
     l->alarm_fd = mp_fd_lift(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
     if (l->epoll_fd < 0 || l->alarm_fd < 0)
         return mp_fail(error, -errno, "cannot make the pool's descriptors to wait on");
-    int status = mp_segment_create(&l->segment, l->seats, error);
+    int status = mp_segment_create(&l->segment, workers, error);
     if (status == 0)
         status = mp_payload_create(&l->payload, "moonpool-tasks", error);
+    while (status == 0 && l->seats < workers)
+        status = mp_local_add_seat(l, error);
     if (status == 0)
-        status = make_streams(l, error);
-    if (status == 0)
-        status = watch(l, l->segment.bell.fd, error);
-    return status == 0 ? watch(l, l->alarm_fd, error) : status;
+        status = mp_local_watch(l, l->segment.bell.fd, error);
+    return status == 0 ? mp_local_watch(l, l->alarm_fd, error) : status;
 }
 
-int mp_transport_local(mp_transport **t, unsigned seats, const mp_handler *handler, mp_error *error)
+int mp_transport_local(mp_transport **t, unsigned workers, const mp_handler *handler,
+                       mp_error *error)
 {
     local *l = calloc(1, sizeof *l);
-    stream *streams = calloc(seats, sizeof *streams);
-    mp_death *buried = calloc(seats, sizeof *buried);
-    if (l == NULL || streams == NULL || buried == NULL) {
-        free(l);
-        free(streams);
-        free(buried);
-        return mp_fail(error, -ENOMEM, "cannot make a pool of %u workers", seats);
-    }
+    if (l == NULL)
+        return mp_fail(error, -ENOMEM, "cannot make a pool of %u workers", workers);
     *l = (local){.base.ops = &local_ops,
-                 .seats = seats,
+                 .size = workers,
                  .handler = *handler,
-                 .streams = streams,
-                 .buried = buried,
                  .epoll_fd = -1,
                  .alarm_fd = -1,
                  .segment.bell.fd = -1,
                  .processors = sysconf(_SC_NPROCESSORS_ONLN)};
-    int status = furnish(l, error);
+    LIST_INIT(&l->broods);
+    for (unsigned i = 0; i < MP_WORKERS_MAX; i++)
+        l->by_rank[i] = NO_SEAT;
+    int status = furnish(l, workers, error);
     if (status < 0)
-        local_destroy(&l->base, true);
+        local_destroy(&l->base);
     else
         *t = &l->base;
     return status;

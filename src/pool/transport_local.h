@@ -1,4 +1,5 @@
-/* What transport_local.c and transport_nursery.c share; private to them. */
+/* What transport_local.c, transport_births.c and transport_nursery.c share; private to
+ * them. */
 #ifndef MP_POOL_TRANSPORT_LOCAL_H
 #define MP_POOL_TRANSPORT_LOCAL_H
 
@@ -8,6 +9,7 @@
 #include "shm/result_ring.h"
 
 #include <limits.h>
+#include <sys/queue.h>
 
 enum { TURN_FRAMES = 256 }; /* frames of one seat before another has its turn */
 
@@ -15,29 +17,39 @@ enum { TURN_FRAMES = 256 }; /* frames of one seat before another has its turn */
 #define CURRENT_TROUBLE (UINT_MAX - 1)
 #define CURRENT_DAMAGE (UINT_MAX - 2)
 
+/* One nursery and the seats that it fills, for as long as it lives. */
+typedef struct brood {
+    struct local *local;
+    mp_nursery nursery;
+    LIST_ENTRY(brood) link;
+    unsigned count;
+    unsigned seats[];
+} brood;
+
 /* One seat's results and where its reader stands. */
 typedef struct stream {
+    brood *brood; /* whose nursery fills the seat, NULL: nobody's */
     mp_region region;
     mp_result_reader reader;
     uint64_t row;   /* of the ROW frame read last */
     uint64_t index; /* of the next item of that row */
     unsigned in_turn;
-    uint32_t told; /* incarnation of the last worker of this seat, of those of the present
-                      nursery, whose death was told */
+    uint32_t told; /* incarnation of the last worker of this seat whose death was told */
 } stream;
 
 typedef struct local {
     mp_transport base;
-    unsigned seats;
+    unsigned seats;   /* that were made */
+    unsigned size;    /* workers at most, those that are to leave apart */
+    unsigned covered; /* ranks below it that have a seat */
     mp_handler handler;
     mp_segment segment;
     mp_payload *payload;
-    stream *streams; /* one a seat */
-    unsigned regions_made;
-    mp_nursery nursery;
-    bool started;
-    bool suspect;    /* the nursery may have gone: to be looked at */
-    int64_t look_at; /* when to look at it anyhow */
+    stream **streams;                 /* one a seat */
+    unsigned by_rank[MP_WORKERS_MAX]; /* the seat of each rank below size, or NO_SEAT */
+    LIST_HEAD(, brood) broods;
+    bool suspect;    /* a nursery may have gone: to be looked at */
+    int64_t look_at; /* when to look at them anyhow */
     bool damaged;    /* a result could not be read, and that was not told */
     int epoll_fd;
     int alarm_fd; /* timerfd */
@@ -45,12 +57,43 @@ typedef struct local {
     unsigned turn;          /* the seat to be read first */
     unsigned current;       /* the seat of the arrival that `next` gave, or CURRENT_... */
     uint32_t current_items; /* how many items it tells of */
-    mp_death *buried;       /* deaths found by the host after the nursery's loss */
+    mp_death *buried; /* deaths found by the host after a nursery's loss; room for all seats */
     unsigned buried_count, buried_told;
     uint32_t trouble_told, trouble_seen;
     bool barren; /* the trouble told last has ended all births */
 } local;
 
+#define NO_SEAT UINT_MAX
+
 extern const mp_nursery_ops mp_local_nursery_ops;
+
+/* ---- transport_births.c ---- */
+
+/* One more seat: its streams, and room for its death. */
+int mp_local_add_seat(local *l, mp_error *error);
+
+/* transport.h's want, refresh and resize. */
+int mp_local_want(local *l, unsigned workers, mp_error *error);
+void mp_local_refresh(local *l);
+void mp_local_resize(local *l, unsigned size);
+
+/* Looks which nurseries have gone: true if any has, whose workers' deaths are to be told. */
+bool mp_local_bury_lost(local *l);
+
+/* What the last nursery has left is told before there is a new one. */
+bool mp_local_mourns(const local *l);
+
+void mp_local_nudge(local *l);
+void mp_local_kill(local *l);
+bool mp_local_gone(local *l, int64_t deadline);
+
+/* Forgets all that have gone or will be killed by that. */
+void mp_local_close(local *l);
+
+int mp_local_watch(const local *l, int fd, mp_error *error);
+
+/* The oldest death that has not been told: the log's first, then what the host itself
+ * buried. */
+const mp_death *mp_local_oldest_death(const local *l);
 
 #endif

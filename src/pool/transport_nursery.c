@@ -1,41 +1,65 @@
 /* What the nursery of a local pool does for it: it reads the record of a dead
  * worker into the death log before the seat is filled again. Runs in the
  * nursery (and, for `work`, in the new worker); touches shared memory only. */
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "pool/stopper.h"
 #include "pool/transport_local.h"
 
 #include <unistd.h>
 
+static const int64_t log_wait = 10000000; /* how long to wait for another nursery's entry */
+
+static local *local_of(void *owner)
+{
+    return ((brood *)owner)->local;
+}
+
 static void work(void *owner, unsigned seat, uint32_t incarnation)
 {
-    local *l = owner;
+    local *l = local_of(owner);
     /* As the nursery does, which may die before it comes to it. */
     mp_store_relaxed(&l->segment.seats[seat].pid, getpid());
     mp_worker_run(&l->segment, seat, incarnation, mp_payload_region(l->payload)->base,
-                  &l->streams[seat].region, &l->handler);
+                  &l->streams[seat]->region, &l->handler);
 }
 
-static int wanted(void *owner)
+/* One that has no rank to fill any more is to end. */
+static enum mp_wanted wanted(void *owner)
 {
-    local *l = owner;
-    return mp_load_acquire(&l->segment.control->wanted);
+    const brood *b = owner;
+    int32_t all = mp_load_acquire(&b->local->segment.control->wanted);
+    if (all <= 0)
+        return (enum mp_wanted)all;
+    for (unsigned i = 0; i < b->count; i++)
+        if (mp_load_acquire(&b->local->segment.seats[b->seats[i]].rank) != MP_NO_RANK)
+            return MP_WANT_WORK;
+    return MP_WANT_END;
 }
 
-static void expect(void *owner, unsigned seat, uint32_t incarnation)
+static bool fills(void *owner, unsigned seat)
 {
-    local *l = owner;
+    local *l = local_of(owner);
+    return mp_seat_wanted(l->segment.control, &l->segment.seats[seat]);
+}
+
+static uint32_t expect(void *owner, unsigned seat)
+{
+    local *l = local_of(owner);
     mp_seat *s = &l->segment.seats[seat];
+    uint32_t incarnation = mp_add_relaxed(&l->segment.control->incarnations, 1) + 1;
     mp_store_relaxed(&s->phase, MP_PHASE_STARTING);
     mp_store_relaxed(&s->held, 0);
+    mp_store_relaxed(&s->aside, 0);
     mp_store_relaxed(&s->kill_at, 0);
     mp_store_relaxed(&s->bed.state, MP_BED_AWAKE);
     mp_store_release(&s->incarnation, incarnation);
+    return incarnation;
 }
 
 static void born(void *owner, unsigned seat, uint32_t incarnation, pid_t pid)
 {
-    local *l = owner;
+    local *l = local_of(owner);
     (void)incarnation;
     mp_store_relaxed(&l->segment.seats[seat].pid, pid);
 }
@@ -45,34 +69,36 @@ static void born(void *owner, unsigned seat, uint32_t incarnation, pid_t pid)
  * while it was stopped. */
 static void call_again(local *l)
 {
-    for (unsigned i = 0; i < l->seats; i++)
+    unsigned seats = mp_load_acquire(&l->segment.control->seats);
+    for (unsigned i = 0; i < seats; i++)
         mp_bed_call_again(&l->segment.seats[i].bed);
     mp_segment_rouse(&l->segment);
 }
 
-/* One that has left because the pool was closing may be wanted again by now. */
-static enum mp_verdict verdict(const mp_control *c, unsigned seat, uint32_t phase)
+/* One that has left in peace may be wanted again by now. */
+static enum mp_verdict verdict(const mp_control *c, const mp_seat *seat, uint32_t phase)
 {
     if (phase == MP_PHASE_STARTING)
         return MP_STILLBORN;
-    bool missed = (int)seat < mp_load_acquire(&c->wanted);
-    return phase == MP_PHASE_RETIRED && !missed ? MP_RETIRED : MP_BURIED;
+    return phase == MP_PHASE_RETIRED && !mp_seat_wanted(c, seat) ? MP_RETIRED : MP_BURIED;
 }
 
-/* Of those who left in peace nobody needs to know; nor of anybody once all is done. */
-static bool worth_telling(const mp_control *c, uint32_t phase)
+/* Of those who left in peace with nothing nobody needs to know; nor of anybody once all
+ * is done. */
+static bool worth_telling(const mp_control *c, const mp_seat *seat, uint32_t phase)
 {
-    return phase != MP_PHASE_RETIRED && mp_load_acquire(&c->wanted) != MP_WANT_END;
+    return (phase != MP_PHASE_RETIRED || mp_load_acquire(&seat->held) > 0) &&
+           mp_load_acquire(&c->wanted) != MP_WANT_END;
 }
 
 /* False while the log is full. */
-static bool log_death(local *l, unsigned seat, int status)
+static bool write_death(local *l, unsigned seat, int status)
 {
     mp_control *c = l->segment.control;
     uint64_t written = mp_load_relaxed(&c->deaths_written);
     if (written - mp_load_acquire(&c->deaths_read) >= MP_DEATHS)
         return false;
-    mp_segment_examine(&l->segment, seat, status, mp_result_published(&l->streams[seat].reader),
+    mp_segment_examine(&l->segment, seat, status, mp_result_published(&l->streams[seat]->reader),
                        &l->segment.deaths[written % MP_DEATHS]);
     MP_FAILPOINT("nursery.log");
     mp_store_release(&c->deaths_written, written + 1);
@@ -80,30 +106,44 @@ static bool log_death(local *l, unsigned seat, int status)
     return true;
 }
 
+/* The log is there for all nurseries; its entry counts with `deaths_written`, so that
+ * one which dies in between leaves nothing behind. False while it is full, or another
+ * nursery was stopped while it wrote. */
+static bool log_death(local *l, unsigned seat, int status)
+{
+    mp_control *c = l->segment.control;
+    if (mp_robust_lock(&c->log, mp_now() + log_wait) < 0)
+        return false;
+    bool room = write_death(l, seat, status);
+    mp_robust_unlock(&c->log);
+    return room;
+}
+
 static enum mp_verdict died(void *owner, unsigned seat, uint32_t incarnation, pid_t pid, int status)
 {
-    local *l = owner;
+    local *l = local_of(owner);
     mp_control *c = l->segment.control;
     (void)incarnation;
-    uint32_t phase = mp_load_acquire(&l->segment.seats[seat].phase);
-    mp_store_relaxed(&l->segment.seats[seat].pid, pid);
-    if (worth_telling(c, phase) && !log_death(l, seat, status))
+    mp_seat *s = &l->segment.seats[seat];
+    uint32_t phase = mp_load_acquire(&s->phase);
+    mp_store_relaxed(&s->pid, pid);
+    if (worth_telling(c, s, phase) && !log_death(l, seat, status))
         return MP_NO_ROOM;
     mp_segment_clear(&l->segment, seat);
     call_again(l);
     mp_bell_force(&l->segment.bell);
-    return verdict(c, seat, phase);
+    return verdict(c, s, phase);
 }
 
 static bool unwanted(void *owner, unsigned seat)
 {
-    local *l = owner;
+    local *l = local_of(owner);
     return mp_seat_unwanted(&l->segment.seats[seat], mp_payload_region(l->payload)->base);
 }
 
 static void paused(void *owner, unsigned seat, bool stopped)
 {
-    local *l = owner;
+    local *l = local_of(owner);
     mp_store_relaxed(&l->segment.seats[seat].paused, stopped);
     if (stopped)
         mp_seat_unmark(l->segment.control->looking, seat);
@@ -112,18 +152,22 @@ static void paused(void *owner, unsigned seat, bool stopped)
 
 static void trouble(void *owner, int code, unsigned failures, int status)
 {
-    local *l = owner;
+    local *l = local_of(owner);
     mp_control *c = l->segment.control;
+    bool locked = mp_robust_lock(&c->log, mp_now() + log_wait) >= 0;
     mp_store_relaxed(&c->trouble_code, code);
     mp_store_relaxed(&c->trouble_failures, failures);
     mp_store_relaxed(&c->trouble_status, status);
-    mp_store_release(&c->trouble, mp_load_relaxed(&c->trouble) + 1);
+    atomic_fetch_add_explicit(&c->trouble, 1, memory_order_release);
+    if (locked)
+        mp_robust_unlock(&c->log);
     mp_bell_force(&l->segment.bell);
 }
 
 const mp_nursery_ops mp_local_nursery_ops = {
     .work = work,
     .wanted = wanted,
+    .fills = fills,
     .expect = expect,
     .born = born,
     .died = died,

@@ -312,6 +312,13 @@ static void note_cost(worker *w, int64_t elapsed, uint64_t items)
     mp_store_relaxed(&w->seat->item_cost, cost > UINT32_MAX ? UINT32_MAX : (uint32_t)cost);
 }
 
+/* The pool closes once it is done, or does not want this worker any more. */
+static bool is_dismissed(const worker *w)
+{
+    const mp_control *c = w->segment->control;
+    return mp_load_acquire(&c->wanted) > 0 && !mp_seat_wanted(c, w->seat);
+}
+
 /* Leaves; its seat is filled again while it is wanted. */
 _Noreturn static void retire(worker *w)
 {
@@ -321,8 +328,20 @@ _Noreturn static void retire(worker *w)
     _exit(0);
 }
 
+/* Behind the claim: what this worker is not to have any more (its function may be in
+ * hand of others only) goes back by way of its record. */
+static void look_up(worker *w)
+{
+    if (!is_dismissed(w))
+        return;
+    mp_store_release(&w->seat->aside, 1);
+    MP_FAILPOINT("batch.aside");
+    retire(w);
+}
+
 static void run_batch(worker *w)
 {
+    look_up(w);
     int64_t start = mp_now();
     uint64_t items = 0;
     mp_store_relaxed(&w->seat->claims, mp_load_relaxed(&w->seat->claims) + 1);
@@ -343,7 +362,7 @@ static void run_batch(worker *w)
     mp_store_release(&w->seat->held, 0);
     MP_FAILPOINT("batch.done");
     w->holding = 0;
-    if (is_spent(w))
+    if (is_spent(w) || is_dismissed(w))
         retire(w);
 }
 
@@ -402,7 +421,7 @@ static void sleep_until_called(worker *w)
     mp_bed_lie_down(&w->seat->bed);
     mp_seat_mark(c->sleeping, w->number);
     mp_fence();
-    if (!work_waits(w) && mp_load_acquire(&c->closing) == 0)
+    if (!work_waits(w) && mp_load_acquire(&c->closing) == 0 && !is_dismissed(w))
         mp_bed_sleep(&w->seat->bed, -1);
     mp_bed_rise(&w->seat->bed);
     mp_seat_unmark(c->sleeping, w->number);
@@ -415,7 +434,8 @@ static void idle(worker *w)
         run_batch(w);
         return;
     }
-    if (mp_load_acquire(&w->segment->control->closing) != 0 && !work_waits(w))
+    bool closing = mp_load_acquire(&w->segment->control->closing) != 0;
+    if (is_dismissed(w) || (closing && !work_waits(w)))
         retire(w);
     if (mp_load_relaxed(&w->writer.shared->tail) == reading_mark(w))
         mp_result_trim(&w->writer, IDLE_KEEP);
@@ -425,6 +445,7 @@ static void idle(worker *w)
 static bool set_up(worker *w, mp_region *results)
 {
     mp_store_relaxed(&w->seat->held, 0);
+    mp_store_relaxed(&w->seat->aside, 0);
     mp_store_relaxed(&w->seat->items, 0);
     mp_store_relaxed(&w->seat->busy_since, 0);
     mp_store_relaxed(&w->seat->item_cost, 0);

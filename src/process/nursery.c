@@ -114,23 +114,30 @@ static int fork_and_watch(mp_nursery *n, mp_ward *w, mp_error *error)
     return code;
 }
 
-int mp_nursery_start(mp_nursery *n, const mp_nursery_ops *ops, void *owner, unsigned seats,
-                     const char *name, const char *worker_name, mp_error *error)
+static void number_seats(mp_ward *w, const unsigned *numbers)
+{
+    for (unsigned i = 0; i < w->seats; i++)
+        w->seat[i].number = numbers != NULL ? numbers[i] : i;
+}
+
+int mp_nursery_start(mp_nursery *n, const mp_nursery_ops *ops, void *owner, const mp_places *places,
+                     mp_error *error)
 {
     mp_ward w = {
         .ops = ops,
         .owner = owner,
-        .seat = calloc(seats, sizeof *w.seat),
-        .seats = seats,
-        .name = name,
-        .worker_name = worker_name,
+        .seat = calloc(places->count, sizeof *w.seat),
+        .seats = places->count,
+        .name = places->name,
+        .worker_name = places->worker_name,
         .host_end = -1,
         .child_fd = -1,
         .nothing_fd = -1,
     };
     *n = (mp_nursery){.pid = -1, .pidfd = -1, .nudge_fd = -1, .line.fd = -1};
     if (w.seat == NULL)
-        return mp_fail(error, -ENOMEM, "nursery: %u seats", seats);
+        return mp_fail(error, -ENOMEM, "nursery: %u seats", places->count);
+    number_seats(&w, places->numbers);
     int status = open_all(n, &w, error);
     if (status == 0)
         status = fork_and_watch(n, &w, error);

@@ -20,7 +20,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum mp_wanted { MP_WANT_TERMINATE = -1, MP_WANT_END = 0 };
+enum mp_wanted { MP_WANT_TERMINATE = -1, MP_WANT_END = 0, MP_WANT_WORK = 1 };
 
 /* What the owner says of a death. */
 enum mp_verdict {
@@ -38,14 +38,15 @@ typedef struct mp_nursery_ops {
 
     /* The rest run in the nursery and may only touch shared memory. */
 
-    /* How many seats (from 0 on) are to be filled now; more than there are
-     * counts as all. MP_WANT_END: none, and end when the last worker has gone
-     * and is noted; MP_WANT_TERMINATE: kill all, wait for them without telling
-     * of their deaths, then end. */
-    int (*wanted)(void *owner);
-    /* Before the fork: the seat gets this incarnation (1, 2, ... over all seats).
-     * If the fork fails it is expected again, perhaps in another seat. */
-    void (*expect)(void *owner, unsigned seat, uint32_t incarnation);
+    /* MP_WANT_WORK: seats are to be filled, those that `fills` names; MP_WANT_END:
+     * none, and end when the last worker has gone and is noted; MP_WANT_TERMINATE:
+     * kill all, wait for them without telling of their deaths, then end. */
+    enum mp_wanted (*wanted)(void *owner);
+    /* Whether this seat is to have a worker now. */
+    bool (*fills)(void *owner, unsigned seat);
+    /* Before the fork: the incarnation that the seat gets, never given before. If
+     * the fork fails it is expected again, perhaps in another seat. */
+    uint32_t (*expect)(void *owner, unsigned seat);
     /* After the fork. */
     void (*born)(void *owner, unsigned seat, uint32_t incarnation, pid_t pid);
     /* After waitpid said so. `status` as waitpid gives it. */
@@ -76,12 +77,19 @@ typedef struct mp_nursery {
     int status; /* once gone, as waitpid gives it; -1: unknown (somebody else reaped it) */
 } mp_nursery;
 
-/* Host: forks the nursery. Buffered stdio output is flushed first. `name` is
- * what ps shows for the nursery, `worker_name` a printf format with one %u (the
- * seat's number from 1) for the workers. Returns 0, or a negative errno with
- * nothing left. Does not return in the child. */
-int mp_nursery_start(mp_nursery *n, const mp_nursery_ops *ops, void *owner, unsigned seats,
-                     const char *name, const char *worker_name, mp_error *error);
+/* What a nursery fills. */
+typedef struct mp_places {
+    unsigned count;          /* of seats */
+    const unsigned *numbers; /* by which the ops know them; NULL: 0, 1, ... */
+    const char *name;        /* what ps shows for the nursery */
+    const char *worker_name; /* for the workers: a printf format with one %u, the
+                                seat's number plus 1 */
+} mp_places;
+
+/* Host: forks the nursery. Buffered stdio output is flushed first. Returns 0, or a
+ * negative errno with nothing left. Does not return in the child. */
+int mp_nursery_start(mp_nursery *n, const mp_nursery_ops *ops, void *owner, const mp_places *places,
+                     mp_error *error);
 
 /* Host or worker: makes the nursery look at what is wanted. One system call. */
 void mp_nursery_nudge(const mp_nursery *n);

@@ -38,16 +38,16 @@ static const int64_t first_pause = 10 * MILLISECOND, longest_pause = 1000 * MILL
 
 /* ---- births ---- */
 
-static _Noreturn void live(mp_ward *w, unsigned i)
+static _Noreturn void live(mp_ward *w, const mp_place *s)
 {
     char name[NAME_SIZE];
-    snprintf(name, sizeof name, w->worker_name, i + 1);
+    snprintf(name, sizeof name, w->worker_name, s->number + 1);
     mp_fd_close(&w->child_fd);
     mp_fd_close(&w->host_end);
     mp_newborn_tie(w->pid, w->worker_end, name);
     mp_newborn_signals();
     MP_FAILPOINT("worker.start");
-    w->ops->work(w->owner, i, w->last_incarnation + 1);
+    w->ops->work(w->owner, s->number, s->incarnation);
     _exit(EXIT_RETURNED);
 }
 
@@ -69,29 +69,30 @@ static pid_t fork_worker(void)
     return fork();
 }
 
-static bool bear(mp_ward *w, unsigned i)
+static bool bear(mp_ward *w, mp_place *s)
 {
-    uint32_t incarnation = w->last_incarnation + 1;
-    w->ops->expect(w->owner, i, incarnation);
+    s->incarnation = w->ops->expect(w->owner, s->number);
     pid_t pid = fork_worker();
     if (pid == 0)
-        live(w, i);
+        live(w, s);
     if (pid < 0) {
         fork_failed(w, -errno);
         return false;
     }
     MP_FAILPOINT("nursery.fork.after");
-    w->last_incarnation = incarnation;
     w->failed_forks = 0;
-    w->seat[i] = (mp_seat){.is = MP_SEAT_ALIVE, .pid = pid, .incarnation = incarnation};
-    w->ops->born(w->owner, i, incarnation, pid);
+    s->is = MP_SEAT_ALIVE;
+    s->pid = pid;
+    s->status = 0;
+    s->unwanted_since = 0;
+    w->ops->born(w->owner, s->number, s->incarnation, pid);
     return true;
 }
 
-static int wanted(const mp_ward *w)
+static bool to_fill(const mp_ward *w, const mp_place *s)
 {
-    int n = w->ops->wanted(w->owner);
-    return n > (int)w->seats ? (int)w->seats : n;
+    return s->is == MP_SEAT_EMPTY && w->ops->wanted(w->owner) == MP_WANT_WORK &&
+           w->ops->fills(w->owner, s->number);
 }
 
 /* What is wanted is asked before each birth: it may change meanwhile. */
@@ -102,8 +103,8 @@ static void fill_seats(mp_ward *w)
     w->next_birth = 0;
     if (w->stillborn >= MAX_STILLBORN)
         return;
-    for (int i = 0; i < wanted(w); i++)
-        if (w->seat[i].is == MP_SEAT_EMPTY && !bear(w, (unsigned)i))
+    for (unsigned i = 0; i < w->seats; i++)
+        if (to_fill(w, &w->seat[i]) && !bear(w, &w->seat[i]))
             return;
     w->failed_forks = 0;
 }
@@ -118,9 +119,9 @@ static void count_stillborn(mp_ward *w, int status)
 
 static void bury(mp_ward *w, unsigned i)
 {
-    mp_seat *s = &w->seat[i];
+    mp_place *s = &w->seat[i];
     MP_FAILPOINT("nursery.bury");
-    enum mp_verdict verdict = w->ops->died(w->owner, i, s->incarnation, s->pid, s->status);
+    enum mp_verdict verdict = w->ops->died(w->owner, s->number, s->incarnation, s->pid, s->status);
     if (verdict == MP_NO_ROOM) {
         s->is = MP_SEAT_UNBURIED;
         return;
@@ -150,7 +151,7 @@ static void bury_the_rest(mp_ward *w)
 static void hear(mp_ward *w, unsigned i, int status)
 {
     if (WIFSTOPPED(status) || WIFCONTINUED(status)) {
-        w->ops->paused(w->owner, i, WIFSTOPPED(status));
+        w->ops->paused(w->owner, w->seat[i].number, WIFSTOPPED(status));
         return;
     }
     w->seat[i].status = status;
@@ -184,7 +185,7 @@ static _Noreturn void end_all(mp_ward *w)
 
 static void end_if_wanted(mp_ward *w)
 {
-    int n = wanted(w);
+    enum mp_wanted n = w->ops->wanted(w->owner);
     if (n == MP_WANT_TERMINATE)
         end_all(w);
     if (n == MP_WANT_END && count_seats(w, MP_SEAT_ALIVE) == 0 &&
@@ -196,8 +197,8 @@ static void end_if_wanted(mp_ward *w)
 
 static bool hunt_one(mp_ward *w, unsigned i)
 {
-    mp_seat *s = &w->seat[i];
-    if (s->is != MP_SEAT_ALIVE || !w->ops->unwanted(w->owner, i)) {
+    mp_place *s = &w->seat[i];
+    if (s->is != MP_SEAT_ALIVE || !w->ops->unwanted(w->owner, s->number)) {
         s->unwanted_since = 0;
         return false;
     }

@@ -16,18 +16,19 @@ enum mp_occupancy {
     MP_SEAT_VACATED,  /* to stay empty until the next nudge */
 };
 
-typedef struct mp_seat {
+typedef struct mp_place {
     enum mp_occupancy is;
+    unsigned number; /* by which the owner knows it */
     pid_t pid;
     uint32_t incarnation;
     int status;             /* while unburied: as waitpid gave it */
     int64_t unwanted_since; /* what it does is to be stopped; 0: it is not */
-} mp_seat;
+} mp_place;
 
 typedef struct mp_ward {
     const mp_nursery_ops *ops;
     void *owner;
-    mp_seat *seat; /* as many as `seats`, all empty at first */
+    mp_place *seat; /* as many as `seats`, all empty at first */
     unsigned seats;
     const char *name;
     const char *worker_name;
@@ -40,7 +41,6 @@ typedef struct mp_ward {
     mp_lifeline line; /* the workers' */
     int worker_end;   /* its read end, for them to reopen */
     pid_t pid;
-    uint32_t last_incarnation;
     unsigned stillborn;    /* in a row */
     unsigned failed_forks; /* in a row */
     int64_t next_birth;    /* after a failed fork; else 0 */

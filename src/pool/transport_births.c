@@ -1,0 +1,314 @@
+/* The nurseries of a local pool as the host sees them: which there are, which seats
+ * each fills, and what is to be done when one has gone.
+ *
+ * Invariants: each rank below the pool's size has one seat at most, and each seat one
+ * nursery at most, until that has gone; a nursery that fills no rank any more ends by
+ * itself. A lost one is told as the deaths of its workers, and replaced when work is
+ * wanted again and they are told. */
+#include "pool/transport_local.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+enum {
+    RING_BYTES = 1 << 20,
+    BURIAL_SECONDS = 2, /* for killed workers to be gone */
+};
+
+int mp_local_watch(const local *l, int fd, mp_error *error)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+        return mp_fail(error, -errno, "cannot watch a descriptor of the pool");
+    return 0;
+}
+
+/* ---- seats ---- */
+
+/* Room for one more in the two tables that have an entry a seat. */
+static int grow_tables(local *l, mp_error *error)
+{
+    stream **streams = realloc(l->streams, (l->seats + 1) * sizeof(stream *));
+    l->streams = streams != NULL ? streams : l->streams;
+    mp_death *buried = realloc(l->buried, (l->seats + 1) * sizeof *buried);
+    l->buried = buried != NULL ? buried : l->buried;
+    if (streams == NULL || buried == NULL)
+        return mp_fail(error, -ENOMEM, "cannot make a seat for a worker");
+    return mp_segment_seats(&l->segment, l->seats + 1, error);
+}
+
+int mp_local_add_seat(local *l, mp_error *error)
+{
+    char name[32];
+    int status = grow_tables(l, error);
+    if (status < 0)
+        return status;
+    stream *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return mp_fail(error, -ENOMEM, "cannot make a seat for a worker");
+    snprintf(name, sizeof name, "moonpool-results-%u", l->seats + 1);
+    status = mp_result_create(&s->region, name, RING_BYTES, error);
+    if (status < 0) {
+        free(s);
+        return status;
+    }
+    mp_result_reader_init(&s->reader, &s->region);
+    l->streams[l->seats++] = s;
+    return 0;
+}
+
+/* A seat that belongs to nobody, from `from` on; it is made where there is none. */
+static int find_seat(local *l, unsigned from, unsigned *seat, mp_error *error)
+{
+    for (*seat = from; *seat < l->seats; ++*seat)
+        if (l->streams[*seat]->brood == NULL)
+            return 0;
+    return mp_local_add_seat(l, error);
+}
+
+static void give_rank(local *l, unsigned seat, unsigned rank)
+{
+    l->by_rank[rank] = seat;
+    l->covered++;
+    mp_store_release(&l->segment.seats[seat].rank, rank);
+}
+
+static void take_rank(local *l, unsigned seat)
+{
+    uint32_t rank = mp_load_relaxed(&l->segment.seats[seat].rank);
+    if (rank == MP_NO_RANK)
+        return;
+    l->by_rank[rank] = NO_SEAT;
+    l->covered--;
+    mp_store_release(&l->segment.seats[seat].rank, MP_NO_RANK);
+}
+
+/* ---- loss ---- */
+
+/* Waits for a killed worker to be gone: its sign of life comes free. */
+static void await_end(mp_seat *seat, int64_t deadline)
+{
+    if (mp_robust_lock(&seat->alive, deadline) >= 0)
+        mp_robust_unlock(&seat->alive);
+}
+
+/* Its death is in the log and was not told yet. */
+static bool is_logged(const local *l, uint32_t incarnation)
+{
+    const mp_control *c = l->segment.control;
+    uint64_t written = mp_load_acquire(&c->deaths_written);
+    for (uint64_t i = mp_load_relaxed(&c->deaths_read); i != written; i++)
+        if (l->segment.deaths[i % MP_DEATHS].incarnation == incarnation)
+            return true;
+    return false;
+}
+
+static void bury(local *l, unsigned i, int64_t deadline)
+{
+    mp_seat *seat = &l->segment.seats[i];
+    uint32_t incarnation = mp_load_acquire(&seat->incarnation);
+    if (incarnation == 0)
+        return;
+    await_end(seat, deadline);
+    if (incarnation != l->streams[i]->told && !is_logged(l, incarnation))
+        mp_segment_examine(&l->segment, i, -1, mp_result_published(&l->streams[i]->reader),
+                           &l->buried[l->buried_count++]);
+    mp_segment_clear(&l->segment, i);
+}
+
+static void empty_seats(brood *b)
+{
+    for (unsigned i = 0; i < b->count; i++) {
+        take_rank(b->local, b->seats[i]);
+        b->local->streams[b->seats[i]]->brood = NULL;
+    }
+}
+
+/* A fork of the host may hold a copy of the pidfd, so closing it is not enough for
+ * epoll to forget it. Workers die with their nursery. */
+static void lose(brood *b)
+{
+    local *l = b->local;
+    int64_t deadline = mp_deadline(BURIAL_SECONDS);
+    epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, b->nursery.pidfd, NULL);
+    mp_nursery_close(&b->nursery);
+    LIST_REMOVE(b, link);
+    for (unsigned i = 0; i < b->count; i++)
+        bury(l, b->seats[i], deadline);
+    empty_seats(b);
+    free(b);
+    if (LIST_EMPTY(&l->broods))
+        l->trouble_told = mp_load_acquire(&l->segment.control->trouble);
+}
+
+bool mp_local_bury_lost(local *l)
+{
+    bool any = false;
+    l->buried_count = l->buried_told = 0;
+    for (brood *b = LIST_FIRST(&l->broods), *next; b != NULL; b = next) {
+        next = LIST_NEXT(b, link);
+        if (!mp_nursery_gone(&b->nursery))
+            continue;
+        lose(b);
+        any = true;
+    }
+    return any;
+}
+
+const mp_death *mp_local_oldest_death(const local *l)
+{
+    const mp_control *c = l->segment.control;
+    uint64_t read = mp_load_relaxed(&c->deaths_read);
+    if (read != mp_load_acquire(&c->deaths_written))
+        return &l->segment.deaths[read % MP_DEATHS];
+    return l->buried_told < l->buried_count ? &l->buried[l->buried_told] : NULL;
+}
+
+bool mp_local_mourns(const local *l)
+{
+    return l->damaged || l->buried_told < l->buried_count;
+}
+
+/* ---- making ---- */
+
+/* Seats for all ranks that have none, as far as they can be had. */
+static int assign_seats(brood *b, mp_error *error)
+{
+    local *l = b->local;
+    unsigned seat = 0;
+    for (unsigned rank = 0; rank < l->size; rank++) {
+        if (l->by_rank[rank] != NO_SEAT)
+            continue;
+        int status = find_seat(l, seat, &seat, error);
+        if (status < 0)
+            return b->count > 0 ? 0 : status;
+        l->streams[seat]->brood = b;
+        b->seats[b->count++] = seat;
+        give_rank(l, seat, rank);
+    }
+    return 0;
+}
+
+static int start_brood(brood *b, mp_error *error)
+{
+    int status = assign_seats(b, error);
+    if (status < 0)
+        return status;
+    mp_places places = {b->count, b->seats, "mp-nursery", "PoolWorker-%u"};
+    return mp_nursery_start(&b->nursery, &mp_local_nursery_ops, b, &places, error);
+}
+
+static int add_brood(local *l, mp_error *error)
+{
+    brood *b = calloc(1, sizeof *b + (l->size - l->covered) * sizeof b->seats[0]);
+    if (b == NULL)
+        return mp_fail(error, -ENOMEM, "cannot start workers");
+    b->local = l;
+    int status = start_brood(b, error);
+    if (status < 0) {
+        empty_seats(b);
+        free(b);
+        return status;
+    }
+    LIST_INSERT_HEAD(&l->broods, b, link);
+    status = mp_local_watch(l, b->nursery.pidfd, error);
+    if (status < 0)
+        lose(b);
+    return status;
+}
+
+static bool covers(const local *l, unsigned ranks)
+{
+    for (unsigned i = 0; i < ranks && l->covered < l->size; i++)
+        if (l->by_rank[i] == NO_SEAT)
+            return false;
+    return true;
+}
+
+int mp_local_want(local *l, unsigned workers, mp_error *error)
+{
+    mp_control *c = l->segment.control;
+    workers = workers < l->size ? workers : l->size;
+    int32_t wanted = mp_load_relaxed(&c->wanted);
+    bool covered = covers(l, workers);
+    if (mp_local_mourns(l) || (covered && wanted >= (int32_t)workers && !l->barren))
+        return 0;
+    l->barren = false;
+    mp_store_release(&c->closing, 0);
+    if (wanted < (int32_t)workers || l->covered == 0)
+        mp_store_release(&c->wanted, (int32_t)workers);
+    mp_local_nudge(l);
+    return covered ? 0 : add_brood(l, error);
+}
+
+/* ---- change ---- */
+
+/* Sleepers see that they are to leave. */
+static void tell_crew(local *l)
+{
+    mp_fence();
+    for (unsigned i = 0; i < l->seats; i++)
+        mp_bed_call(&l->segment.seats[i].bed);
+    mp_local_nudge(l);
+}
+
+void mp_local_refresh(local *l)
+{
+    for (unsigned i = 0; i < l->seats; i++)
+        take_rank(l, i);
+    tell_crew(l);
+}
+
+void mp_local_resize(local *l, unsigned size)
+{
+    mp_control *c = l->segment.control;
+    for (unsigned rank = size; rank < l->size; rank++)
+        if (l->by_rank[rank] != NO_SEAT)
+            take_rank(l, l->by_rank[rank]);
+    l->size = size;
+    if (mp_load_relaxed(&c->wanted) > (int32_t)size)
+        mp_store_release(&c->wanted, (int32_t)size);
+    tell_crew(l);
+}
+
+/* ---- all of them ---- */
+
+void mp_local_nudge(local *l)
+{
+    brood *b;
+    LIST_FOREACH (b, &l->broods, link) {
+        mp_nursery_nudge(&b->nursery);
+    }
+}
+
+void mp_local_kill(local *l)
+{
+    brood *b;
+    LIST_FOREACH (b, &l->broods, link) {
+        mp_nursery_kill(&b->nursery);
+    }
+}
+
+bool mp_local_gone(local *l, int64_t deadline)
+{
+    brood *b;
+    LIST_FOREACH (b, &l->broods, link) {
+        if (!mp_nursery_wait(&b->nursery, deadline))
+            return false;
+    }
+    return true;
+}
+
+void mp_local_close(local *l)
+{
+    while (!LIST_EMPTY(&l->broods)) {
+        brood *b = LIST_FIRST(&l->broods);
+        mp_nursery_close(&b->nursery);
+        LIST_REMOVE(b, link);
+        free(b);
+    }
+}
