@@ -98,6 +98,14 @@ function errors.describe(value)
   return type(value)
 end
 
+--- Raises "argument" unless `object` is one of that class: its method was called with a dot.
+function errors.check_self(object, class, name, variable)
+  if getmetatable(object) ~= class then
+    errors.raise("argument", ("%s: called without its %s; write %s:%s(...) with a colon"):format(name,
+      variable, variable, name))
+  end
+end
+
 --- Raises "argument": which, what was expected, what came.
 function errors.argument(call, which, expected, got)
   errors.raise("argument", ("%s: %s must be %s, got %s"):format(call, which, expected,

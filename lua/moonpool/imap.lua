@@ -113,6 +113,7 @@ end
 --- Index and values of the next item, nil at the end; a "timeout" error when none came
 --- within `timeout` seconds (nothing is consumed by it).
 function Iterator:next(timeout)
+  errors.check_self(self, Iterator, "next", "iterator")
   if self.left then
     return nil
   end
@@ -128,6 +129,7 @@ end
 
 --- Cancels what is left. Leaving a loop does this.
 function Iterator:close()
+  errors.check_self(self, Iterator, "close", "iterator")
   if not self.left then
     self.left = true
     self.pool.iterators[self] = nil

@@ -14,12 +14,7 @@ local LONGEST_SLEEP = 1e9 -- seconds, 30 years
 
 --- A pool of worker processes: Pool([processes [, initializer [, initargs
 --- [, maxtasksperchild]]]]) or Pool{processes = n, ...}.
-function mp.Pool(processes, ...)
-  if processes == mp then
-    errors.raise("argument", "Pool: write mp.Pool(4) with a dot")
-  end
-  return Pool.new(processes, ...)
-end
+mp.Pool = Pool.new
 
 mp.range = iterable.range
 mp.linspace = iterable.linspace
@@ -81,6 +76,9 @@ end
 
 --- A value's bytes (CBOR, RFC 8949). `options.functions`: functions may be met.
 function mp.dumps(value, options)
+  if options ~= nil and type(options) ~= "table" then
+    errors.argument("dumps", "the second argument", "a table of options", options)
+  end
   return core.dumps(value, options and options.functions or false)
 end
 
@@ -90,8 +88,23 @@ function mp.loads(bytes, options)
   if type(bytes) ~= "string" then
     errors.argument("loads", "the first argument", "a string", bytes)
   end
+  if options ~= nil and type(options) ~= "table" then
+    errors.argument("loads", "the second argument", "a table of options", options)
+  end
   options = options or {}
   return core.loads(bytes, options.position or 1, options.functions or false)
+end
+
+-- With a colon the library itself would be the first argument.
+for name, f in pairs(mp) do
+  if type(f) == "function" then
+    mp[name] = function(...)
+      if ... == mp then
+        errors.raise("argument", ("%s: write mp.%s(...) with a dot"):format(name, name))
+      end
+      return f(...)
+    end
+  end
 end
 
 return mp

@@ -117,7 +117,7 @@ end
 --- iterator function, so `mp.each(pairs(t))` can be passed where an iterable is taken.
 function iterable.each(f, state, control, closing)
   if not callable(f) then
-    errors.argument("each", "the first argument", "an iterator, as pairs(t) gives it", f)
+    errors.argument("each", "the first argument", "an iterator, as in mp.each(pairs(t))", f)
   end
   local function keep(...)
     control = ...
@@ -242,6 +242,15 @@ local function table_length(call_name, source)
   return n
 end
 
+local function hint_for(source)
+  if type(source) == "number" then
+    return ("; write mp.range(%s)"):format(source)
+  elseif type(source) == "string" then
+    return ("; write {%q}, or io.lines(%q) for the lines of a file"):format(source, source)
+  end
+  return ""
+end
+
 --- Tells `call` (of the core) that its items come from `source`.
 function iterable.input(call, call_name, source)
   local meta = getmetatable(source)
@@ -256,7 +265,9 @@ function iterable.input(call, call_name, source)
   elseif callable(source) then
     core.input(call, "function", function() return source() end)
   else
-    errors.argument(call_name, "the iterable", "a table or an iterator function", source)
+    errors.raise("argument",
+      ("%s: the iterable must be a table or an iterator function, got %s%s"):format(call_name,
+        errors.describe(source), hint_for(source)))
   end
 end
 

@@ -30,7 +30,18 @@ local function distance(a, b)
   return row[#b]
 end
 
+-- Other words for the same, of other tools.
+local SYNONYMS = {
+  workers = "processes", nprocs = "processes", n_jobs = "processes", jobs = "processes",
+  cores = "processes", threads = "processes", args = "initargs", chunk = "chunksize",
+  limit = "timeout", deadline = "timeout", retry = "retries", attempts = "retries",
+  delay = "retry_delay", errors = "on_error", random = "seed", length = "total",
+}
+
 local function nearest(name, names)
+  if names[SYNONYMS[name]] then
+    return SYNONYMS[name]
+  end
   local best, least
   for known in pairs(names) do
     local d = distance(name, known)

@@ -101,10 +101,7 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
 end
 
 local function check_self(pool, name)
-  if getmetatable(pool) ~= Pool then
-    errors.raise("argument",
-      ("%s: called without its pool; write pool:%s(...) with a colon"):format(name, name))
-  end
+  errors.check_self(pool, Pool, name, "pool")
 end
 
 local function check_open(pool, name)
@@ -123,7 +120,29 @@ end
 local function check_function(name, f)
   local meta = getmetatable(f)
   if type(f) ~= "function" and not (type(meta) == "table" and meta.__call) then
-    errors.argument(name, "the first argument", "a function", f)
+    local hint = type(f) == "table" and "the function comes first, then its items"
+      or "pass the function itself, not what a call of it returns"
+    errors.raise("argument", ("%s: the first argument must be a function, got %s; %s"):format(name,
+      errors.describe(f), hint))
+  end
+end
+
+local NEXT, INEXT = next, (ipairs {})
+
+-- What a generic for takes is three values, and an input is one.
+local function check_single(name, source, state)
+  if (source == NEXT or source == INEXT) and type(state) == "table" then
+    local maker = source == NEXT and "pairs" or "ipairs"
+    errors.raise("argument", ("%s: %s(t) gives three values; write mp.each(%s(t))"):format(name,
+      maker, maker))
+  end
+end
+
+local function check_args(name, args)
+  if args ~= nil and type(args) ~= "table" then
+    errors.raise("argument",
+      ("%s: args must be a table of arguments, got %s; write {%s}"):format(name,
+        errors.describe(args), type(args) == "string" and ("%q"):format(args) or tostring(args)))
   end
 end
 
@@ -209,11 +228,6 @@ local function fill_apply(_, call, args)
 end
 
 local function submit_apply(pool, name, f, args, given)
-  if args ~= nil and type(args) ~= "table" then
-    errors.raise("argument",
-      ("%s: args must be a table of arguments, got %s; write {%s}"):format(name,
-        errors.describe(args), type(args) == "string" and ("%q"):format(args) or tostring(args)))
-  end
   local result = open_call(pool, name, f, "apply", true, given, AsyncResult.new(pool, given))
   return fill_call(pool, result, fill_apply, args or NO_ARGS)
 end
@@ -221,6 +235,7 @@ end
 --- Runs f(args...) in a worker; returns all that it returns, raises what it raised.
 function Pool:apply(f, args, given)
   check_open(self, "apply")
+  check_args("apply", args)
   local result = submit_apply(self, "apply", f, args, options.of_apply("apply", given))
   return result:get()
 end
@@ -228,6 +243,7 @@ end
 --- The same, but returns an AsyncResult at once. Never blocks, never runs callbacks.
 function Pool:apply_async(f, args, given, error_callback)
   check_open(self, "apply_async")
+  check_args("apply_async", args)
   local chosen = options.of_apply("apply_async", given, error_callback)
   return submit_apply(self, "apply_async", f, args, chosen)
 end
@@ -235,6 +251,7 @@ end
 local function map_form(name, star)
   return function(self, f, source, given)
     check_open(self, name)
+    check_single(name, source, given)
     return submit_map(self, name, f, source, star, options.of_map(name, given)):get()
   end
 end
@@ -242,6 +259,7 @@ end
 local function map_async_form(name, star)
   return function(self, f, source, given, callback, error_callback)
     check_open(self, name)
+    check_single(name, source, given)
     local chosen = options.of_map(name, given, callback, error_callback)
     return submit_map(self, name, f, source, star, chosen)
   end
@@ -260,6 +278,7 @@ reduce.install(Pool, { check_open = check_open, check_function = check_function,
 local function imap_form(name, shape, star)
   return function(self, f, source, given)
     check_open(self, name)
+    check_single(name, source, given)
     local chosen = options.of_map(name, given)
     local iterator = open_call(self, name, f, shape, star, chosen,
       Iterator.new(self))

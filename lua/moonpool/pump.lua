@@ -181,6 +181,10 @@ end
 
 --- The deadline that lies `timeout` seconds from now, nil for none.
 function pump.deadline(timeout)
+  if timeout ~= nil and (type(timeout) ~= "number" or timeout ~= timeout) then
+    errors.raise("argument",
+      ("the timeout must be a number of seconds, got %s"):format(errors.describe(timeout)))
+  end
   return timeout and core.monotonic() + math.max(timeout, 0)
 end
 

@@ -61,6 +61,7 @@ end
 
 --- The values, or raises the failure. A "timeout" error after `timeout` seconds.
 function AsyncResult:get(timeout)
+  errors.check_self(self, AsyncResult, "get", "result")
   local lazy = self.shape == "map" and self.pool.listening == 0
   if not pump.until_over(self.pool, self, pump.deadline(timeout), lazy) then
     errors.raise("timeout", ("not done after %g seconds"):format(timeout))
@@ -73,11 +74,13 @@ end
 
 --- True when done, false when `timeout` seconds have passed before.
 function AsyncResult:wait(timeout)
+  errors.check_self(self, AsyncResult, "wait", "result")
   return pump.until_over(self.pool, self, pump.deadline(timeout))
 end
 
 --- True when done.
 function AsyncResult:ready()
+  errors.check_self(self, AsyncResult, "ready", "result")
   if not self.done then
     pump.turn(self.pool)
   end
@@ -87,6 +90,7 @@ end
 --- Takes it back, or stops what runs of it: true; false if it was done before. It then
 --- fails with a "cancelled" error, which its error_callback gets.
 function AsyncResult:cancel()
+  errors.check_self(self, AsyncResult, "cancel", "result")
   if self:ready() then
     return false
   end
@@ -97,6 +101,7 @@ end
 
 --- Whether it ended without an error; raises while it is not ready.
 function AsyncResult:successful()
+  errors.check_self(self, AsyncResult, "successful", "result")
   if not self:ready() then
     errors.raise("state", "successful: the result is not ready yet")
   end
