@@ -179,9 +179,12 @@ static int call_new(lua_State *L)
     if (c->call == NULL)
         return mp_raise_system(L, &error);
     mp_call_word(c->call, (uint64_t)luaL_checkinteger(L, 8));
-    anchor(L, 1, c);
-    if (first_call && mp_pool_want(p->pool, 1, &error) < 0)
+    if (first_call && mp_pool_want(p->pool, 1, &error) < 0) {
+        mp_call_release(c->call);
+        c->call = NULL;
         return mp_raise_system(L, &error);
+    }
+    anchor(L, 1, c);
     return 1;
 }
 
