@@ -1,7 +1,8 @@
 -- The option progress: a function that is told how many items of its call are done.
 --
 -- Invariants: it runs inside Moonpool's calls, never within a callback; it is told each
--- number once, and the last one before its call's result is given.
+-- number once, and the last one before its call's result is given. While one listens, the
+-- host is called for every result (pool.listening).
 
 local core = ...
 
@@ -10,6 +11,7 @@ local progress = {}
 --- From now on `tell(done, total or nil)` is called as the call's items finish. `holder`: its
 --- AsyncResult or iterator.
 function progress.watch(pool, holder, tell, total)
+  pool.listening = pool.listening + 1
   pool.watched[#pool.watched + 1] = { holder = holder, tell = tell, total = total, told = 0 }
 end
 
@@ -23,7 +25,7 @@ local function tell_one(pool, watched, failed)
       failed(pool, err)
     end
   end
-  return holder.done
+  return holder.done or core.over(holder.call)
 end
 
 --- Tells of what has come. `failed(pool, err)` gets the errors of these functions.
@@ -34,7 +36,9 @@ function progress.tell(pool, failed)
   pool.dispatching = true
   local going = {}
   for _, watched in ipairs(pool.watched) do
-    if not tell_one(pool, watched, failed) then
+    if tell_one(pool, watched, failed) then
+      pool.listening = pool.listening - 1
+    else
       going[#going + 1] = watched
     end
   end

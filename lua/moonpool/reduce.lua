@@ -43,10 +43,15 @@ end
 
 -- What workers run where they may combine: each run of items ends in one value, in a table
 -- of its own since it may be nil.
-local function combiner(f, combine)
+local function combiner(f, combine, pack)
   local sum
   return function(first, last, ...)
-    local value = f(...)
+    local value
+    if pack then
+      value = pack(f(...))
+    else
+      value = f(...)
+    end
     if not first then
       value = combine(sum, value)
     end
@@ -56,6 +61,16 @@ local function combiner(f, combine)
     end
     sum = value
   end
+end
+
+-- The results of runs are the combiner's own.
+local function without_pack(given)
+  local copy = {}
+  for name, value in pairs(given) do
+    copy[name] = value
+  end
+  copy.pack = nil
+  return copy
 end
 
 -- Runs of items are lost with their worker, and an item in the midst of one cannot run
@@ -147,10 +162,12 @@ function reduce.install(Pool, inner)
       errors.argument("reduce", "the second argument", "a function of two values", combine)
     end
     local chosen = options.of_map("reduce", given)
-    local in_runs = may_combine(self, chosen)
-    local result = inner.submit(self, "reduce", in_runs and combiner(f, combine) or f, source,
-      false, chosen, in_runs and core.in_runs or nil)
-    return reduced(combine, result, in_runs)
+    if not may_combine(self, chosen) then
+      return reduced(combine, inner.submit(self, "reduce", f, source, false, chosen), false)
+    end
+    local runner = combiner(f, combine, chosen.pack and table.pack)
+    return reduced(combine, inner.submit(self, "reduce", runner, source, false,
+      without_pack(chosen), core.in_runs), true)
   end
 end
 

@@ -486,9 +486,11 @@ static int call_release(lua_State *L)
     return 0;
 }
 
+/* core.over(call): nothing more will come of it */
 static int call_over(lua_State *L)
 {
-    lua_pushboolean(L, mp_check_call(L, 1)->over);
+    const mp_lua_call *c = mp_check_call(L, 1);
+    lua_pushboolean(L, c->over || c->call == NULL);
     return 1;
 }
 

@@ -314,6 +314,16 @@ static void finish(void *ctx)
     mp_output_flush();
 }
 
+static void log_plainly(const mp_lua_pool *p, const char *text, size_t size)
+{
+    fprintf(stderr, "PoolWorker-%u", p->worker.birth->seat + 1);
+    if (p->worker.index != 0)
+        fprintf(stderr, ", item %llu", (unsigned long long)p->worker.index);
+    fputs(": ", stderr);
+    fwrite(text, 1, size, stderr);
+    fputc('\n', stderr);
+}
+
 /* core.log(text): in a worker, to whom the pool's log is; false elsewhere */
 static int worker_log(lua_State *L)
 {
@@ -328,8 +338,7 @@ static int worker_log(lua_State *L)
     if (p->has_log)
         birth->tell(birth->teller, MP_FRAME_LOG, text, size);
     else
-        fprintf(stderr, "PoolWorker-%u, item %llu: %s\n", birth->seat + 1,
-                (unsigned long long)p->worker.index, text);
+        log_plainly(p, text, size);
     lua_pushboolean(L, 1);
     return 1;
 }

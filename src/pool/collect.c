@@ -105,7 +105,7 @@ static bool give_text(mp_pool *pool, mp_event *event)
 {
     const mp_arrival *a = &pool->arrival;
     *event = (mp_event){.kind = a->kind == MP_ARRIVAL_LOG ? MP_EVENT_LOG : MP_EVENT_OUTPUT,
-                        .index = mp_ledger_find(&pool->ledger, a->row) != NULL ? a->index : 0,
+                        .index = a->index,
                         .seat = a->seat,
                         .data = a->data,
                         .size = a->size};

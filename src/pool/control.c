@@ -204,12 +204,22 @@ void mp_segment_examine(mp_segment *s, unsigned seat, int status, uint64_t publi
     add_swept(claimed, n, death);
 }
 
+/* What the dead worker was at counts up to now. */
+static void end_work(mp_seat *dead)
+{
+    int64_t since = mp_load_relaxed(&dead->busy_since);
+    mp_store_relaxed(&dead->busy_since, 0);
+    if (since != 0)
+        mp_store_relaxed(&dead->busy, mp_load_relaxed(&dead->busy) + mp_now() - since);
+}
+
 void mp_segment_clear(mp_segment *s, unsigned seat)
 {
     mp_seat *dead = &s->seats[seat];
     mp_task_ring_sweep(&s->ring, &dead->note, mp_load_relaxed(&dead->incarnation));
     mp_seat_unmark(s->control->looking, seat);
     mp_seat_unmark(s->control->sleeping, seat);
+    end_work(dead);
     mp_store_relaxed(&dead->held, 0);
     mp_store_relaxed(&dead->aside, 0);
     mp_store_relaxed(&dead->pid, 0);

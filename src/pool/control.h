@@ -53,7 +53,7 @@ typedef struct mp_seat {
     _Atomic int64_t kill_at;     /* when a timer kills it (mp_now's clock), 0: never */
     mp_claim_note note;
     _Atomic uint64_t items; /* items begun in its life */
-    /* Of all workers of this seat. */
+    /* Of all workers of this seat; whoever buries one ends its work. */
     _Atomic uint64_t claims;
     _Atomic int64_t busy;       /* nanoseconds of work */
     _Atomic int64_t busy_since; /* mp_now's clock, 0: idle */

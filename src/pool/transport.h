@@ -22,7 +22,7 @@ enum mp_arrival_kind {
     MP_ARRIVAL_FAILED,  /* one item's failure, as its handler wrote it */
     MP_ARRIVAL_TIMEOUT, /* the same of an item that ran too long; may be empty */
     MP_ARRIVAL_SKIPPED, /* `count` items that lay at or above their call's limit */
-    MP_ARRIVAL_OUTPUT,  /* what a task wrote; row 0: no item did */
+    MP_ARRIVAL_OUTPUT,  /* what a task wrote, of no row; index 0: no item did */
     MP_ARRIVAL_LOG,     /* what it logged */
     MP_ARRIVAL_NO_ROOM, /* one item's result found no memory: `code` */
     MP_ARRIVAL_DAMAGED, /* results could not be read, so all workers were killed, whose

@@ -103,6 +103,15 @@ static void local_stop_item(mp_transport *t, uint64_t row, uint64_t index)
 
 /* ---- arrivals ---- */
 
+static void read_text(const mp_result_frame *f, mp_arrival *a)
+{
+    a->kind = f->kind == MP_FRAME_LOG ? MP_ARRIVAL_LOG : MP_ARRIVAL_OUTPUT;
+    a->row = a->count = 0;
+    memcpy(&a->index, f->data, sizeof a->index);
+    a->data = (const unsigned char *)f->data + sizeof a->index;
+    a->size = f->size - sizeof a->index;
+}
+
 /* Turns a frame of `seat` into an arrival; false for those that are none. */
 static bool read_frame(local *l, unsigned seat, const mp_result_frame *f, mp_arrival *a)
 {
@@ -127,10 +136,9 @@ static bool read_frame(local *l, unsigned seat, const mp_result_frame *f, mp_arr
         a->kind = MP_ARRIVAL_FAILED;
     else if (f->kind == MP_FRAME_TIMEOUT)
         a->kind = MP_ARRIVAL_TIMEOUT;
-    else if (f->kind == MP_FRAME_OUTPUT || f->kind == MP_FRAME_LOG) {
-        a->kind = f->kind == MP_FRAME_LOG ? MP_ARRIVAL_LOG : MP_ARRIVAL_OUTPUT;
-        a->count = 0;
-    } else if (f->kind == MP_FRAME_SKIPPED && f->size == sizeof a->count) {
+    else if ((f->kind == MP_FRAME_OUTPUT || f->kind == MP_FRAME_LOG) && f->size >= sizeof a->index)
+        read_text(f, a);
+    else if (f->kind == MP_FRAME_SKIPPED && f->size == sizeof a->count) {
         a->kind = MP_ARRIVAL_SKIPPED;
         memcpy(&a->count, f->data, sizeof a->count);
     } else if (f->kind == MP_FRAME_NO_ROOM && f->size == sizeof(int32_t)) {
@@ -352,14 +360,24 @@ static uint32_t local_item_cost(const mp_transport *t, uint32_t kind)
     return cost;
 }
 
+/* Work that ends while one looks is not to count twice. */
+static int64_t busy_time(const mp_seat *seat)
+{
+    for (;;) {
+        int64_t since = mp_load_acquire(&seat->busy_since);
+        int64_t busy = mp_load_acquire(&seat->busy);
+        if (mp_load_relaxed(&seat->busy_since) == since)
+            return busy + (since != 0 ? mp_now() - since : 0);
+    }
+}
+
 static void local_count(const mp_transport *t, uint64_t *claims, int64_t *busy)
 {
     const local *l = (const local *)(const void *)t;
     for (unsigned i = 0; i < l->seats; i++) {
         const mp_seat *seat = &l->segment.seats[i];
-        int64_t since = mp_load_relaxed(&seat->busy_since);
         *claims += mp_load_relaxed(&seat->claims);
-        *busy += mp_load_relaxed(&seat->busy) + (since != 0 ? mp_now() - since : 0);
+        *busy += busy_time(seat);
     }
 }
 

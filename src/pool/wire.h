@@ -54,9 +54,9 @@ enum mp_frame_kind {
     MP_FRAME_SKIPPED = 4, /* uint32_t: so many items lay at or above the limit */
     MP_FRAME_NO_ROOM = 5, /* int32_t: negative errno; the result could not be written */
     MP_FRAME_TIMEOUT = 6, /* it ran too long: the handler's failure, or nothing */
-    /* No outcomes: what the next item says, or nobody where no row has come. */
-    MP_FRAME_OUTPUT = 7, /* text */
-    MP_FRAME_LOG = 8,    /* text */
+    /* No outcomes: uint64_t, the index of the item that says it (0: none does), and text. */
+    MP_FRAME_OUTPUT = 7,
+    MP_FRAME_LOG = 8,
 };
 
 typedef struct mp_frame_row {

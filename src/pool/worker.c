@@ -35,6 +35,7 @@ typedef struct worker {
     void *ring_lender;
     bool writing;    /* the frame of an item's result is open */
     mp_buffer texts; /* told while that frame has bytes: each its head, then itself */
+    uint64_t index;  /* of the item that runs, 0: none */
     mp_granule held[MP_HOLD_MAX];
     unsigned holding;
     uint64_t unheard; /* the call whose results a host that is lazy has not heard of; 0: none */
@@ -112,7 +113,9 @@ typedef struct text_head {
 static int publish_text(worker *w, unsigned kind, const char *bytes, size_t size)
 {
     mp_buffer *b = open_frame(w);
-    int status = mp_buffer_append(b, bytes, size);
+    int status = mp_buffer_append(b, &w->index, sizeof w->index);
+    if (status == 0)
+        status = mp_buffer_append(b, bytes, size);
     close_frame(w);
     if (status == 0)
         mp_result_publish(&w->writer, kind);
@@ -174,6 +177,7 @@ static void run_item(worker *w, const mp_task *task)
 {
     mp_buffer *out = open_frame(w);
     w->writing = true;
+    w->index = task->index;
     mp_stopper_begin(task->block->timeout);
     int outcome = w->handler->run(w->handler->ctx, task, out);
     bool late = mp_stopper_end();
@@ -194,6 +198,7 @@ static void run_item(worker *w, const mp_task *task)
     MP_FAILPOINT("result.after");
     if (w->texts.len > 0)
         publish_texts(w);
+    w->index = 0;
     mp_bell_ring(&w->segment->bell,
                  late || outcome != MP_TASK_DONE || mp_result_filling(&w->writer));
 }
@@ -358,7 +363,7 @@ static void run_batch(worker *w)
     int64_t elapsed = mp_now() - start;
     note_cost(w, elapsed, items);
     mp_store_relaxed(&w->seat->busy_since, 0);
-    mp_store_relaxed(&w->seat->busy, mp_load_relaxed(&w->seat->busy) + elapsed);
+    mp_store_release(&w->seat->busy, mp_load_relaxed(&w->seat->busy) + elapsed);
     mp_store_release(&w->seat->held, 0);
     MP_FAILPOINT("batch.done");
     w->holding = 0;
