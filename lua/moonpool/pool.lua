@@ -414,14 +414,22 @@ local function finish(pool, deadline)
   return true
 end
 
+-- What they say on their way out is taken in meanwhile: they wait for room for it.
 local function await_workers(pool, deadline)
-  while true do
-    local left = deadline and deadline - core.monotonic() or JOIN_SLICE
-    if core.join(pool.core, math.min(left, JOIN_SLICE)) then
-      return true
-    elseif left <= 0 then
-      return false
-    end
+  local left, gone
+  repeat
+    left = deadline and deadline - core.monotonic() or JOIN_SLICE
+    local slice = pump.turn(pool) and 0 or math.min(left, JOIN_SLICE)
+    gone = pool.state == "joined" or core.join(pool.core, slice)
+  until gone or left <= 0
+  return gone
+end
+
+-- The last words of workers that are gone. They may have ended the pool.
+local function hear_out(pool)
+  while pump.turn(pool) do end
+  if pool.state ~= "joined" then
+    pump.give_texts(pool)
   end
 end
 
@@ -448,6 +456,10 @@ function Pool:join(timeout)
   end
   if not await_workers(self, deadline) then
     return false
+  end
+  hear_out(self)
+  if self.state == "joined" then
+    return self:join()
   end
   self.last_stats = core.stats(self.core)
   self.state = "joined"

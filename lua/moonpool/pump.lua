@@ -160,6 +160,11 @@ function pump.turn(pool)
   return n > 0
 end
 
+--- Gives what tasks have said at once, though this be within a callback: the pool ends.
+function pump.give_texts(pool)
+  texts.give(pool, callback_failed, true)
+end
+
 --- Sleeps until something has come, the deadline passes, or a signal comes.
 --- `lazy`: only what cannot wait is of interest.
 function pump.pause(pool, deadline, lazy)

@@ -1,7 +1,8 @@
 -- What tasks print and log, on its way to the functions that a pool was given for it.
 --
 -- Invariants: each line is given once, in the order in which its worker wrote it, inside
--- Moonpool's calls and never within a callback.
+-- Moonpool's calls and never within a callback, but for those that are left at the end of a
+-- pool that a callback ends.
 
 local core = ...
 
@@ -35,16 +36,17 @@ local function give_all(pool, list, failed)
 end
 
 --- Gives what has come to the pool's output and log. `failed(pool, err)` gets the errors of
---- these.
-function texts.give(pool, failed)
-  if pool.dispatching then
+--- these. `now`: within a callback, too.
+function texts.give(pool, failed, now)
+  local within = pool.dispatching
+  if within and not now then
     return
   end
   local list = core.texts(pool.core)
   while list do
     pool.dispatching = true
     give_all(pool, list, failed)
-    pool.dispatching = false
+    pool.dispatching = within
     list = pool.state ~= "joined" and core.texts(pool.core)
   end
 end

@@ -77,21 +77,100 @@ describe("output", function()
     assert.equal(15, #lines)
   end)
 
-  it("gets what is printed while a result is written, and by the initializer", function()
-    local lines = noting({ processes = 1, initializer = function() print("ready") end },
+  it("gets what is printed while a result is written, for the item whose result it is", function()
+    local lines = noting({ processes = 1 }, function(pool)
+      local set, list = setmetatable, function(v) return { v } end
+      local results = pool:map(function(i)
+        return { i, set({ i }, { __reduce = function(t)
+          print("encoding " .. i)
+          print("")
+          return list, t[1]
+        end }), -i }
+      end, mp.range(20), 20)
+      for i = 1, 20 do assert.same({ i, { i }, -i }, results[i]) end
+    end)
+    assert.equal(40, #lines)
+    for i = 1, 20 do
+      assert.same({ "encoding " .. i, i, "PoolWorker-1" }, lines[2 * i - 1])
+      assert.same({ "", i, "PoolWorker-1" }, lines[2 * i])
+    end
+  end)
+
+  it("gets what initializers print, for no item, those of replacements too", function()
+    local exit, pid = os.exit, mp.getpid
+    local lines = noting({ processes = 2, initializer = function() print("ready " .. pid()) end },
       function(pool)
-        local set, pairs_of = setmetatable, next
-        pool:apply(function()
-          return { 1, 2, set({ 3 }, { __pairs = function(t)
-            print("encoding")
-            return pairs_of, t
-          end }) }
-        end)
+        pool:map(function(i) if i % 5 == 0 then exit(1) end end, mp.range(40),
+          { chunksize = 10, on_error = "collect" })
       end)
-    assert.same({ "ready", nil }, { lines[1][1], lines[1][2] })
-    local encoding
-    for _, l in ipairs(lines) do encoding = encoding or l[1] == "encoding" end
-    assert.is_true(encoding ~= nil)
+    local pids = {}
+    for _, l in ipairs(lines) do
+      assert.is_nil(l[2])
+      assert.is_nil(pids[l[1]])
+      pids[l[1]] = true
+    end
+    assert.is_true(#lines >= 8)
+  end)
+
+  it("hears workers out that leave", function()
+    for _ = 1, 20 do
+      local path, open, pid = script.temporary(), io.open, mp.getpid
+      local lines = noting({ processes = 4, initializer = function()
+        local file = open(path, "a")
+        print("ready")
+        file:write(pid(), "\n")
+        file:close()
+      end }, function(pool) pool:map(function() end, mp.range(20)) end)
+      local said = 0
+      for _ in io.lines(path) do said = said + 1 end
+      os.remove(path)
+      assert.equal(said, #lines)
+    end
+  end)
+
+  it("gets the lines of workers that a callback lets go", function()
+    local n = 0
+    local pool = mp.Pool { processes = 2, output = function() n = n + 1 end }
+    for i = 1, 20 do
+      pool:apply_async(print, { i }, function()
+        if i == 7 then
+          pool:close()
+          pool:join()
+        end
+      end)
+    end
+    pcall(pool.wait, pool)
+    pool:join()
+    assert.equal(20, n)
+  end)
+
+  it("gets the lines of a pool that is terminated", function()
+    local n = 0
+    local pool = mp.Pool { processes = 1, output = function() n = n + 1 end }
+    local path, open, sleep = script.temporary(), io.open, mp.sleep
+    pool:apply_async(function()
+      for i = 1, 5 do print(i) end
+      open(path, "w"):write("said"):close()
+      sleep(100)
+    end)
+    while script.read(path) == "" do sleep(0.01) end
+    os.remove(path)
+    pool:terminate()
+    pool:join()
+    assert.equal(5, n)
+  end)
+
+  it("does not get what the workers of a task's own pool print", function()
+    assert.equal("inner\n<outer>\n", script.output [[
+      local Pool = mp.Pool
+      local pool <close> = mp.Pool { processes = 1,
+        output = function(line) io.write("<", line, ">\n") end }
+      pool:apply(function()
+        local inner <close> = Pool(1)
+        inner:apply(print, { "inner" })
+        print("outer")
+      end)
+    ]])
   end)
 
   it("takes an error in it as one of a callback", function()
@@ -154,6 +233,16 @@ describe("log", function()
   end)
 end)
 
+describe("log without a taker", function()
+  it("names no item in an initializer, and writes all bytes", function()
+    local r = script.run [[
+      local pool <close> = mp.Pool { processes = 1, initializer = mp.log, initargs = { "first" } }
+      pool:apply(mp.log, { "a\0b" })
+    ]]
+    assert.equal("PoolWorker-1: first\nPoolWorker-1, item 1: a\0b\n", r.errors)
+  end)
+end)
+
 describe("memory_limit", function()
   it("fails the task that takes more, and not the worker", function()
     local pool = mp.Pool { processes = 1, memory_limit = 64 << 20 }
@@ -168,9 +257,9 @@ describe("memory_limit", function()
     assert.equal("task", err.kind)
     assert.truthy(tostring(err.value):find("memory", 1, true))
     assert.equal(worker, pool:apply(pid))
-    assert.equal(20 << 20, pool:apply(function()
+    assert.equal(8 << 20, pool:apply(function()
       collect()
-      return #rep("x", 20 << 20)
+      return #rep("x", 8 << 20)
     end))
     pool:close()
     pool:join()

@@ -58,6 +58,47 @@ describe("progress", function()
     assert.equal(20, told[#told][2])
   end)
 
+  it("hears of results while the call goes on", function()
+    local pool <close> = mp.Pool(2)
+    local sleep = mp.sleep
+    local told, tell = noting()
+    pool:map(function() sleep(0.02) end, mp.range(20), { progress = tell, chunksize = 1 })
+    assert.is_true(#told >= 5)
+    told, tell = noting()
+    local watched = pool:map_async(function() sleep(0.02) end, mp.range(20),
+      { progress = tell, chunksize = 1 })
+    pool:map(function() sleep(0.02) end, mp.range(20), { chunksize = 1 })
+    watched:get()
+    assert.is_true(#told >= 5)
+  end)
+
+  it("counts the items of a reduction", function()
+    local pool <close> = mp.Pool(2)
+    local told, tell = noting()
+    pool:reduce(identity, math.max, mp.range(1000), { progress = tell })
+    check(told, 1000, 1000)
+  end)
+
+  it("is forgotten with a call that was left, cancelled or never begun", function()
+    local pool <close> = mp.Pool(1)
+    local sleep, fail = mp.sleep, error
+    local gone = setmetatable({}, { __mode = "k" })
+    local function noted()
+      local function tell() return gone end
+      gone[tell] = true
+      return { progress = tell }
+    end
+    for i in pool:imap(identity, mp.range(1000), noted()) do
+      if i == 3 then break end
+    end
+    pool:apply_async(sleep, { 100 }, noted()):cancel()
+    pcall(pool.map, pool, identity, function() fail("input") end, noted())
+    pool:apply(identity, { 1 })
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(gone))
+  end)
+
   it("counts failures as done", function()
     local pool <close> = mp.Pool(2)
     local fail = error

@@ -64,6 +64,30 @@ describe("reduce", function()
     end)
   end)
 
+  it("combines packed values where asked", function()
+    with_pool(2, function(pool)
+      local function both(a, b) return { a[1] + b[1], (a[2] or 0) + (b[2] or 0), n = 2 } end
+      for _, on_error in ipairs { "raise", "collect" } do
+        assert.same({ 5050, 100, n = 2 }, pool:reduce(function(i) return i, 1 end, both,
+          mp.range(100), { pack = true, on_error = on_error }))
+      end
+      assert.same({ 1, nil, n = 2 },
+        pool:reduce(function(i) return i, nil end, both, { 1 }, { pack = true }))
+    end)
+  end)
+
+  it("is not disturbed by workers that leave", function()
+    local pool = mp.Pool { processes = 3, maxtasksperchild = 7 }
+    local i = 0
+    assert.equal(listed(3000), pool:reduce(tostring, join, function()
+      i = i + 1
+      return i <= 3000 and i or nil
+    end))
+    assert.equal(listed(1000), pool:reduce(tostring, join, mp.range(1000), 50))
+    pool:close()
+    pool:join()
+  end)
+
   it("keeps nil as a value like any other", function()
     with_pool(2, function(pool)
       local count = pool:reduce(function() return nil end, function(a, b)

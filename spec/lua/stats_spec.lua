@@ -59,6 +59,21 @@ describe("stats", function()
     pool:join()
   end)
 
+  it("counts the time of workers that died", function()
+    local pool = mp.Pool(1)
+    local sleep, exit = mp.sleep, os.exit
+    pcall(pool.apply, pool, function()
+      sleep(0.2)
+      exit(1)
+    end)
+    pool:apply(function() end)
+    local busy = pool:stats().busy_seconds
+    assert.is_true(busy >= 0.2)
+    pool:close()
+    pool:join()
+    assert.is_true(pool:stats().busy_seconds >= busy)
+  end)
+
   it("counts errors of callbacks", function()
     local pool = mp.Pool { processes = 1, on_callback_error = function() end }
     local fail = error
