@@ -55,6 +55,19 @@ mp_encode_frame *mp_encode_enter(mp_encoder *e, enum mp_frame_kind kind)
     return frame;
 }
 
+/* The module that the name begins at, if it does. */
+static void note_module(lua_State *L, const char *name, size_t len)
+{
+    const char *end = memchr(name, 0, len);
+    if (name[0] != 'M')
+        return;
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, MP_NAMED_MODULES);
+    lua_pushlstring(L, name + 1, (end != NULL ? (size_t)(end - name) : len) - 1);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
 mp_progress mp_encode_name(mp_encoder *e, const char *name, size_t len)
 {
     if (!mp_encode_room(e, 2 * MP_HEAD_MAX + len))
@@ -63,6 +76,8 @@ mp_progress mp_encode_name(mp_encoder *e, const char *name, size_t len)
     mp_encode_head(e, MP_MAJOR_BYTES, len);
     memcpy(e->out->data + e->out->len, name, len);
     e->out->len += len;
+    if ((e->flags & MP_CODEC_NOTE_MODULES) != 0)
+        note_module(e->L, name, len);
     return MP_WRITTEN;
 }
 

@@ -3,6 +3,7 @@
  *
  * Invariants: a call that is not over is anchored in its pool; an error while an
  * item is taken or encoded leaves the items before it as they are. */
+#include "lua/baggage.h"
 #include "lua/state.h"
 
 #include "codec/classes.h"
@@ -52,6 +53,7 @@ static mp_definition *take_in_hand(lua_State *L, mp_lua_pool *p, int function)
     lua_rawseti(L, -2, (lua_Integer)d->id);
     lua_pop(L, 1);
     mp_metatables_adopt(L, function);
+    mp_modules_note(L, p);
     return d;
 }
 
@@ -94,16 +96,22 @@ static mp_definition *send_by_value(lua_State *L, mp_lua_pool *p, int function)
     bool outer = p->encoding;
     mp_buffer *b = push_scratch(L, p);
     p->encoding = true;
-    int status = mp_encode(L, function, 1, MP_CODEC_FUNCTIONS, b);
+    int status = mp_encode(L, function, 1, MP_CODEC_FUNCTIONS | MP_CODEC_NOTE_MODULES, b);
     p->encoding = outer;
     if (status < 0)
         function_error(L, b);
+    size_t size = b->len;
     mp_definition *d = mp_pool_define(p->pool, b->data, b->len, &error);
     if (outer || b->cap > SCRATCH_KEEP)
         mp_buffer_free(b);
     lua_pop(L, 1);
     if (d == NULL)
         mp_raise_system(L, &error);
+    mp_modules_check(L, p);
+    if (size > MP_BAGGAGE_MAX && d->id != p->last_large) {
+        p->last_large = d->id;
+        mp_baggage_warn(L, function, size);
+    }
     return d;
 }
 

@@ -77,6 +77,7 @@ typedef struct mp_lua_pool {
     /* A value is being encoded into the pool's memory, which must not go meanwhile,
      * whatever metamethods do. May be stale behind an error: that costs little. */
     bool encoding;
+    uint64_t last_large; /* the definition that was warned of last */
     /* Whose item that value is: until it is whole no other may be begun. */
     const struct mp_lua_call *giving;
     lua_Integer finished, dispatched; /* counts of POOL_FINISHED */
