@@ -7,6 +7,7 @@
 #include "lua/state.h"
 
 #include "codec/classes.h"
+#include "codec/names.h"
 #include "codec/values.h"
 
 #include <stdio.h>
@@ -94,6 +95,7 @@ static mp_definition *send_by_value(lua_State *L, mp_lua_pool *p, int function)
 {
     mp_error error = {0};
     bool outer = p->encoding;
+    mp_names_refresh(L);
     mp_buffer *b = push_scratch(L, p);
     p->encoding = true;
     int status = mp_encode(L, function, 1, MP_CODEC_FUNCTIONS | MP_CODEC_NOTE_MODULES, b);

@@ -6,6 +6,8 @@
 #include "lua/sources.h"
 #include "lua/state.h"
 
+#include "codec/names.h"
+
 #include <string.h>
 
 static const mp_lua_source *find_source(const char *name)
@@ -56,6 +58,7 @@ int luaopen_moonpool(lua_State *L)
     luaL_checkversion(L);
     lua_settop(L, 0);
     mp_fork_generation();
+    mp_names_refresh(L); /* before scripts put functions of their own in standard places */
     if (luaL_newmetatable(L, MP_ERROR_META) == 0 && lua_getfield(L, -1, "module") == LUA_TTABLE)
         return 1;
     lua_settop(L, 0);
