@@ -390,6 +390,9 @@ function Pool:terminate()
     self.state = "terminated"
     core.terminate(self.core)
     pump.turn(self)
+    if self.state == "terminated" then
+      self.last_stats = core.stats(self.core)
+    end
   end
 end
 
@@ -461,7 +464,7 @@ function Pool:join(timeout)
   if self.state == "joined" then
     return self:join()
   end
-  self.last_stats = core.stats(self.core)
+  self.last_stats = self.last_stats or core.stats(self.core)
   self.state = "joined"
   close_iterators(self)
   core.free(self.core)

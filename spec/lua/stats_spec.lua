@@ -74,6 +74,21 @@ describe("stats", function()
     assert.is_true(pool:stats().busy_seconds >= busy)
   end)
 
+  it("stands still once the pool is terminated", function()
+    local pool = mp.Pool(1)
+    local sleep = mp.sleep
+    for _ = 1, 5 do pool:apply_async(sleep, { 100 }) end
+    while pool:stats().busy_seconds < 0.05 do sleep(0.01) end
+    pool:terminate()
+    local s = check(pool:stats())
+    local busy = s.busy_seconds
+    assert.same({ 5, 5 }, { s.items, s.cancelled })
+    sleep(0.05)
+    assert.equal(busy, pool:stats().busy_seconds)
+    pool:join()
+    assert.equal(busy, pool:stats().busy_seconds)
+  end)
+
   it("counts errors of callbacks", function()
     local pool = mp.Pool { processes = 1, on_callback_error = function() end }
     local fail = error
