@@ -204,7 +204,7 @@ TEST(keeps_results_of_workers_that_died_waiting_for_room)
         uint64_t before = mp_result_unread(&s.local->streams[0]->reader);
         CHECK(before > 0);
         if (kill_nursery != 0)
-            kill(shop_nursery(&s)->pid, SIGKILL);
+            shop_kill_nursery(&s);
         else
             for (unsigned i = 0; i < 2; i++)
                 kill(shop_pid(&s, i), SIGKILL);
@@ -227,7 +227,7 @@ TEST(replaces_a_nursery_that_was_killed_idle)
     shop_open(&s, 2);
     REQUIRE(shop_start(&s, 2));
     for (int i = 0; i < 5; i++) {
-        kill(shop_nursery(&s)->pid, SIGKILL);
+        shop_kill_nursery(&s);
         if (i % 2 == 0)
             CHECK(SHOP_SOON(mp_nursery_gone(shop_nursery(&s))));
         shop_call(&s, 3);
@@ -252,7 +252,7 @@ TEST(loses_no_more_than_the_begun_items_with_its_nursery)
     unsigned killed = 0;
     for (uint64_t done = 50; killed < 6; done += 50) {
         CHECK(SHOP_UNTIL(&s, shop_told(&s) >= done, MP_BELL_EAGER));
-        kill(shop_nursery(&s)->pid, SIGKILL);
+        shop_kill_nursery(&s);
         killed++;
     }
     CHECK(shop_finish_call(&s));
@@ -273,8 +273,7 @@ TEST(survives_the_loss_of_two_nurseries_in_a_row)
     shop_seal(&s);
     for (unsigned round = 0; round < 10; round++) {
         mp_event e;
-        pid_t first = shop_nursery(&s)->pid;
-        kill(first, SIGKILL);
+        pid_t first = shop_kill_nursery(&s);
         int64_t end = mp_deadline(SHOP_PATIENCE);
         while ((shop_nursery(&s) == NULL || shop_nursery(&s)->pid == first) && mp_now() < end &&
                s.over == 0)
@@ -282,8 +281,7 @@ TEST(survives_the_loss_of_two_nurseries_in_a_row)
                 shop_note(&s, &e);
                 mp_pool_settle(s.pool);
             }
-        if (shop_nursery(&s) != NULL)
-            kill(shop_nursery(&s)->pid, SIGKILL);
+        shop_kill_nursery(&s);
     }
     CHECK(shop_finish_call(&s));
     shop_check(&s);
@@ -300,7 +298,7 @@ TEST(notices_the_loss_of_its_nursery_without_ever_waiting)
     shop_add_many(&s, 'w', 1000, 50);
     shop_seal(&s);
     CHECK(SHOP_SOON(shop_memory->runs[1] != 0));
-    kill(shop_nursery(&s)->pid, SIGKILL);
+    shop_kill_nursery(&s);
     int64_t end = mp_deadline(SHOP_PATIENCE);
     while (s.over == 0 && mp_now() < end)
         shop_turn(&s);
@@ -316,7 +314,7 @@ TEST(tells_of_the_loss_of_its_nursery_by_its_descriptor)
     shop_call(&s, 1);
     shop_add_many(&s, 'w', 1000, 50);
     shop_seal(&s);
-    kill(shop_nursery(&s)->pid, SIGKILL);
+    shop_kill_nursery(&s);
     int64_t end = mp_deadline(SHOP_PATIENCE);
     while (s.over == 0 && mp_now() < end) {
         shop_turn(&s);

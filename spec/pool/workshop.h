@@ -308,6 +308,15 @@ static inline mp_nursery *shop_nursery(const shop *s)
     return b != NULL ? &b->nursery : NULL;
 }
 
+/* Its pid; 0: there is none. */
+static inline pid_t shop_kill_nursery(const shop *s)
+{
+    const mp_nursery *n = shop_nursery(s);
+    if (n != NULL)
+        kill(n->pid, SIGKILL);
+    return n != NULL ? n->pid : 0;
+}
+
 static inline pid_t shop_pid(const shop *s, unsigned seat)
 {
     return mp_load_acquire(&s->local->segment.seats[seat].pid);
