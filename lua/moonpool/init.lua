@@ -7,6 +7,7 @@ local completed = require "moonpool.completed"
 local errors = require "moonpool.errors"
 local iterable = require "moonpool.iterable"
 local pump = require "moonpool.pump"
+local reload = require "moonpool.reload"
 
 local mp = { _VERSION = "Moonpool " .. core.version }
 
@@ -44,6 +45,11 @@ function mp.log(...)
   if not core.log(text) then
     io.stderr:write(text, "\n")
   end
+end
+
+--- Requires a module afresh here and in all workers of this process's pools.
+function mp.reload(name)
+  return reload(mp, name)
 end
 
 mp.time = core.time

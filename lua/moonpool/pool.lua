@@ -11,6 +11,7 @@ local core, require = ...
 
 local AsyncResult = require "moonpool.result"
 local Iterator = require "moonpool.imap"
+local crew = require "moonpool.crew"
 local errors = require "moonpool.errors"
 local iterable = require "moonpool.iterable"
 local options = require "moonpool.options"
@@ -32,9 +33,9 @@ local SHAPES = { apply = 0, map = 1, imap = 2, imap_unordered = 3 }
 
 local MOST_PROCESSES = 1024
 
-local function check_processes(n)
+local function check_processes(name, n)
   if math.type(n) ~= "integer" or n < 1 or n > MOST_PROCESSES then
-    errors.argument("Pool", "processes", ("an integer from 1 to %d"):format(MOST_PROCESSES), n)
+    errors.argument(name, "processes", ("an integer from 1 to %d"):format(MOST_PROCESSES), n)
   end
   return n
 end
@@ -73,9 +74,9 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
     processes = processes, initializer = initializer, initargs = initargs,
     maxtasksperchild = maxtasksperchild,
   })
-  processes = check_processes(given.processes or core.default_processes()
+  processes = check_processes("Pool", given.processes or core.default_processes()
     or core.process_cpu_count())
-  return setmetatable({
+  return crew.note(setmetatable({
     core = core.pool(processes, given.initializer, given.initargs, given.maxtasksperchild,
       given.memory_limit, given.output ~= nil, given.log ~= nil),
     processes = processes,
@@ -97,7 +98,7 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
     callbacks = { first = 1, last = 0 },
     callback_errors = 0,
     iterators = setmetatable({}, { __mode = "k" }),
-  }, Pool)
+  }, Pool))
 end
 
 local function check_self(pool, name)
@@ -149,14 +150,14 @@ end
 -- ---- submitting ----
 
 -- A call of this shape with its result object; items are still to come.
-local function open_call(pool, name, f, shape, star, given, result)
+local function open_call(pool, name, f, shape, star, given, result, by_value)
   check_function(name, f)
   result.shape = shape
   result.collect = (given.on_error or pool.on_error) == "collect"
   pool.seeds_used = pool.seeds_used + 1
   result.call = core.call(pool.core, f, SHAPES[shape], result.collect, star,
     given.chunksize or 0, result, given.seed or seed.output(pool.seed, pool.seeds_used),
-    given.pack or false)
+    given.pack or false, by_value or false)
   if given.total then
     core.expect(result.call, given.total)
   end
@@ -271,6 +272,9 @@ Pool.map = map_form("map", false)
 Pool.starmap = map_form("starmap", true)
 Pool.map_async = map_async_form("map_async", false)
 Pool.starmap_async = map_async_form("starmap_async", true)
+
+crew.install(Pool, { check_open = check_open, check_args = check_args,
+  check_processes = check_processes, open_call = open_call, fill_call = fill_call })
 
 reduce.install(Pool, { check_open = check_open, check_function = check_function,
   submit = submit_map })

@@ -81,7 +81,8 @@ static void bury_as(loopback *l, unsigned i, int status, bool aside)
                       .held = s->holding,
                       .begun = s->begun,
                       .begun_item = s->begun_item,
-                      .aside = aside};
+                      .aside = aside,
+                      .errand = s->doing};
     for (unsigned j = 0; j < s->holding; j++)
         death.rows[j] = s->held[j].row;
     tell(l, &(mp_arrival){.kind = MP_ARRIVAL_DEATH, .seat = i, .pid = death.pid, .death = &death});
@@ -227,10 +228,40 @@ static void work_on(loopback *l, unsigned i)
     granule_done(s);
 }
 
-static bool can_work(const loopback *l, unsigned i)
+/* Dies if it is at the n-th item of the run, as with any other. */
+static void do_errand(loopback *l, unsigned i, uint64_t errand)
+{
+    struct loopback_inner *in = l->inner;
+    seat *s = &in->seat[i];
+    const mp_errand *e = (const void *)loopback_bytes(&l->base, errand - 1);
+    const mp_call_block *block = (const void *)loopback_bytes(&l->base, e->call);
+    const unsigned char *at = loopback_bytes(&l->base, e->payload);
+    mp_task task = {.block = block,
+                    .definition = loopback_bytes(&l->base, block->definition_at),
+                    .index = i + 1};
+    mp_arrival a = {.seat = i, .pid = pid_of(s), .row = MP_NOBODY, .index = i + 1, .count = 1};
+    a.row = i < e->ranks ? e->rows[i] : MP_NOBODY;
+    s->errand = errand;
+    s->doing = a.row;
+    if (dies(l, i, ++l->begun, LOOPBACK_BEGUN))
+        return;
+    task.bytes = mp_item_read(&at, &task.size);
+    mp_buffer out;
+    mp_buffer_init_heap(&out);
+    int outcome = in->handler.run(in->handler.ctx, &task, &out);
+    a.kind = outcome == MP_TASK_DONE ? MP_ARRIVAL_DONE : MP_ARRIVAL_FAILED;
+    a.data = out.data;
+    a.size = out.len;
+    tell(l, &a);
+    mp_buffer_free(&out);
+    s->doing = 0;
+}
+
+static bool can_work(loopback *l, unsigned i)
 {
     const seat *s = &l->inner->seat[i];
-    return s->incarnation != 0 && (s->holding > 0 || l->waiting > 0);
+    return s->incarnation != 0 &&
+           (s->holding > 0 || l->waiting > 0 || loopback_next_errand(l, i) != 0);
 }
 
 bool loopback_work(loopback *l)
@@ -241,7 +272,9 @@ bool loopback_work(loopback *l)
         in->turn = (in->turn + 1) % in->seats;
         if (!can_work(l, i))
             continue;
-        if (in->seat[i].holding == 0)
+        if (in->seat[i].holding == 0 && loopback_next_errand(l, i) != 0)
+            do_errand(l, i, loopback_next_errand(l, i));
+        else if (in->seat[i].holding == 0)
             claim(l, i);
         else
             work_on(l, i);
@@ -508,6 +541,7 @@ static const mp_transport_ops loopback_ops = {
     .kept = loopback_kept,
     .bytes = loopback_bytes,
     .publish = loopback_publish,
+    .post = loopback_post,
     .revoke = loopback_revoke,
     .want = loopback_want,
     .refresh = loopback_refresh,

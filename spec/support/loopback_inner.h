@@ -27,6 +27,8 @@ typedef struct seat {
     uint64_t begun_item;
     uint32_t item;           /* of held[begun]: the one to be begun next */
     const unsigned char *at; /* its bytes */
+    uint64_t doing;          /* the row of the errand it does, 0: none */
+    uint64_t errand;         /* the last it has done, 1 more than where it lies; 0: none */
 } seat;
 
 typedef struct piece {
@@ -44,6 +46,7 @@ struct loopback_inner {
     size_t first, room;
     TAILQ_HEAD(, news) queue;
     uint64_t position;
+    uint64_t first_errand, last_errand;
     mp_buffer out; /* the open piece */
     bool opened;
     piece *pieces; /* piece i begins at offset (i + 1) << 32; never used again */
@@ -58,5 +61,9 @@ uint64_t loopback_keep(mp_transport *t);
 void loopback_drop(mp_transport *t, uint64_t at, size_t size);
 size_t loopback_kept(mp_transport *t);
 unsigned char *loopback_bytes(mp_transport *t, uint64_t at);
+void loopback_post(mp_transport *t, uint64_t at);
+
+/* The next errand of the worker in seat i, 1 more than where it lies; 0: none. */
+uint64_t loopback_next_errand(loopback *l, unsigned i);
 
 #endif

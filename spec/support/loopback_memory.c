@@ -104,3 +104,23 @@ unsigned char *loopback_bytes(mp_transport *t, uint64_t at)
         misuse("beyond a piece", at);
     return p->data + (uint32_t)at;
 }
+
+/* ---- errands, a list in it ---- */
+
+uint64_t loopback_next_errand(loopback *l, unsigned i)
+{
+    const seat *s = &l->inner->seat[i];
+    if (s->errand == 0)
+        return l->inner->first_errand;
+    return ((mp_errand *)(void *)loopback_bytes(&l->base, s->errand - 1))->next;
+}
+
+void loopback_post(mp_transport *t, uint64_t at)
+{
+    struct loopback_inner *in = self(t)->inner;
+    if (in->last_errand == 0)
+        in->first_errand = at + 1;
+    else
+        ((mp_errand *)(void *)loopback_bytes(t, in->last_errand - 1))->next = at + 1;
+    in->last_errand = at + 1;
+}

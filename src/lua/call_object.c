@@ -32,7 +32,7 @@ static unsigned count_threads(void)
                                                                       : 1;
 }
 
-static void check_fork(lua_State *L)
+void mp_check_fork(lua_State *L)
 {
     unsigned threads = count_threads();
     if (threads > 1)
@@ -163,25 +163,27 @@ static void stop_giving(const mp_lua_call *c)
 }
 
 /* core.call(pool, function, shape, keep_going, star, chunk, result, seed,
- * pack): a call without items; item i is to have the random numbers of (seed, i) */
+ * pack, by_value): a call without items; item i is to have the random numbers of (seed,
+ * i). The call that makes workers gives them its function in hand, unless by_value. */
 static int call_new(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);
     check_not_giving(L, p);
     enum mp_shape shape = (enum mp_shape)luaL_checkinteger(L, 3);
-    lua_settop(L, 9);
+    lua_settop(L, 10);
     mp_lua_call *c = push_call(L, p, 1);
     c->shape = shape;
     c->keep_going = lua_toboolean(L, 4);
     c->star = lua_toboolean(L, 5);
     c->chunk = luaL_optinteger(L, 6, 0);
     lua_pushvalue(L, 7);
-    lua_setiuservalue(L, 10, CALL_RESULT);
+    lua_setiuservalue(L, 11, CALL_RESULT);
     /* Asked behind the allocations above: a finalizer may make the first call. */
     bool first_call = mp_pool_transport(p->pool)->ops->crew(mp_pool_transport(p->pool)) == 0;
     if (first_call)
-        check_fork(L);
-    mp_definition *d = first_call ? take_in_hand(L, p, 2) : send_by_value(L, p, 2);
+        mp_check_fork(L);
+    bool in_hand = first_call && !lua_toboolean(L, 10);
+    mp_definition *d = in_hand ? take_in_hand(L, p, 2) : send_by_value(L, p, 2);
     mp_error error = {0};
     c->pack = lua_toboolean(L, 9);
     uint32_t flags = shape == MP_SHAPE_MAP && !c->pack ? MP_CALL_FIRST_VALUE : 0;

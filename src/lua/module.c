@@ -46,6 +46,7 @@ static void push_core(lua_State *L)
     mp_open_pool(L);
     mp_open_call(L);
     mp_open_settings(L);
+    mp_open_crew(L);
     mp_open_imap(L);
     mp_open_take(L);
     mp_open_codec(L);

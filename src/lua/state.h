@@ -52,6 +52,7 @@ enum {
 typedef struct mp_worker_context {
     lua_State *L;         /* a thread of its own, unused in the host */
     unsigned definitions; /* how many are cached */
+    bool stale;           /* they are to be forgotten */
     bool unfit;           /* its initializer failed */
     int own_libraries;    /* of the C libraries loaded; -1: what else there is is unknown */
     mp_random random;     /* math.random's */
@@ -139,6 +140,7 @@ typedef struct mp_lua_call {
     size_t order_first, order_count, order_room;
     uint64_t bytes_out;     /* of all items given, for the window */
     bool stopped;           /* no more items are wanted */
+    bool errand;            /* for every worker, and in no statistics */
     lua_Integer retries;    /* how often a failed item runs again */
     lua_Number retry_delay; /* seconds before the first time, doubled for each further */
 } mp_lua_call;
@@ -148,6 +150,9 @@ mp_lua_call *mp_check_call(lua_State *L, int index);
 
 /* Whether the core still knows the call, and this process owns it. */
 bool mp_call_lives(const mp_lua_call *call);
+
+/* Raises unless this process may fork. */
+void mp_check_fork(lua_State *L);
 
 /* Lets the call's granules hold its chunksize, or else about so many items. */
 void mp_call_plan(mp_lua_call *c, lua_Integer items);
@@ -174,6 +179,7 @@ unsigned mp_fork_generation(void);
 void mp_open_pool(lua_State *L);
 void mp_open_call(lua_State *L);
 void mp_open_settings(lua_State *L);
+void mp_open_crew(lua_State *L);
 void mp_open_imap(lua_State *L);
 void mp_open_take(lua_State *L);
 void mp_open_codec(lua_State *L);

@@ -171,7 +171,7 @@ static void keep_error(lua_State *L, mp_lua_call *c, int call, uint64_t index)
     if (c->shape == MP_SHAPE_IMAP_UNORDERED)
         note_order(L, c, index);
     c->failures++;
-    c->owner->failed++;
+    c->owner->failed += !c->errand;
     if (c->lowest_error == 0 || index < c->lowest_error)
         c->lowest_error = index;
     if (!c->keep_going && c->shape <= MP_SHAPE_MAP) {
@@ -266,7 +266,7 @@ static bool store_result(lua_State *L, mp_lua_call *c, int call, const mp_event 
     else
         store_imap(L, c, call, e->index, n);
     c->done++;
-    c->owner->done++;
+    c->owner->done += !c->errand;
     return true;
 }
 

@@ -131,8 +131,19 @@ static bool load_function(lua_State *L, item *i)
     return true;
 }
 
+static void forget_definitions(lua_State *L, mp_worker_context *w)
+{
+    lua_newtable(L);
+    lua_replace(L, FUNCTIONS);
+    w->definitions = 0;
+    w->last_id = 0;
+    w->stale = false;
+}
+
 static bool push_function(lua_State *L, item *i)
 {
+    if (i->w->stale)
+        forget_definitions(L, i->w);
     uint64_t id = i->task->block->definition;
     if (id == i->w->last_id) {
         lua_pushvalue(L, FUNCTION);
@@ -291,6 +302,8 @@ static void start(void *ctx, const mp_birth *birth)
     lua_pushnil(L);
     lua_pushcclosure(L, run_item, 3);
     p->worker.own_libraries = mp_worker_push_libraries(L);
+    lua_pushlightuserdata(L, &p->worker);
+    lua_setfield(L, LUA_REGISTRYINDEX, MP_WORKER_CONTEXT);
     lua_pushcfunction(L, set_up);
     lua_pushlightuserdata(L, (void *)(uintptr_t)birth);
     if (lua_pcall(L, 1, 0, HANDLER) != LUA_OK)

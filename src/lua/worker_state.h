@@ -15,6 +15,7 @@ void mp_worker_furnish(lua_State *L, const mp_birth *birth);
  * of the process that made the pool. */
 #define MP_WORKER_SEAT "moonpool.worker"
 #define MP_WORKER_HOST "moonpool.host"
+#define MP_WORKER_CONTEXT "moonpool.worker.context" /* its mp_worker_context */
 
 /* The mp_lua_pool whose worker this is. */
 #define MP_WORKER_POOL "moonpool.worker.pool"

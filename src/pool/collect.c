@@ -127,6 +127,8 @@ static void skip_items(mp_pool *pool)
  * result had arrived. Of a row whose items stand or fall together the next item has died. */
 static mp_row *lost_row(mp_pool *pool, const mp_death *death)
 {
+    if (death->errand != 0)
+        return mp_ledger_find(&pool->ledger, death->errand);
     if (death->held == 0 || death->begun >= death->held || death->aside)
         return NULL;
     mp_row *row = mp_ledger_find(&pool->ledger, death->rows[death->begun]);
@@ -220,7 +222,7 @@ static mp_row *orphan(mp_pool *pool)
 {
     for (mp_call *call = pool->calls; call != NULL; call = call->next)
         for (mp_row *row = call->rows; row != NULL; row = row->next) {
-            if (row->state != MP_ROW_PUBLISHED)
+            if (row->state != MP_ROW_PUBLISHED || row->bound)
                 continue;
             if (!pool->transport->ops->revoke(pool->transport, row->position))
                 return row;

@@ -194,6 +194,7 @@ void mp_segment_examine(mp_segment *s, unsigned seat, int status, uint64_t publi
                         .incarnation = mp_load_relaxed(&dead->incarnation),
                         .pid = mp_load_relaxed(&dead->pid),
                         .status = status,
+                        .errand = mp_load_relaxed(&dead->errand),
                         .left = mp_load_relaxed(&dead->phase) == MP_PHASE_RETIRED,
                         .published = published};
     int64_t kill_at = mp_load_relaxed(&dead->kill_at);
@@ -222,6 +223,7 @@ void mp_segment_clear(mp_segment *s, unsigned seat)
     end_work(dead);
     mp_store_relaxed(&dead->held, 0);
     mp_store_relaxed(&dead->aside, 0);
+    mp_store_relaxed(&dead->errand, 0);
     mp_store_relaxed(&dead->pid, 0);
     mp_store_relaxed(&dead->paused, 0);
     mp_store_release(&dead->incarnation, 0);

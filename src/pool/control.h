@@ -48,6 +48,7 @@ typedef struct mp_seat {
     _Atomic uint32_t held;       /* rows[] that are valid */
     _Atomic uint32_t begun;      /* which of them */
     _Atomic uint32_t aside;      /* none of them is begun */
+    _Atomic uint64_t errand;     /* the row of the one it does, perhaps MP_NOBODY; 0: none */
     _Atomic uint64_t begun_item; /* index within its call of the item last begun */
     _Atomic uint64_t call;       /* where the block of that call lies in the task memory */
     _Atomic int64_t kill_at;     /* when a timer kills it (mp_now's clock), 0: never */
@@ -77,6 +78,7 @@ typedef struct mp_death {
     uint32_t begun;      /* index in rows[] of the one last begun */
     bool aside;          /* none of them was begun */
     bool left;           /* in peace */
+    uint64_t errand;     /* as in its seat */
     uint64_t begun_item; /* index within its call; held 0: meaningless */
     bool overdue;        /* killed since that item ran too long */
     uint64_t rows[MP_HOLD_MAX];
@@ -94,6 +96,7 @@ typedef struct mp_control {
     _Atomic uint32_t seats;              /* how many there are; only grows */
     _Atomic uint32_t closing;            /* workers retire when nothing is READY */
     _Atomic uint64_t deaths_read;
+    _Atomic uint64_t errands; /* the first mp_errand: as its next */
     /* nursery, under `log` as there may be several */
     mp_robust log;
     _Alignas(64) _Atomic uint64_t deaths_written;

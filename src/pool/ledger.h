@@ -46,6 +46,7 @@ struct mp_row {
     TAILQ_ENTRY(mp_row) waiting; /* in the backlog */
     bool queued;                 /* a member of it */
     unsigned attempt;            /* of its items, from 1 */
+    bool bound;                  /* to a worker: an errand's, whose bytes are not its own */
     mp_timer timer;              /* while delayed */
     mp_row *twin;                /* whose next item is the same; see twins.c */
     bool copy;                   /* made for that */

@@ -204,8 +204,10 @@ void mp_call_free_if_idle(mp_call *call)
         call->previous->next = call->next;
     else
         pool->calls = call->next;
-    pool->transport->ops->drop(pool->transport, call->block_at, sizeof(mp_call_block));
-    mp_undefine(&pool->definitions, call->definition);
+    if (!call->errand) {
+        pool->transport->ops->drop(pool->transport, call->block_at, sizeof(mp_call_block));
+        mp_undefine(&pool->definitions, call->definition);
+    }
     free(call);
 }
 
@@ -331,7 +333,7 @@ mp_pool_stats mp_pool_count(const mp_pool *pool)
 {
     mp_pool_stats s = {.retried = pool->retried, .lost_workers = pool->lost_workers};
     for (const mp_call *call = pool->calls; call != NULL; call = call->next)
-        s.pending += call->pending;
+        s.pending += call->errand ? 0 : call->pending;
     pool->transport->ops->count(pool->transport, &s.tasks, &s.busy);
     return s;
 }
@@ -348,6 +350,7 @@ int mp_pool_resize(mp_pool *pool, unsigned workers, mp_error *error)
     pool->workers = workers;
     pool->asked = pool->asked < workers ? pool->asked : workers;
     pool->transport->ops->resize(pool->transport, workers);
+    mp_pool_limit_errands(pool, workers);
     return mp_pool_push(pool, error);
 }
 

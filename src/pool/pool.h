@@ -106,6 +106,13 @@ int mp_call_flush(mp_call *call, mp_error *error);
 /* No more items will come; flushes. */
 int mp_call_seal(mp_call *call, mp_error *error);
 
+/* In place of sealing a call of one item that is not handed out: every worker runs it
+ * once, as item 1, 2, ... of the call by rank, before any item handed out behind this; so
+ * does every worker that is born later, whose outcome nobody hears. Starts all workers.
+ * Its definition must not be in hand, its memory is kept for the life of the pool.
+ * -EBUSY: the item was handed out already. */
+int mp_call_everywhere(mp_call *call, mp_error *error);
+
 /* Items of index `limit` and above are cancelled: those that nobody has begun do
  * not run, of the others no event comes. */
 void mp_call_limit(mp_call *call, uint64_t limit);

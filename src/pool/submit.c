@@ -111,7 +111,8 @@ static void remove_row(mp_row *row)
     mp_transport *t = call->pool->transport;
     mp_row_part(row);
     unlink_row(row);
-    t->ops->drop(t, row->payload, row->payload_size);
+    if (!row->bound)
+        t->ops->drop(t, row->payload, row->payload_size);
     mp_ledger_remove(&call->pool->ledger, row);
 }
 
@@ -130,11 +131,19 @@ void mp_row_settle(mp_row *row, uint32_t n)
     mp_call_free_if_idle(call);
 }
 
+/* Its event is about to be settled, and the row with it. */
+static bool is_given(const mp_pool *pool, const mp_row *row)
+{
+    return pool->given >= GIVEN_ITEM && pool->given_row == row;
+}
+
 bool mp_row_withdraw(mp_row *row)
 {
     mp_call *call = row->call;
     mp_transport *t = call->pool->transport;
-    if (row->state == MP_ROW_PUBLISHED && !t->ops->revoke(t, row->position))
+    if (row->bound && is_given(call->pool, row))
+        return false;
+    if (row->state == MP_ROW_PUBLISHED && !row->bound && !t->ops->revoke(t, row->position))
         return false;
     if (row->queued)
         backlog_remove(call->pool, row);

@@ -72,6 +72,9 @@ typedef struct mp_transport_ops {
 
     /* Hands out a granule; *position serves revoke. -EAGAIN: no room now. */
     int (*publish)(mp_transport *t, const mp_granule *g, uint64_t *position, mp_error *error);
+    /* The mp_errand that was kept at `at` is for every worker: those that live do it before
+     * whatever is published behind it, later ones before anything. It is never dropped. */
+    void (*post)(mp_transport *t, uint64_t at);
     /* Takes it back: true if nobody has it or will have it. */
     bool (*revoke)(mp_transport *t, uint64_t position);
     /* Up to `workers` are to be at work from now on; never fewer than before. Ends

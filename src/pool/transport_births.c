@@ -247,20 +247,12 @@ int mp_local_want(local *l, unsigned workers, mp_error *error)
 
 /* ---- change ---- */
 
-/* Sleepers see that they are to leave. */
-static void tell_crew(local *l)
-{
-    mp_fence();
-    for (unsigned i = 0; i < l->seats; i++)
-        mp_bed_call(&l->segment.seats[i].bed);
-    mp_local_nudge(l);
-}
-
 void mp_local_refresh(local *l)
 {
     for (unsigned i = 0; i < l->seats; i++)
         take_rank(l, i);
-    tell_crew(l);
+    mp_local_call_all(l);
+    mp_local_nudge(l);
 }
 
 void mp_local_resize(local *l, unsigned size)
@@ -272,10 +264,18 @@ void mp_local_resize(local *l, unsigned size)
     l->size = size;
     if (mp_load_relaxed(&c->wanted) > (int32_t)size)
         mp_store_release(&c->wanted, (int32_t)size);
-    tell_crew(l);
+    mp_local_call_all(l);
+    mp_local_nudge(l);
 }
 
 /* ---- all of them ---- */
+
+void mp_local_call_all(local *l)
+{
+    mp_fence();
+    for (unsigned i = 0; i < l->seats; i++)
+        mp_bed_call(&l->segment.seats[i].bed);
+}
 
 void mp_local_nudge(local *l)
 {

@@ -69,6 +69,16 @@ static bool local_revoke(mp_transport *t, uint64_t position)
     return mp_task_ring_revoke(&self(t)->segment.ring, position);
 }
 
+static void local_post(mp_transport *t, uint64_t at)
+{
+    local *l = self(t);
+    mp_errand *last =
+        l->last_errand != 0 ? (mp_errand *)(void *)local_bytes(t, l->last_errand - 1) : NULL;
+    mp_store_release(last != NULL ? &last->next : &l->segment.control->errands, at + 1);
+    l->last_errand = at + 1;
+    mp_local_call_all(l);
+}
+
 static void local_stop_unwanted(mp_transport *t)
 {
     local *l = self(t);
@@ -434,7 +444,8 @@ static enum mp_worker_state state_of(const mp_seat *seat)
     if (mp_load_acquire(&seat->incarnation) == 0 ||
         mp_load_relaxed(&seat->phase) == MP_PHASE_STARTING)
         return MP_WORKER_STARTING;
-    return mp_load_acquire(&seat->held) > 0 ? MP_WORKER_BUSY : MP_WORKER_IDLE;
+    return mp_load_acquire(&seat->held) > 0 || mp_load_relaxed(&seat->errand) != 0 ? MP_WORKER_BUSY
+                                                                                   : MP_WORKER_IDLE;
 }
 
 static bool local_worker(const mp_transport *t, unsigned rank, mp_worker_view *view)
@@ -486,6 +497,7 @@ static const mp_transport_ops local_ops = {
     .kept = local_kept,
     .bytes = local_bytes,
     .publish = local_publish,
+    .post = local_post,
     .revoke = local_revoke,
     .want = local_want,
     .refresh = local_refresh,

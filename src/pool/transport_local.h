@@ -60,7 +60,8 @@ typedef struct local {
     mp_death *buried; /* deaths found by the host after a nursery's loss; room for all seats */
     unsigned buried_count, buried_told;
     uint32_t trouble_told, trouble_seen;
-    bool barren; /* the trouble told last has ended all births */
+    uint64_t last_errand; /* 1 more than where it lies, 0: none */
+    bool barren;          /* the trouble told last has ended all births */
 } local;
 
 #define NO_SEAT UINT_MAX
@@ -84,6 +85,10 @@ bool mp_local_bury_lost(local *l);
 bool mp_local_mourns(const local *l);
 
 void mp_local_nudge(local *l);
+
+/* Sleepers look what has changed. */
+void mp_local_call_all(local *l);
+
 void mp_local_kill(local *l);
 bool mp_local_gone(local *l, int64_t deadline);
 

@@ -51,6 +51,7 @@ static uint32_t expect(void *owner, unsigned seat)
     mp_store_relaxed(&s->phase, MP_PHASE_STARTING);
     mp_store_relaxed(&s->held, 0);
     mp_store_relaxed(&s->aside, 0);
+    mp_store_relaxed(&s->errand, 0);
     mp_store_relaxed(&s->kill_at, 0);
     mp_store_relaxed(&s->bed.state, MP_BED_AWAKE);
     mp_store_release(&s->incarnation, incarnation);

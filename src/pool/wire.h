@@ -19,6 +19,18 @@ typedef struct mp_call_block {
     uint32_t reserved;
 } mp_call_block;
 
+/* What every worker does once, after those before it in the list, and every later worker
+ * before it takes work. Lies in the task memory for the life of the pool. */
+typedef struct mp_errand {
+    _Atomic uint64_t next; /* written by the host: 1 more than where the next lies, 0: none yet */
+    uint64_t call;         /* where its call's block lies */
+    uint64_t payload;      /* its one item */
+    uint64_t ranks;
+    uint64_t rows[]; /* of ranks: whom the outcome is for */
+} mp_errand;
+
+#define MP_NOBODY UINT64_MAX /* the row of an errand whose outcome nobody waits for */
+
 #define MP_IN_HAND UINT64_MAX
 #define MP_NO_LIMIT UINT64_MAX
 

@@ -4,7 +4,8 @@
  * Invariants: an item is begun (begun_item) before its handler runs, and its
  * result is published before the next is begun; the worker never sleeps while a
  * granule is READY; it waits for room in its result ring rather than drop
- * anything. */
+ * anything; it does each errand (wire.h) once, in order, before any granule that was
+ * published behind it. */
 #include "pool/worker.h"
 
 #include "base/clock.h"
@@ -41,6 +42,7 @@ typedef struct worker {
     uint64_t unheard; /* the call whose results a host that is lazy has not heard of; 0: none */
     long processors;
     mp_patience patience;
+    const _Atomic uint64_t *errand; /* where the next one stands once there is one */
 } worker;
 
 /* ---- results ---- */
@@ -307,6 +309,46 @@ static bool claim_batch(worker *w)
     return true;
 }
 
+/* ---- errands ---- */
+
+static const mp_errand *next_errand(const worker *w)
+{
+    uint64_t at = mp_load_acquire(w->errand);
+    return at != 0 ? (const void *)(w->tasks + at - 1) : NULL;
+}
+
+static void run_errand(worker *w, const mp_errand *e)
+{
+    const mp_call_block *block = (const void *)(w->tasks + e->call);
+    uint32_t rank = mp_load_relaxed(&w->seat->rank);
+    mp_frame_row head = {.row = rank < e->ranks ? e->rows[rank] : MP_NOBODY,
+                         .index = (uint64_t)rank + 1};
+    const unsigned char *at = w->tasks + e->payload;
+    mp_task task = {.block = block,
+                    .definition = w->tasks + block->definition_at,
+                    .index = head.index,
+                    .first = true,
+                    .last = true};
+    mp_store_release(&w->seat->errand, head.row);
+    MP_FAILPOINT("errand.begun");
+    publish_small(w, MP_FRAME_ROW, &head, sizeof head);
+    task.bytes = mp_item_read(&at, &task.size);
+    run_item(w, &task);
+    mp_store_release(&w->seat->errand, 0);
+    MP_FAILPOINT("errand.done");
+    w->unheard = e->call;
+}
+
+static void run_errands(worker *w)
+{
+    for (const mp_errand *e = next_errand(w); e != NULL; e = next_errand(w)) {
+        w->errand = &e->next;
+        run_errand(w, e);
+    }
+}
+
+/* ---- batches ---- */
+
 static void note_cost(worker *w, int64_t elapsed, uint64_t items)
 {
     uint64_t cost = (uint64_t)elapsed / (items > 0 ? items : 1) + 1;
@@ -333,15 +375,20 @@ _Noreturn static void retire(worker *w)
     _exit(0);
 }
 
-/* Behind the claim: what this worker is not to have any more (its function may be in
- * hand of others only) goes back by way of its record. */
+/* Behind the claim: errands that were posted before what it claimed come first; and what
+ * this worker is not to have any more (its function may be in hand of others only) goes
+ * back by way of its record. */
 static void look_up(worker *w)
 {
-    if (!is_dismissed(w))
+    if (!is_dismissed(w) && next_errand(w) == NULL)
         return;
     mp_store_release(&w->seat->aside, 1);
     MP_FAILPOINT("batch.aside");
-    retire(w);
+    if (!is_dismissed(w))
+        run_errands(w);
+    if (is_dismissed(w))
+        retire(w);
+    mp_store_release(&w->seat->aside, 0);
 }
 
 static void run_batch(worker *w)
@@ -426,7 +473,8 @@ static void sleep_until_called(worker *w)
     mp_bed_lie_down(&w->seat->bed);
     mp_seat_mark(c->sleeping, w->number);
     mp_fence();
-    if (!work_waits(w) && mp_load_acquire(&c->closing) == 0 && !is_dismissed(w))
+    if (!work_waits(w) && mp_load_acquire(&c->closing) == 0 && !is_dismissed(w) &&
+        next_errand(w) == NULL)
         mp_bed_sleep(&w->seat->bed, -1);
     mp_bed_rise(&w->seat->bed);
     mp_seat_unmark(c->sleeping, w->number);
@@ -451,6 +499,7 @@ static bool set_up(worker *w, mp_region *results)
 {
     mp_store_relaxed(&w->seat->held, 0);
     mp_store_relaxed(&w->seat->aside, 0);
+    mp_store_relaxed(&w->seat->errand, 0);
     mp_store_relaxed(&w->seat->items, 0);
     mp_store_relaxed(&w->seat->busy_since, 0);
     mp_store_relaxed(&w->seat->item_cost, 0);
@@ -468,6 +517,7 @@ void mp_worker_run(mp_segment *segment, unsigned seat, uint32_t incarnation,
                 .incarnation = incarnation,
                 .tasks = tasks,
                 .handler = handler,
+                .errand = &segment->control->errands,
                 .processors = sysconf(_SC_NPROCESSORS_ONLN)};
     if (!set_up(&w, results) || mp_stopper_open(w.seat, tasks, handler) < 0)
         _exit(EXIT_BROKEN);
@@ -478,8 +528,11 @@ void mp_worker_run(mp_segment *segment, unsigned seat, uint32_t incarnation,
                       .host_pid = segment->control->host_pid,
                       .output = &segment->control->output};
     handler->start(handler->ctx, &birth);
+    run_errands(&w);
     mp_store_release(&w.seat->phase, MP_PHASE_READY);
     for (;;) {
+        if (!is_dismissed(&w))
+            run_errands(&w);
         if (claim_batch(&w))
             run_batch(&w);
         else
