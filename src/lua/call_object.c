@@ -158,8 +158,10 @@ static void check_not_giving(lua_State *L, const mp_lua_pool *p)
 /* Behind an error that a metamethod raised nobody is giving any more. */
 static void stop_giving(const mp_lua_call *c)
 {
-    if (c->owner->giving == c)
-        c->owner->giving = NULL;
+    if (c->owner->giving != c)
+        return;
+    c->owner->giving = NULL;
+    c->owner->encoding = c->within;
 }
 
 /* core.call(pool, function, shape, keep_going, star, chunk, result, seed,
@@ -347,6 +349,7 @@ static void give_item(lua_State *L, mp_lua_call *c, int base)
     size_t start = b->len;
     bool outer = p->encoding;
     b->error = 0;
+    c->within = outer;
     p->encoding = true;
     p->giving = c;
     int status = mp_encode(L, first, n, MP_CODEC_FUNCTIONS, b);

@@ -139,6 +139,7 @@ typedef struct mp_lua_call {
     uint64_t *order; /* ring of indexes as they complete; order_room is a power of two */
     size_t order_first, order_count, order_room;
     uint64_t bytes_out;     /* of all items given, for the window */
+    bool within;            /* its item is made while another value is encoded */
     bool stopped;           /* no more items are wanted */
     bool errand;            /* for every worker, and in no statistics */
     lua_Integer retries;    /* how often a failed item runs again */
