@@ -100,7 +100,11 @@ describe("everywhere", function()
     local pool = mp.Pool(2)
     local sleep = mp.sleep
     pool:apply_async(function() sleep(0.3) end, {}, function() pool:terminate() end)
-    while pool:workers()[1].state ~= "busy" do pool:poll(0.01) end
+    local function busy()
+      local w = pool:workers()
+      return w[1].state == "busy" or w[2].state == "busy"
+    end
+    while not busy() do pool:poll(0.01) end
     local ok, err = pcall(pool.everywhere, pool, function() sleep(100) end)
     assert.same({ false, "cancelled" }, { ok, err.kind })
     pool:join()
