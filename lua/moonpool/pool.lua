@@ -493,7 +493,7 @@ end
 
 function Pool:__gc()
   if self.state ~= "joined" and core.owns(self.core) then
-    if self.state ~= "terminated" then
+    if self.state == "open" or (self.state == "closed" and self.outstanding > 0) then
       warn("moonpool: a pool was collected without close and join, or terminate; it is terminated")
     end
     core.free(self.core)
