@@ -128,6 +128,25 @@ describe("output", function()
     end
   end)
 
+  it("hears those out, too, that a smaller or fresh pool does not want", function()
+    local lines = noting({ processes = 4 }, function(pool)
+      local i = 0
+      pool:map(print, function()
+        i = i + 1
+        if i % 100 == 0 then pool:resize(1 + i // 100 % 4) end
+        if i % 250 == 0 then pool:refresh() end
+        return i <= 2000 and i or nil
+      end)
+    end)
+    local seen = {}
+    for _, l in ipairs(lines) do
+      assert.equal(tostring(l[2]), l[1])
+      seen[l[2]] = true
+    end
+    assert.equal(2000, #lines)
+    assert.equal(2000, #seen)
+  end)
+
   it("gets the lines of workers that a callback lets go", function()
     local n = 0
     local pool = mp.Pool { processes = 2, output = function() n = n + 1 end }

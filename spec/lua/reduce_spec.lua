@@ -81,6 +81,8 @@ describe("reduce", function()
     local i = 0
     assert.equal(listed(3000), pool:reduce(tostring, join, function()
       i = i + 1
+      if i % 500 == 0 then pool:resize(1 + i // 500 % 4) end
+      if i % 700 == 0 then pool:refresh() end
       return i <= 3000 and i or nil
     end))
     assert.equal(listed(1000), pool:reduce(tostring, join, mp.range(1000), 50))
