@@ -1,0 +1,30 @@
+local script = require "spec.support.script"
+
+describe("a process with threads", function()
+  it("is refused by the call that would fork, which says what to do", function()
+    local said = script.output [[
+      local thread = require "spec.thread"
+      local pool = mp.Pool(1)
+      assert(thread())
+      local ok, err = pcall(pool.map, pool, math.abs, { 1 })
+      print(ok, err.kind)
+      print(err.message)
+      pool:close()
+      print(pool:join())
+    ]]
+    assert.matches("^false\tstate\n", said)
+    assert.matches("needs a process with one thread, this one has 2", said)
+    assert.matches("\ntrue\n$", said)
+  end)
+
+  it("goes on with a pool whose workers are there", function()
+    assert.equal("1\n2\n", script.output [[
+      local thread = require "spec.thread"
+      local pool <close> = mp.Pool(1)
+      print(pool:apply(math.abs, { 1 }))
+      assert(thread())
+      pcall(pool.apply, pool, os.exit, { 1 })
+      print(pool:apply(math.abs, { -2 }))
+    ]])
+  end)
+end)
