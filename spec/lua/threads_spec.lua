@@ -11,6 +11,7 @@ describe("a process with threads", function()
       print(err.message)
       pool:close()
       print(pool:join())
+      os.exit(0) -- the thread's code must stay
     ]]
     assert.matches("^false\tstate\n", said)
     assert.matches("needs a process with one thread, this one has 2", said)
@@ -20,11 +21,14 @@ describe("a process with threads", function()
   it("goes on with a pool whose workers are there", function()
     assert.equal("1\n2\n", script.output [[
       local thread = require "spec.thread"
-      local pool <close> = mp.Pool(1)
+      local pool = mp.Pool(1)
       print(pool:apply(math.abs, { 1 }))
       assert(thread())
       pcall(pool.apply, pool, os.exit, { 1 })
       print(pool:apply(math.abs, { -2 }))
+      pool:close()
+      pool:join()
+      os.exit(0)
     ]])
   end)
 end)
