@@ -18,6 +18,30 @@ describe("a process with threads", function()
     assert.matches("\ntrue\n$", said)
   end)
 
+  it("cannot start workers by any other call, nor renew those at work", function()
+    assert.equal("false\tstate\nfalse\tstate\nfalse\tstate\ntrue\n4\n", script.output [[
+      local thread = require "spec.thread"
+      local idle, busy = mp.Pool(1), mp.Pool(1)
+      local pending = busy:apply_async(function() mp.sleep(0.5) return 4 end)
+      assert(thread())
+      local function try(f, ...)
+        local ok, err = pcall(f, ...)
+        print(ok, err and err.kind)
+      end
+      try(idle.start, idle)
+      try(idle.everywhere, idle, math.abs, { 1 })
+      try(busy.refresh, busy)
+      busy:resize(1)
+      print(#busy:workers() == 1)
+      print(pending:get())
+      idle:terminate()
+      busy:terminate()
+      idle:join()
+      busy:join()
+      os.exit(0)
+    ]])
+  end)
+
   it("goes on with a pool whose workers are there", function()
     assert.equal("1\n2\n", script.output [[
       local thread = require "spec.thread"
