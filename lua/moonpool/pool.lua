@@ -44,6 +44,7 @@ local FIELDS = {
   processes = true, initializer = true, initargs = true, maxtasksperchild = true, seed = true,
   on_error = true, on_callback_error = true, retries = true, retry_delay = true,
   timeout = true, progress = true, output = true, log = true, memory_limit = true,
+  start_method = true,
 }
 
 local function check_fields(given)
@@ -53,6 +54,9 @@ local function check_fields(given)
     if given[name] ~= nil and type(given[name]) ~= "function" then
       errors.argument("Pool", name, "a function", given[name])
     end
+  end
+  if given.start_method ~= nil and given.start_method ~= "fork" then
+    errors.argument("Pool", "start_method", '"fork"', given.start_method)
   end
   if given.initargs ~= nil and type(given.initargs) ~= "table" then
     errors.argument("Pool", "initargs", "a table of arguments", given.initargs)

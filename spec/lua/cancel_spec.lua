@@ -3,15 +3,7 @@ local mp = require "moonpool"
 local leaks = require "spec.support.leaks"
 local script = require "spec.support.script"
 local signals = require "spec.signals"
-
-local function with_pool(fields, f)
-  local before = leaks.snapshot()
-  do
-    local pool <close> = mp.Pool(fields)
-    f(pool)
-  end
-  assert.equal("", leaks.left(before))
-end
+local with_pool = require "spec.support.with_pool"
 
 local function spin() while true do end end
 local function identity(x) return x end

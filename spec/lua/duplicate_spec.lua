@@ -1,14 +1,5 @@
 local mp = require "moonpool"
-local leaks = require "spec.support.leaks"
-
-local function with_pool(fields, f)
-  local before = leaks.snapshot()
-  do
-    local pool <close> = mp.Pool(fields)
-    f(pool)
-  end
-  assert.equal("", leaks.left(before))
-end
+local with_pool = require "spec.support.with_pool"
 
 -- True for the first process that comes with this path.
 local function first_at(path)

@@ -1,15 +1,6 @@
 local mp = require "moonpool"
-local leaks = require "spec.support.leaks"
 local script = require "spec.support.script"
-
-local function with_pool(fields, f)
-  local before = leaks.snapshot()
-  do
-    local pool <close> = mp.Pool(fields)
-    f(pool)
-  end
-  assert.equal("", leaks.left(before))
-end
+local with_pool = require "spec.support.with_pool"
 
 local function identity(x) return x end
 local function add(a, b) return a + b end

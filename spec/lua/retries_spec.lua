@@ -1,6 +1,6 @@
 local mp = require "moonpool"
 local script = require "spec.support.script"
-local leaks = require "spec.support.leaks"
+local with_pool = require "spec.support.with_pool"
 
 -- Functions that know, by files in a directory, how often an item has begun.
 local function counting()
@@ -15,15 +15,6 @@ local function counting()
     return #file:read("a")
   end
   return begin, function() os.execute("rm -r " .. directory) end
-end
-
-local function with_pool(fields, f)
-  local before = leaks.snapshot()
-  do
-    local pool <close> = mp.Pool(fields)
-    f(pool)
-  end
-  assert.equal("", leaks.left(before))
 end
 
 describe("retries", function()

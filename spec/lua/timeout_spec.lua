@@ -1,21 +1,12 @@
 -- timeout: 120
 -- Each way of running for ever ends by its deadline, a second of grace and half a second.
 local mp = require "moonpool"
-local leaks = require "spec.support.leaks"
 local script = require "spec.support.script"
 local signals = require "spec.signals"
+local with_pool = require "spec.support.with_pool"
 
 local LIMIT = 0.2
 local HARD = LIMIT + 1.5
-
-local function with_pool(fields, f)
-  local before = leaks.snapshot()
-  do
-    local pool <close> = mp.Pool(fields)
-    f(pool)
-  end
-  assert.equal("", leaks.left(before))
-end
 
 local function spin() while true do end end
 
