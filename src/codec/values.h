@@ -20,9 +20,9 @@
 #include <lua.h>
 
 enum mp_codec_flags {
-    MP_CODEC_FUNCTIONS = 1, /* functions, handles and names may be met */
-    MP_CODEC_TEXT = 2,      /* valid UTF-8 is written as text, else bytes;
-                               without it all strings are bytes (faster) */
+    MP_CODEC_FUNCTIONS = 1,    /* functions, handles and names may be met */
+    MP_CODEC_TEXT = 2,         /* valid UTF-8 is written as text, else bytes;
+                                  without it all strings are bytes (faster) */
     MP_CODEC_NOTE_MODULES = 4, /* the modules that values are named by are entered, as
                                   keys, into the registry's table MP_NAMED_MODULES */
 };
