@@ -67,7 +67,9 @@ static inline uint32_t owner_expect(void *owner, unsigned seat)
 {
     (void)owner;
     world->expected++;
-    return world->incarnation[seat] = ++world->incarnations;
+    uint32_t incarnation = ++world->incarnations;
+    world->incarnation[seat] = incarnation;
+    return incarnation;
 }
 
 static inline void owner_born(void *owner, unsigned seat, uint32_t incarnation, pid_t pid)
