@@ -19,7 +19,6 @@ local BATCH = 4096 -- events taken in before callbacks have their turn
 
 local function callback_failed(pool, err)
   if errors.is_interrupt(err) then
-    pool.dispatching = false
     errors.throw(err)
   end
   pool.callback_errors = pool.callback_errors + 1
@@ -33,21 +32,29 @@ local function callback_failed(pool, err)
   warn("moonpool: error in a callback: ", tostring(err))
 end
 
+-- Takes the first one from the queue, as late as can be: one that an interrupt has kept
+-- from being called is called later.
+local function begin(pool, callback, ...)
+  local queue = pool.callbacks
+  local first = queue.first
+  queue.first = first + 1
+  queue[first] = nil
+  if callback then
+    return callback(...)
+  end
+end
+
 local function call_back(pool, result)
-  local callback = result.callback
+  local ok, err
   if result.error ~= nil then
-    local error_callback = result.error_callback
-    if error_callback then
-      local ok, err = pcall(error_callback, result.error)
-      if not ok then
-        callback_failed(pool, err)
-      end
-    end
-  elseif callback then
-    local ok, err = pcall(callback, core.values(result.call))
-    if not ok then
-      callback_failed(pool, err)
-    end
+    ok, err = pcall(begin, pool, result.error_callback, result.error)
+  elseif result.callback then
+    ok, err = pcall(begin, pool, result.callback, core.values(result.call))
+  else
+    ok, err = pcall(begin, pool)
+  end
+  if not ok then
+    callback_failed(pool, err)
   end
 end
 
@@ -70,17 +77,17 @@ function pump.forget(pool, result)
   end
 end
 
--- Results that are over become ready at once; their callbacks run unless one is
--- running already.
-local function settle_finished(pool)
-  if pool.state == "joined" then
-    return -- by a callback
-  end
+-- Nothing may come between a result's leaving the core and its being ready: it would
+-- be waited for for ever. The first error that ends the pool, if there is one.
+local function settle_all(pool)
+  local unfit
   local result = core.finished(pool.core)
   while result do
     pump.forget(pool, result)
     result:_finish()
-    pump.check_fit(pool, result.error)
+    if pump.is_unfit(result.error) then
+      unfit = unfit or result.error
+    end
     if result.callback or result.error_callback then
       local queue = pool.callbacks
       queue.last = queue.last + 1
@@ -88,6 +95,25 @@ local function settle_finished(pool)
     end
     result = core.finished(pool.core)
   end
+  return unfit
+end
+
+-- Results that are over become ready at once; their callbacks run unless one is
+-- running already.
+local function settle_finished(pool)
+  if pool.state == "joined" then
+    return -- by a callback
+  end
+  while core.has_finished(pool.core) do
+    pump.check_fit(pool, core.undisturbed(settle_all, pool))
+  end
+end
+
+local Dispatch = {}
+
+-- However it ends, other callbacks may run behind it.
+function Dispatch:__close()
+  self.pool.dispatching = false
 end
 
 local function run_callbacks(pool)
@@ -95,12 +121,10 @@ local function run_callbacks(pool)
   if pool.dispatching or queue.first > queue.last then
     return
   end
+  local _ <close> = setmetatable({ pool = pool }, Dispatch)
   pool.dispatching = true
   while queue.first <= queue.last do
-    local result = queue[queue.first]
-    queue[queue.first] = nil
-    queue.first = queue.first + 1
-    call_back(pool, result)
+    call_back(pool, queue[queue.first])
     settle_finished(pool)
   end
   pool.dispatching = false
@@ -116,9 +140,14 @@ local function break_pool(pool, err)
   end
 end
 
+--- True for the error of an item that met a worker whose initializer had failed.
+function pump.is_unfit(err)
+  return errors.is(err) and err.kind == "initializer"
+end
+
 --- Breaks the pool if `err`, which an item ended with, says that its initializer failed.
 function pump.check_fit(pool, err)
-  if errors.is(err) and err.kind == "initializer" then
+  if pump.is_unfit(err) then
     break_pool(pool, err)
   end
 end
@@ -141,13 +170,16 @@ end
 
 -- ---- the three that others use ----
 
---- Takes in what has come and runs callbacks; true if anything had come.
+--- Takes in what has come and runs callbacks; true if anything had come. What an error
+--- out of it has left undone (an interrupt, which may come at any place) the next one does.
 function pump.turn(pool)
   if pool.state == "joined" then
     return false
   end
-  local n = core.take(pool.core, BATCH)
-  if n > 0 then
+  local again = pool.unfinished == true and not pool.dispatching
+  pool.unfinished = true
+  local happened = core.take(pool.core, BATCH) > 0 or again
+  if happened then
     settle_finished(pool)
     local errno, failures, status = core.trouble(pool.core)
     if errno then
@@ -157,7 +189,8 @@ function pump.turn(pool)
     progress.tell(pool, callback_failed)
     run_callbacks(pool)
   end
-  return n > 0
+  pool.unfinished = pool.dispatching == true
+  return happened
 end
 
 --- Gives what tasks have said at once, though this be within a callback: the pool ends.

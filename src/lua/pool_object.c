@@ -219,17 +219,34 @@ static int pool_finished(lua_State *L)
     return 1;
 }
 
+/* core.has_finished(pool): whether core.finished has one to give */
+static int pool_has_finished(lua_State *L)
+{
+    mp_lua_pool *p = mp_check_pool(L, 1);
+    lua_pushboolean(L, p->dispatched != p->finished);
+    return 1;
+}
+
 void mp_open_pool(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"pool", pool_new},          {"free", pool_free},
-        {"wait", pool_wait},         {"fileno", pool_fileno},
-        {"rest", pool_rest},         {"busy", pool_busy},
-        {"finish", pool_finish},     {"terminate", pool_terminate},
-        {"join", pool_join},         {"trouble", pool_trouble},
-        {"finished", pool_finished}, {"owns", pool_owns},
-        {"crowded", pool_crowded},   {"stats", pool_stats},
-        {"texts", pool_texts},       {NULL, NULL},
+        {"pool", pool_new},
+        {"free", pool_free},
+        {"wait", pool_wait},
+        {"fileno", pool_fileno},
+        {"rest", pool_rest},
+        {"busy", pool_busy},
+        {"finish", pool_finish},
+        {"terminate", pool_terminate},
+        {"join", pool_join},
+        {"trouble", pool_trouble},
+        {"finished", pool_finished},
+        {"has_finished", pool_has_finished},
+        {"owns", pool_owns},
+        {"crowded", pool_crowded},
+        {"stats", pool_stats},
+        {"texts", pool_texts},
+        {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, MP_POOL_META);
