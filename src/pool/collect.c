@@ -222,8 +222,10 @@ static mp_row *orphan(mp_pool *pool)
 {
     for (mp_call *call = pool->calls; call != NULL; call = call->next)
         for (mp_row *row = call->rows; row != NULL; row = row->next) {
-            if (row->state != MP_ROW_PUBLISHED || row->bound)
+            if (row->state != MP_ROW_PUBLISHED || (row->bound && !mp_row_begun(row)))
                 continue;
+            if (row->bound)
+                return row;
             if (!pool->transport->ops->revoke(pool->transport, row->position))
                 return row;
             mp_pool_requeue(pool, row);

@@ -1,6 +1,6 @@
 /* Errands: calls whose one item every worker runs. Each rank has a row of its own, which
- * is never in the ring; whoever has the rank and does the errand first settles it, so
- * that a worker which leaves or is lost before that only leaves it to its successor.
+ * is never in the ring; whoever has the rank and begins the errand first answers for it,
+ * so that a worker which leaves or is lost before that only leaves it to its successor.
  *
  * Invariants: the rows of an errand are PUBLISHED from their making on and `bound`: they
  * can be withdrawn at any time (but while their event is given), since news of a row
@@ -55,7 +55,8 @@ static int post(mp_call *call, uint64_t payload, mp_error *error)
         withdraw_all(call);
         return status;
     }
-    t->ops->post(t, t->ops->keep(t));
+    call->errand_at = t->ops->keep(t);
+    t->ops->post(t, call->errand_at);
     return 0;
 }
 
@@ -82,6 +83,14 @@ int mp_call_everywhere(mp_call *call, mp_error *error)
     call->pending = mp_below(1, call->added, call->limit);
     mp_call_check_over(call);
     return mp_pool_push(pool, error);
+}
+
+bool mp_row_begun(const mp_row *row)
+{
+    const mp_transport *t = row->call->pool->transport;
+    const mp_errand *e =
+        (const void *)t->ops->bytes(row->call->pool->transport, row->call->errand_at);
+    return mp_load_acquire(&e->rows[row->first - 1]) != row->id;
 }
 
 void mp_pool_limit_errands(mp_pool *pool, unsigned workers)

@@ -25,7 +25,8 @@ struct mp_call {
     bool duplicate; /* its last items may run twice */
     bool in_runs;   /* a granule's items stand or fall together */
     bool sealed, over, released;
-    bool errand; /* for every worker: its bytes stay, and new workers do it, too */
+    uint64_t errand_at; /* where its mp_errand lies */
+    bool errand;        /* for every worker: its bytes stay, and new workers do it, too */
     bool over_told;
     mp_call *next, *previous;     /* all calls of the pool */
     TAILQ_ENTRY(mp_call) telling; /* among those that are over and not told */
@@ -124,6 +125,9 @@ bool mp_row_withdraw(mp_row *row);
 
 /* Puts the call among those that are over, once, if nothing is to come. */
 void mp_call_check_over(mp_call *call);
+
+/* Whether a worker has begun what this row of an errand waits for. */
+bool mp_row_begun(const mp_row *row);
 
 /* Ranks from `workers` on are gone: what errands wait for of them is cancelled. */
 void mp_pool_limit_errands(mp_pool *pool, unsigned workers);

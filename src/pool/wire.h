@@ -26,7 +26,9 @@ typedef struct mp_errand {
     uint64_t call;         /* where its call's block lies */
     uint64_t payload;      /* its one item */
     uint64_t ranks;
-    uint64_t rows[]; /* of ranks: whom the outcome is for */
+    /* Of ranks: whom the outcome is for. Taken by the worker that begins it, so that no
+     * successor answers for one that died in it. */
+    _Atomic uint64_t rows[];
 } mp_errand;
 
 #define MP_NOBODY UINT64_MAX /* the row of an errand whose outcome nobody waits for */

@@ -311,17 +311,17 @@ static bool claim_batch(worker *w)
 
 /* ---- errands ---- */
 
-static const mp_errand *next_errand(const worker *w)
+static mp_errand *next_errand(const worker *w)
 {
     uint64_t at = mp_load_acquire(w->errand);
-    return at != 0 ? (const void *)(w->tasks + at - 1) : NULL;
+    return at != 0 ? (void *)(uintptr_t)(w->tasks + at - 1) : NULL;
 }
 
-static void run_errand(worker *w, const mp_errand *e)
+static void run_errand(worker *w, mp_errand *e)
 {
     const mp_call_block *block = (const void *)(w->tasks + e->call);
     uint32_t rank = mp_load_relaxed(&w->seat->rank);
-    mp_frame_row head = {.row = rank < e->ranks ? e->rows[rank] : MP_NOBODY,
+    mp_frame_row head = {.row = rank < e->ranks ? mp_load_relaxed(&e->rows[rank]) : MP_NOBODY,
                          .index = (uint64_t)rank + 1};
     const unsigned char *at = w->tasks + e->payload;
     mp_task task = {.block = block,
@@ -330,6 +330,8 @@ static void run_errand(worker *w, const mp_errand *e)
                     .first = true,
                     .last = true};
     mp_store_release(&w->seat->errand, head.row);
+    if (rank < e->ranks)
+        mp_store_release(&e->rows[rank], MP_NOBODY);
     MP_FAILPOINT("errand.begun");
     publish_small(w, MP_FRAME_ROW, &head, sizeof head);
     task.bytes = mp_item_read(&at, &task.size);
@@ -341,7 +343,7 @@ static void run_errand(worker *w, const mp_errand *e)
 
 static void run_errands(worker *w)
 {
-    for (const mp_errand *e = next_errand(w); e != NULL; e = next_errand(w)) {
+    for (mp_errand *e = next_errand(w); e != NULL; e = next_errand(w)) {
         w->errand = &e->next;
         run_errand(w, e);
     }
