@@ -97,6 +97,10 @@ function mp.loads(bytes, options)
   if options ~= nil and type(options) ~= "table" then
     errors.argument("loads", "the second argument", "a table of options", options)
   end
+  local position = options and options.position
+  if position ~= nil and (math.type(position) ~= "integer" or position < 1) then
+    errors.argument("loads", "position", "a positive integer", position)
+  end
   options = options or {}
   return core.loads(bytes, options.position or 1, options.functions or false)
 end

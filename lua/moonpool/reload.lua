@@ -40,6 +40,7 @@ return function(mp, name)
   core.forget()
   for _, pool in ipairs(crew.open_pools()) do
     crew.tell(pool, mp.reload, { name }, reload_failed)
+    core.note_module(pool.core, name)
   end
   return module
 end

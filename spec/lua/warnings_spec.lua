@@ -57,6 +57,19 @@ describe("a module that has changed", function()
     ]]))
   end)
 
+  it("is not told of one that was reloaded", function()
+    local count, _, out = run [[
+      local m = require(name)
+      local pool <close> = mp.Pool(2)
+      pool:apply(print, { "first" })
+      write(path .. ".lua", "return { threshold = 8 }")
+      mp.reload(name)
+      print(pool:apply(function() return m.threshold end))
+    ]]
+    assert.equal("first\n8\n", out)
+    assert.equal(0, count)
+  end)
+
   it("is noticed of one that workers have loaded themselves", function()
     local count, _, out = run [[
       local pool <close> = mp.Pool(1)

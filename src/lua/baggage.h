@@ -8,6 +8,9 @@
  * errors. */
 void mp_modules_note(lua_State *L, const void *pool);
 
+/* The same of one module, which its workers have loaded anew. */
+void mp_modules_note_one(lua_State *L, const void *pool, const char *name);
+
 /* Behind an encoding with MP_CODEC_NOTE_MODULES: warns of each module that was named in it
  * and has changed since it was noted, once for each change. Raises memory errors. */
 void mp_modules_check(lua_State *L, const void *pool);

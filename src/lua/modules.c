@@ -97,6 +97,18 @@ void mp_modules_note(lua_State *L, const void *pool)
     lua_settop(L, top);
 }
 
+void mp_modules_note_one(lua_State *L, const void *pool, const char *name)
+{
+    int top = lua_gettop(L);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, pool);
+    luaL_getsubtable(L, top + 1, NOTES);
+    push_loaded(L);
+    lua_pushstring(L, name);
+    if (lua_getfield(L, top + 3, name) != LUA_TNIL)
+        note(L, top + 2);
+    lua_settop(L, top);
+}
+
 /* How the module on top, whose name stands below it, differs from its note; NULL where it
  * does not, or was never noted. */
 static const char *difference(lua_State *L, int notes)

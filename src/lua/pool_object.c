@@ -3,7 +3,7 @@
  *
  * Invariant: a userdata whose generation is another process's touches nothing
  * shared and is freed without harm to its owner. */
-#include "lua/state.h"
+#include "lua/baggage.h"
 
 #include "base/clock.h"
 
@@ -167,6 +167,13 @@ static int pool_texts(lua_State *L)
     return 1;
 }
 
+/* core.note_module(pool, name): its workers have the module as it is now */
+static int pool_note_module(lua_State *L)
+{
+    mp_modules_note_one(L, mp_check_pool(L, 1), luaL_checkstring(L, 2));
+    return 0;
+}
+
 /* core.stats(pool): a table of what has come of its items, and of its workers */
 static int pool_stats(lua_State *L)
 {
@@ -230,23 +237,15 @@ static int pool_has_finished(lua_State *L)
 void mp_open_pool(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"pool", pool_new},
-        {"free", pool_free},
-        {"wait", pool_wait},
-        {"fileno", pool_fileno},
-        {"rest", pool_rest},
-        {"busy", pool_busy},
-        {"finish", pool_finish},
-        {"terminate", pool_terminate},
-        {"join", pool_join},
-        {"trouble", pool_trouble},
-        {"finished", pool_finished},
-        {"has_finished", pool_has_finished},
-        {"owns", pool_owns},
-        {"crowded", pool_crowded},
-        {"stats", pool_stats},
-        {"texts", pool_texts},
-        {NULL, NULL},
+        {"pool", pool_new},          {"free", pool_free},
+        {"wait", pool_wait},         {"fileno", pool_fileno},
+        {"rest", pool_rest},         {"busy", pool_busy},
+        {"finish", pool_finish},     {"terminate", pool_terminate},
+        {"join", pool_join},         {"trouble", pool_trouble},
+        {"finished", pool_finished}, {"has_finished", pool_has_finished},
+        {"owns", pool_owns},         {"crowded", pool_crowded},
+        {"stats", pool_stats},       {"note_module", pool_note_module},
+        {"texts", pool_texts},       {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, MP_POOL_META);
