@@ -102,7 +102,7 @@ static const char *complaint(lua_State *L, const char *name, size_t len)
     lua_settop(L, 0);
     return text;
 }
-#define COMPLAINT(name) complaint(L, name, sizeof name - 1)
+#define COMPLAINT(name) complaint(L, name, sizeof(name) - 1)
 
 TEST(names_the_standard_library)
 {
