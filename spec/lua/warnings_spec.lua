@@ -60,11 +60,13 @@ describe("a module that has changed", function()
   it("is not told of one that was reloaded", function()
     local count, _, out = run [[
       local m = require(name)
-      local pool <close> = mp.Pool(2)
-      pool:apply(print, { "first" })
-      write(path .. ".lua", "return { threshold = 8 }")
-      mp.reload(name)
-      print(pool:apply(function() return m.threshold end))
+      do
+        local pool <close> = mp.Pool(2)
+        pool:apply(print, { "first" })
+        write(path .. ".lua", "return { threshold = 8 }")
+        mp.reload(name)
+        print(pool:apply(function() return m.threshold end))
+      end
     ]]
     assert.equal("first\n8\n", out)
     assert.equal(0, count)

@@ -131,7 +131,7 @@ describe("memory stays flat", function()
   it("in many maps, large and small", function()
     flat([[
       local pool <close> = mp.Pool(2)
-      local big = ("x"):rep(1 << 20)
+      local big = ("x"):rep(1 << 18)
       for round = 1, 200 do
         pool:map(function(x) return x end, mp.range(1000))
         pool:map(function(s) return s .. "y" end, { big, big, big })
