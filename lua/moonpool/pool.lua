@@ -395,8 +395,8 @@ end
 function Pool:terminate()
   check_self(self, "terminate")
   if self.state ~= "terminated" and self.state ~= "joined" and core.owns(self.core) then
-    self.state = "terminated"
     core.terminate(self.core)
+    self.state = "terminated"
     pump.turn(self)
     if self.state == "terminated" then
       self.last_stats = core.stats(self.core)

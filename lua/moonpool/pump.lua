@@ -77,22 +77,26 @@ function pump.forget(pool, result)
   end
 end
 
--- Nothing may come between a result's leaving the core and its being ready: it would
--- be waited for for ever. The first error that ends the pool, if there is one.
+-- No interrupt may come between a result's leaving the core and its being ready; and it
+-- leaves the core last, so that one for which memory was short is settled the next time. The
+-- first error that ends the pool, if there is one.
 local function settle_all(pool)
   local unfit
   local result = core.finished(pool.core)
   while result do
     pump.forget(pool, result)
-    result:_finish()
+    if not result.done then
+      result:_finish()
+    end
     if pump.is_unfit(result.error) then
       unfit = unfit or result.error
     end
     if result.callback or result.error_callback then
       local queue = pool.callbacks
+      queue[queue.last + 1] = result
       queue.last = queue.last + 1
-      queue[queue.last] = result
     end
+    core.settled(pool.core)
     result = core.finished(pool.core)
   end
   return unfit
@@ -134,10 +138,8 @@ end
 
 -- No worker can do anything: what is outstanding fails with `err`, and so does all to come.
 local function break_pool(pool, err)
-  if not pool.broken then
-    pool.broken = err
-    pool:terminate()
-  end
+  pool.broken = pool.broken or err
+  pool:terminate()
 end
 
 --- True for the error of an item that met a worker whose initializer had failed.
@@ -184,6 +186,7 @@ function pump.turn(pool)
     local errno, failures, status = core.trouble(pool.core)
     if errno then
       meet_trouble(pool, errno, failures, status)
+      core.met_trouble(pool.core)
     end
     texts.give(pool, callback_failed)
     progress.tell(pool, callback_failed)

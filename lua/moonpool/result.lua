@@ -36,11 +36,6 @@ end
 function AsyncResult:_finish()
   local given, done, failed = core.counts(self.call)
   local lowest, by_index = core.errors(self.call)
-  self.done = true
-  for _, queue in ipairs(self.watchers or {}) do
-    queue[#queue + 1] = self
-  end
-  self.watchers = nil
   if lowest and (not self.collect or by_index[lowest].kind == "initializer") then
     self.error = by_index[lowest]
     if self.shape == "map" then
@@ -57,6 +52,13 @@ function AsyncResult:_finish()
   elseif lowest then
     self.error = by_index[lowest]
   end
+  local watchers = self.watchers or {}
+  for i = #watchers, 1, -1 do
+    local queue = watchers[i]
+    queue[#queue + 1] = self
+    watchers[i] = nil
+  end
+  self.done = true
 end
 
 --- The values, or raises the failure. A "timeout" error after `timeout` seconds.

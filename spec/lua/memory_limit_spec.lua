@@ -48,3 +48,24 @@ describe("memory_limit", function()
     end
   end)
 end)
+
+describe("a worker in which tasks have left too much", function()
+  it("is replaced behind the item that found no memory", function()
+    local pool = mp.Pool { processes = 1, memory_limit = 32 << 20 }
+    local pid, rep, hoard = mp.getpid, string.rep, {}
+    local worker = pool:apply(pid)
+    local results = pool:map(function(i)
+      if i == 5 then
+        for n = 1, 1000000 do hoard[n] = rep("x", 1000) .. n end
+      end
+      return pid()
+    end, mp.range(20), { on_error = "collect", chunksize = 20 })
+    assert.equal(1, results.failed)
+    assert.truthy(results.errors[5].message:find("memory", 1, true))
+    assert.equal(worker, results[4])
+    assert.not_equal(worker, results[6])
+    assert.equal(results[20], pool:apply(pid))
+    pool:close()
+    pool:join()
+  end)
+end)

@@ -251,13 +251,22 @@ static mp_reading step(mp_decoder *d, bool ready)
     }
 }
 
+/* Room for one item; too many values are the bytes' fault, too little memory is not. */
+static bool make_room(mp_decoder *d)
+{
+    if (lua_checkstack(d->L, STACK_FOR_ONE))
+        return true;
+    if (lua_gettop(d->L) + STACK_FOR_ONE < LUAI_MAXSTACK)
+        luaL_error(d->L, "not enough memory");
+    mp_decode_fail(d, "too many values");
+    return false;
+}
+
 /* Reads one item with all that is in it. */
 static bool read_whole(mp_decoder *d)
 {
-    if (!lua_checkstack(d->L, STACK_FOR_ONE)) {
-        mp_decode_fail(d, "too many values");
+    if (!make_room(d))
         return false;
-    }
     mp_levels_begin(&d->levels, d->L, lua_gettop(d->L) + 1, mp_decode_slot(d, MP_HELD_SPILL));
     mp_reading reading = mp_decode_item(d);
     while (reading != MP_BROKEN && d->levels.depth > 0)

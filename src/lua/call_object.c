@@ -10,6 +10,7 @@
 #include "codec/names.h"
 #include "codec/values.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -117,12 +118,18 @@ static mp_definition *send_by_value(lua_State *L, mp_lua_pool *p, int function)
     return d;
 }
 
-static void anchor(lua_State *L, int pool_index, mp_lua_call *c)
+static void replace_anchor(lua_State *L, int pool_index, mp_lua_call *c)
 {
     lua_getiuservalue(L, pool_index, POOL_CALLS);
-    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
     lua_rawsetp(L, -2, c);
     lua_pop(L, 1);
+}
+
+static void anchor(lua_State *L, int pool_index, mp_lua_call *c)
+{
+    lua_pushvalue(L, -1);
+    replace_anchor(L, pool_index, c);
 }
 
 /* An input or a metamethod may end the call, and its pool. */
@@ -164,6 +171,22 @@ static void stop_giving(const mp_lua_call *c)
     c->owner->encoding = c->within;
 }
 
+/* From here on there may be events of the call, so it is anchored by now. */
+static int open_call(mp_lua_call *c, mp_definition *d, uint32_t flags, uint64_t word,
+                     bool first_call, mp_error *error)
+{
+    c->call = mp_call_open(c->owner->pool, d, flags, c, error);
+    if (c->call == NULL)
+        return -ENOMEM;
+    mp_call_word(c->call, word);
+    int status = first_call ? mp_pool_want(c->owner->pool, 1, error) : 0;
+    if (status < 0) {
+        mp_call_release(c->call);
+        c->call = NULL;
+    }
+    return status;
+}
+
 /* core.call(pool, function, shape, keep_going, star, chunk, result, seed,
  * pack, by_value): a call without items; item i is to have the random numbers of (seed,
  * i). The call that makes workers gives them its function in hand, unless by_value. */
@@ -186,19 +209,16 @@ static int call_new(lua_State *L)
         mp_check_fork(L);
     bool in_hand = first_call && !lua_toboolean(L, 10);
     mp_definition *d = in_hand ? take_in_hand(L, p, 2) : send_by_value(L, p, 2);
-    mp_error error = {0};
     c->pack = lua_toboolean(L, 9);
+    uint64_t word = (uint64_t)luaL_checkinteger(L, 8);
     uint32_t flags = shape == MP_SHAPE_MAP && !c->pack ? MP_CALL_FIRST_VALUE : 0;
-    c->call = mp_call_open(p->pool, d, flags, c, &error);
-    if (c->call == NULL)
-        return mp_raise_system(L, &error);
-    mp_call_word(c->call, (uint64_t)luaL_checkinteger(L, 8));
-    if (first_call && mp_pool_want(p->pool, 1, &error) < 0) {
-        mp_call_release(c->call);
-        c->call = NULL;
+    anchor(L, 1, c);
+    mp_error error = {0};
+    if (open_call(c, d, flags, word, first_call, &error) < 0) {
+        lua_pushnil(L);
+        replace_anchor(L, 1, c);
         return mp_raise_system(L, &error);
     }
-    anchor(L, 1, c);
     return 1;
 }
 

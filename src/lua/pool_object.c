@@ -139,17 +139,23 @@ static int pool_join(lua_State *L)
 }
 
 /* core.trouble(pool): nil, or what keeps workers from being born: errno (0: they
- * die before they are ready), how many failed in a row, the last one's status */
+ * die before they are ready), how many failed in a row, the last one's status. The same
+ * again until core.met_trouble(pool). */
 static int pool_trouble(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);
     if (!p->trouble.told)
         return 0;
-    p->trouble.told = false;
     lua_pushinteger(L, -p->trouble.code);
     lua_pushinteger(L, p->trouble.count);
     lua_pushinteger(L, p->trouble.status);
     return 3;
+}
+
+static int pool_met_trouble(lua_State *L)
+{
+    mp_check_pool(L, 1)->trouble.told = false;
+    return 0;
 }
 
 /* core.texts(pool): what tasks have said since the last time, three values each: the text,
@@ -211,19 +217,27 @@ static int pool_owns(lua_State *L)
     return 1;
 }
 
-/* core.finished(pool): the next result object whose call is over, or nil */
+/* core.finished(pool): the next result object whose call is over, or nil; the same again
+ * until core.settled(pool) */
 static int pool_finished(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);
-    if (p->dispatched == p->finished) {
-        p->dispatched = p->finished = 0;
+    if (p->dispatched == p->finished)
         return 0;
-    }
     lua_getiuservalue(L, 1, POOL_FINISHED);
-    lua_rawgeti(L, -1, ++p->dispatched);
-    lua_pushnil(L);
-    lua_rawseti(L, -3, p->dispatched);
+    lua_rawgeti(L, -1, p->dispatched + 1);
     return 1;
+}
+
+static int pool_settled(lua_State *L)
+{
+    mp_lua_pool *p = mp_check_pool(L, 1);
+    lua_getiuservalue(L, 1, POOL_FINISHED);
+    lua_pushnil(L);
+    lua_rawseti(L, -2, ++p->dispatched);
+    if (p->dispatched == p->finished)
+        p->dispatched = p->finished = 0;
+    return 0;
 }
 
 /* core.has_finished(pool): whether core.finished has one to give */
@@ -237,15 +251,26 @@ static int pool_has_finished(lua_State *L)
 void mp_open_pool(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"pool", pool_new},          {"free", pool_free},
-        {"wait", pool_wait},         {"fileno", pool_fileno},
-        {"rest", pool_rest},         {"busy", pool_busy},
-        {"finish", pool_finish},     {"terminate", pool_terminate},
-        {"join", pool_join},         {"trouble", pool_trouble},
-        {"finished", pool_finished}, {"has_finished", pool_has_finished},
-        {"owns", pool_owns},         {"crowded", pool_crowded},
-        {"stats", pool_stats},       {"note_module", pool_note_module},
-        {"texts", pool_texts},       {NULL, NULL},
+        {"pool", pool_new},
+        {"free", pool_free},
+        {"wait", pool_wait},
+        {"fileno", pool_fileno},
+        {"rest", pool_rest},
+        {"busy", pool_busy},
+        {"finish", pool_finish},
+        {"terminate", pool_terminate},
+        {"join", pool_join},
+        {"trouble", pool_trouble},
+        {"met_trouble", pool_met_trouble},
+        {"finished", pool_finished},
+        {"settled", pool_settled},
+        {"has_finished", pool_has_finished},
+        {"owns", pool_owns},
+        {"crowded", pool_crowded},
+        {"stats", pool_stats},
+        {"note_module", pool_note_module},
+        {"texts", pool_texts},
+        {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, MP_POOL_META);

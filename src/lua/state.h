@@ -54,6 +54,7 @@ typedef struct mp_worker_context {
     unsigned definitions; /* how many are cached */
     bool stale;           /* they are to be forgotten */
     bool unfit;           /* its initializer failed */
+    bool short_of_memory; /* what ran last had too little */
     int own_libraries;    /* of the C libraries loaded; -1: what else there is is unknown */
     mp_random random;     /* math.random's */
     const mp_birth *birth;

@@ -281,7 +281,8 @@ static void call_over(lua_State *L, mp_lua_pool *p, mp_lua_call *c, int call)
     }
     lua_getiuservalue(L, 1, POOL_FINISHED);
     lua_getiuservalue(L, call, CALL_RESULT);
-    lua_rawseti(L, -2, ++p->finished);
+    lua_rawseti(L, -2, p->finished + 1);
+    p->finished++;
     lua_getiuservalue(L, 1, POOL_CALLS);
     lua_pushnil(L);
     lua_rawsetp(L, -2, c);

@@ -9,6 +9,7 @@
 #include "lua/worker_state.h"
 #include "lua/worker_stop.h"
 
+#include "base/failpoint.h"
 #include "codec/values.h"
 #include "process/memory.h"
 #include "process/output.h"
@@ -20,7 +21,7 @@
 #include <unistd.h>
 
 enum { HANDLER = 1, RUNNER, LIBRARIES, BASE = LIBRARIES };
-enum { DEFINITIONS_MAX = 256 };
+enum { DEFINITIONS_MAX = 256, MEMORY_TO_GO_ON = 1 << 20 };
 
 /* The runner's upvalues. */
 #define FUNCTIONS lua_upvalueindex(1) /* by definition, those that came as bytes */
@@ -194,6 +195,7 @@ static int run_item(lua_State *L)
         lua_pushboolean(L, i->task->first);
         lua_pushboolean(L, i->task->last);
     }
+    MP_FAILPOINT("item.decode");
     int n = mp_decode(L, i->task->bytes, i->task->size, NULL, -1, MP_CODEC_FUNCTIONS);
     if (n < 0) {
         i->outcome = write_codec_failure(L, i, "decode", "arguments");
@@ -212,8 +214,8 @@ static void report_error(lua_State *L, item *i)
     i->outcome = -ENOMEM;
     flush_lines();
     if (!lua_istable(L, raised)) { /* there was no memory to describe it */
+        i->w->short_of_memory = true;
         lua_gc(L, LUA_GCCOLLECT);
-        malloc_trim(0);
         lua_pushcfunction(L, describe);
         lua_pushvalue(L, raised);
         if (lua_pcall(L, 1, 1, 0) != LUA_OK)
@@ -243,6 +245,28 @@ static int refuse(lua_State *L, item *i)
     return i->outcome;
 }
 
+static int take_some(lua_State *L)
+{
+    lua_newuserdatauv(L, MEMORY_TO_GO_ON, 0);
+    return 0;
+}
+
+/* What a task has left reachable stays with this worker; with too little beside it every item
+ * to come would fail, too. */
+static bool is_worn(void *ctx)
+{
+    mp_worker_context *w = &((mp_lua_pool *)ctx)->worker;
+    if (!w->short_of_memory)
+        return false;
+    w->short_of_memory = false;
+    lua_gc(w->L, LUA_GCCOLLECT);
+    malloc_trim(0);
+    lua_pushcfunction(w->L, take_some);
+    bool worn = lua_pcall(w->L, 0, 0, 0) != LUA_OK;
+    lua_settop(w->L, BASE);
+    return worn;
+}
+
 static int handle(void *ctx, const mp_task *task, mp_buffer *out)
 {
     mp_lua_pool *p = ctx;
@@ -264,7 +288,33 @@ static int handle(void *ctx, const mp_task *task, mp_buffer *out)
     if (lua_gethook(L) != NULL)
         lua_sethook(L, NULL, 0, 0);
     flush_lines();
+    if (i.outcome == -ENOMEM)
+        p->worker.short_of_memory = true;
     return i.outcome;
+}
+
+typedef struct sheltered {
+    void (*body)(void *arg);
+    void *arg;
+} sheltered;
+
+static int call_body(lua_State *L)
+{
+    const sheltered *s = lua_touserdata(L, 1);
+    s->body(s->arg);
+    return 0;
+}
+
+/* Lua hands an error that nobody in this thread catches on to the main one, which here is
+ * in the midst of the host's call. */
+static void shelter(void *ctx, void (*body)(void *arg), void *arg)
+{
+    const mp_lua_pool *p = ctx;
+    sheltered s = {body, arg};
+    lua_settop(p->worker.L, 0);
+    lua_pushcfunction(p->worker.L, call_body);
+    lua_pushlightuserdata(p->worker.L, &s);
+    lua_pcall(p->worker.L, 1, 0, 0);
 }
 
 static int set_up(lua_State *L)
@@ -366,8 +416,10 @@ mp_handler mp_worker_handler(mp_lua_pool *pool, uint64_t max_items)
 {
     return (mp_handler){.ctx = pool,
                         .max_items = max_items,
+                        .shelter = shelter,
                         .start = start,
                         .run = handle,
+                        .worn = is_worn,
                         .interrupt = mp_worker_interrupt,
                         .finish = finish};
 }

@@ -173,6 +173,15 @@ static void speak_up(worker *w)
     w->unheard = 0;
 }
 
+/* Leaves; its seat is filled again while it is wanted. */
+_Noreturn static void retire(worker *w)
+{
+    w->handler->finish(w->handler->ctx);
+    mp_store_release(&w->seat->phase, MP_PHASE_RETIRED);
+    mp_bell_ring(&w->segment->bell, true);
+    _exit(0);
+}
+
 /* ---- items ---- */
 
 static void run_item(worker *w, const mp_task *task)
@@ -203,6 +212,8 @@ static void run_item(worker *w, const mp_task *task)
     w->index = 0;
     mp_bell_ring(&w->segment->bell,
                  late || outcome != MP_TASK_DONE || mp_result_filling(&w->writer));
+    if (outcome != MP_TASK_DONE && w->handler->worn != NULL && w->handler->worn(w->handler->ctx))
+        retire(w); /* what it holds and has not begun runs elsewhere */
 }
 
 static void begin_item(worker *w)
@@ -368,15 +379,6 @@ static bool is_dismissed(const worker *w)
     return mp_load_acquire(&c->wanted) > 0 && !mp_seat_wanted(c, w->seat);
 }
 
-/* Leaves; its seat is filled again while it is wanted. */
-_Noreturn static void retire(worker *w)
-{
-    w->handler->finish(w->handler->ctx);
-    mp_store_release(&w->seat->phase, MP_PHASE_RETIRED);
-    mp_bell_ring(&w->segment->bell, true);
-    _exit(0);
-}
-
 /* Behind the claim: errands that were posted before what it claimed come first; and what
  * this worker is not to have any more (its function may be in hand of others only) goes
  * back by way of its record. */
@@ -478,6 +480,7 @@ static void sleep_until_called(worker *w)
     if (!work_waits(w) && mp_load_acquire(&c->closing) == 0 && !is_dismissed(w) &&
         next_errand(w) == NULL)
         mp_bed_sleep(&w->seat->bed, -1);
+    MP_FAILPOINT("worker.woken");
     mp_bed_rise(&w->seat->bed);
     mp_seat_unmark(c->sleeping, w->number);
 }
@@ -510,6 +513,27 @@ static bool set_up(worker *w, mp_region *results)
            mp_result_writer_init(&w->writer, results, NULL) == 0;
 }
 
+static void work(void *arg)
+{
+    worker *w = arg;
+    mp_birth birth = {.tell = tell,
+                      .teller = w,
+                      .seat = w->number,
+                      .host_pid = w->segment->control->host_pid,
+                      .output = &w->segment->control->output};
+    w->handler->start(w->handler->ctx, &birth);
+    run_errands(w);
+    mp_store_release(&w->seat->phase, MP_PHASE_READY);
+    for (;;) {
+        if (!is_dismissed(w))
+            run_errands(w);
+        if (claim_batch(w))
+            run_batch(w);
+        else
+            idle(w);
+    }
+}
+
 void mp_worker_run(mp_segment *segment, unsigned seat, uint32_t incarnation,
                    const unsigned char *tasks, mp_region *results, const mp_handler *handler)
 {
@@ -524,20 +548,9 @@ void mp_worker_run(mp_segment *segment, unsigned seat, uint32_t incarnation,
     if (!set_up(&w, results) || mp_stopper_open(w.seat, tasks, handler) < 0)
         _exit(EXIT_BROKEN);
     mp_buffer_init_heap(&w.texts);
-    mp_birth birth = {.tell = tell,
-                      .teller = &w,
-                      .seat = seat,
-                      .host_pid = segment->control->host_pid,
-                      .output = &segment->control->output};
-    handler->start(handler->ctx, &birth);
-    run_errands(&w);
-    mp_store_release(&w.seat->phase, MP_PHASE_READY);
-    for (;;) {
-        if (!is_dismissed(&w))
-            run_errands(&w);
-        if (claim_batch(&w))
-            run_batch(&w);
-        else
-            idle(&w);
-    }
+    if (handler->shelter != NULL)
+        handler->shelter(handler->ctx, work, &w);
+    else
+        work(&w);
+    _exit(EXIT_BROKEN);
 }

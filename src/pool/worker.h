@@ -34,11 +34,17 @@ typedef struct mp_birth {
 typedef struct mp_handler {
     void *ctx;
     uint64_t max_items; /* a worker that has begun so many leaves and is replaced; 0: none */
+    /* Calls body(arg), which does not return, so that no error of the functions below gets
+     * past it; what it catches ends the worker. May be NULL. */
+    void (*shelter)(void *ctx, void (*body)(void *arg), void *arg);
     /* Once in a new worker, before its first task. */
     void (*start)(void *ctx, const mp_birth *birth);
     /* Runs one item and writes its result or its failure to `out`. Returns an
      * mp_outcome, or the negative errno with which `out` refused to grow. */
     int (*run)(void *ctx, const mp_task *task, mp_buffer *out);
+    /* Behind an item that was not done: whether the next one would lack what it needs, so
+     * that the worker is to be replaced; may be NULL. */
+    bool (*worn)(void *ctx);
     /* What runs is to be stopped: called from a signal handler, whenever run runs; may be
      * NULL. `late`: since it ran too long, else it is cancelled; `insist`: it was asked to
      * before, and a while has passed. */
