@@ -56,7 +56,7 @@ describe("a worker in which tasks have left too much", function()
     local worker = pool:apply(pid)
     local results = pool:map(function(i)
       if i == 5 then
-        for n = 1, 1000000 do hoard[n] = rep("x", 1000) .. n end
+        for n = 1, 1000000 do hoard[1] = { hoard[1], rep("x", 1000) .. n } end
       end
       return pid()
     end, mp.range(20), { on_error = "collect", chunksize = 20 })
