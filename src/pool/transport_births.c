@@ -285,6 +285,14 @@ void mp_local_nudge(local *l)
     }
 }
 
+void mp_local_go_on(local *l)
+{
+    brood *b;
+    LIST_FOREACH (b, &l->broods, link) {
+        mp_nursery_go_on(&b->nursery);
+    }
+}
+
 void mp_local_kill(local *l)
 {
     brood *b;

@@ -319,7 +319,15 @@ static int local_listen(mp_transport *t, int64_t deadline, const sigset_t *mask)
 {
     local *l = self(t);
     struct epoll_event events[8];
-    int n = epoll_pwait(l->epoll_fd, events, 8, mp_poll_timeout(deadline), mask);
+    int64_t stale, now = mp_now();
+    int n;
+    do {
+        stale = deadline - now > MP_NURSERY_STALE ? now + MP_NURSERY_STALE : deadline;
+        n = epoll_pwait(l->epoll_fd, events, 8, mp_poll_timeout(stale), mask);
+        if (n == 0)
+            mp_local_go_on(l);
+        now = stale;
+    } while (n == 0 && stale < deadline);
     for (int i = 0; i < n; i++)
         if (events[i].data.fd != l->segment.bell.fd && events[i].data.fd != l->alarm_fd)
             l->suspect = true;

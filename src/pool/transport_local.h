@@ -89,6 +89,9 @@ void mp_local_nudge(local *l);
 /* Sleepers look what has changed. */
 void mp_local_call_all(local *l);
 
+/* Continues those that somebody has stopped. */
+void mp_local_go_on(local *l);
+
 void mp_local_kill(local *l);
 bool mp_local_gone(local *l, int64_t deadline);
 

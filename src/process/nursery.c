@@ -179,27 +179,42 @@ bool mp_nursery_gone(mp_nursery *n)
     return true;
 }
 
-bool mp_nursery_wait(mp_nursery *n, int64_t deadline)
-{
-    while (!mp_nursery_gone(n)) {
-        struct pollfd p = {.fd = n->pidfd, .events = POLLIN};
-        int milliseconds = mp_poll_timeout(deadline);
-        if (milliseconds == 0)
-            return false;
-        poll(&p, 1, milliseconds);
-    }
-    return true;
-}
-
 static bool is_host(const mp_nursery *n)
 {
     return n->line.fd >= 0;
 }
 
+static void send(const mp_nursery *n, int signal)
+{
+    if (!n->gone)
+        syscall(SYS_pidfd_send_signal, n->pidfd, signal, NULL, 0);
+}
+
+void mp_nursery_go_on(const mp_nursery *n)
+{
+    if (is_host(n))
+        send(n, SIGCONT);
+}
+
 void mp_nursery_kill(mp_nursery *n)
 {
-    if (is_host(n) && !n->gone)
-        syscall(SYS_pidfd_send_signal, n->pidfd, SIGKILL, NULL, 0);
+    if (is_host(n))
+        send(n, SIGKILL);
+}
+
+bool mp_nursery_wait(mp_nursery *n, int64_t deadline)
+{
+    while (!mp_nursery_gone(n)) {
+        struct pollfd p = {.fd = n->pidfd, .events = POLLIN};
+        int64_t now = mp_now();
+        if (now >= deadline)
+            return false;
+        send(n, SIGCONT);
+        poll(
+            &p, 1,
+            mp_poll_timeout(deadline - now > MP_NURSERY_STALE ? now + MP_NURSERY_STALE : deadline));
+    }
+    return true;
 }
 
 void mp_nursery_close(mp_nursery *n)

@@ -77,6 +77,8 @@ typedef struct mp_nursery {
     int status; /* once gone, as waitpid gives it; -1: unknown (somebody else reaped it) */
 } mp_nursery;
 
+#define MP_NURSERY_STALE (INT64_C(500) * 1000 * 1000)
+
 /* What a nursery fills. */
 typedef struct mp_places {
     unsigned count;          /* of seats */
@@ -104,6 +106,10 @@ bool mp_nursery_wait(mp_nursery *n, int64_t deadline);
 /* Host: kills the nursery, and with it the workers. Does not wait. Does nothing
  * in a process that is not the host. */
 void mp_nursery_kill(mp_nursery *n);
+
+/* Host: continues a nursery that somebody has stopped; else nothing. A stopped one tells of
+ * no death, so who waits for its news calls this every MP_NURSERY_STALE nanoseconds. */
+void mp_nursery_go_on(const mp_nursery *n);
 
 /* Host: closes the descriptors. This kills what still lives; the nursery is
  * waited for then (some milliseconds), so that it leaves no zombie. May be
