@@ -66,6 +66,7 @@ function crew.install(Pool, inner)
   function Pool:resize(n)
     inner.check_open(self, "resize")
     self.processes = inner.check_processes("resize", n)
+    self.regrouped = true
     core.resize(self.core, n)
   end
 
@@ -73,6 +74,7 @@ function crew.install(Pool, inner)
   --- when there is work.
   function Pool:refresh()
     inner.check_open(self, "refresh")
+    self.regrouped = true
     core.refresh(self.core)
   end
 

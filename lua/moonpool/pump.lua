@@ -154,20 +154,38 @@ function pump.check_fit(pool, err)
   end
 end
 
-local function meet_trouble(pool, errno, failures, status)
-  if errno ~= 0 then
-    if not pool.warned_of_births then
-      pool.warned_of_births = true
-      warn(("moonpool: a worker cannot be started (errno %d); trying again"):format(errno))
-    end
-    return
+-- A fork is refused, for the nth of the first workers or (0) a later one. A call that starts the
+-- first ones ends by that; later ones are tried again, and the others go on.
+local function meet_refusal(pool, errno, nth, text)
+  if nth > 0 and pool.outstanding > 0 and not pool.regrouped then
+    break_pool(pool, errors.new("system",
+      ("cannot start worker %d of %d: fork: %s"):format(nth, pool.processes, text),
+      { errno = errno }))
+  elseif not pool.warned_of_births then
+    pool.warned_of_births = true
+    warn(("moonpool: a worker cannot be started: fork: %s; trying again"):format(text))
   end
+end
+
+local function meet_stillbirths(pool, failures, status)
   local signal, code = status & 0x7f, status >> 8 & 0xff
   local fate = signal ~= 0 and ("signal %d"):format(signal) or ("exit code %d"):format(code)
   break_pool(pool, errors.new(pool.initializer and "initializer" or "worker_lost",
     ("%d workers in a row died before they were ready for work, the last by %s"):format(failures,
       fate),
     { signal = signal ~= 0 and signal or nil, exitcode = signal == 0 and code or nil }))
+end
+
+local function meet_trouble(pool)
+  local errno, count, what = core.trouble(pool.core)
+  if errno == nil then
+    return
+  elseif errno ~= 0 then
+    meet_refusal(pool, errno, count, what)
+  else
+    meet_stillbirths(pool, count, what)
+  end
+  core.met_trouble(pool.core)
 end
 
 -- ---- the three that others use ----
@@ -183,11 +201,7 @@ function pump.turn(pool)
   local happened = core.take(pool.core, BATCH) > 0 or again
   if happened then
     settle_finished(pool)
-    local errno, failures, status = core.trouble(pool.core)
-    if errno then
-      meet_trouble(pool, errno, failures, status)
-      core.met_trouble(pool.core)
-    end
+    meet_trouble(pool)
     texts.give(pool, callback_failed)
     progress.tell(pool, callback_failed)
     run_callbacks(pool)

@@ -1,5 +1,6 @@
 /* require "spec.crash": how C modules end a process. segv(), abort(), quit(code) (_exit),
- * overflow() (of the stack), raise(signal). */
+ * overflow() (of the stack), raise(signal); kill(pid, signal)
+ * another. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <signal.h>
@@ -42,6 +43,12 @@ static int crash_overflow(lua_State *L)
     return 1;
 }
 
+static int crash_kill(lua_State *L)
+{
+    kill((pid_t)luaL_checkinteger(L, 1), (int)luaL_checkinteger(L, 2));
+    return 0;
+}
+
 static int crash_raise(lua_State *L)
 {
     raise((int)luaL_checkinteger(L, 1));
@@ -50,9 +57,13 @@ static int crash_raise(lua_State *L)
 
 __attribute__((visibility("default"))) int luaopen_spec_crash(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"segv", crash_segv},   {"abort", crash_abort},
-                                         {"quit", crash_quit},   {"overflow", crash_overflow},
-                                         {"raise", crash_raise}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"segv", crash_segv},
+                                         {"abort", crash_abort},
+                                         {"quit", crash_quit},
+                                         {"overflow", crash_overflow},
+                                         {"raise", crash_raise},
+                                         {"kill", crash_kill},
+                                         {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -10,9 +10,9 @@ int mp_fd_lift(int fd)
 {
     if (fd < 0)
         return fd;
-    if (fd > 2)
-        return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : -1;
-    int lifted = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (fd > 2 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+        return fd;
+    int lifted = fd > 2 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
     int saved = errno;
     close(fd);
     errno = saved;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <string.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -138,9 +139,10 @@ static int pool_join(lua_State *L)
     return 1;
 }
 
-/* core.trouble(pool): nil, or what keeps workers from being born: errno (0: they
- * die before they are ready), how many failed in a row, the last one's status. The same
- * again until core.met_trouble(pool). */
+/* core.trouble(pool): nil, or what keeps workers from being born: an errno, which one (0: one in
+ * place of another) would have been born, and the errno's text; or 0 where they die before they are
+ * ready, how many in a row, and the last one's status. The same again until core.met_trouble(pool).
+ */
 static int pool_trouble(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);
@@ -148,7 +150,10 @@ static int pool_trouble(lua_State *L)
         return 0;
     lua_pushinteger(L, -p->trouble.code);
     lua_pushinteger(L, p->trouble.count);
-    lua_pushinteger(L, p->trouble.status);
+    if (p->trouble.code != 0)
+        lua_pushstring(L, strerror(-p->trouble.code));
+    else
+        lua_pushinteger(L, p->trouble.status);
     return 3;
 }
 

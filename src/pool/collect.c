@@ -210,7 +210,7 @@ static bool give_refusal(mp_pool *pool, mp_event *event)
 {
     if (pool->refusal == 0 || pool->refusal_told)
         return false;
-    *event = (mp_event){.kind = MP_EVENT_TROUBLE, .code = pool->refusal, .count = 1};
+    *event = (mp_event){.kind = MP_EVENT_TROUBLE, .code = pool->refusal};
     pool->given = GIVEN_REFUSAL;
     return true;
 }

@@ -43,6 +43,7 @@ typedef struct mp_seat {
     _Atomic uint32_t incarnation; /* 0: empty */
     _Atomic int32_t pid;
     _Atomic uint32_t paused;
+    _Atomic uint32_t used; /* a worker was born here once */
     /* the worker, and the nursery before its birth */
     _Alignas(64) _Atomic uint32_t phase;
     _Atomic uint32_t held;       /* rows[] that are valid */
@@ -101,7 +102,7 @@ typedef struct mp_control {
     mp_robust log;
     _Alignas(64) _Atomic uint64_t deaths_written;
     _Atomic int32_t trouble_code;
-    _Atomic uint32_t trouble_failures;
+    _Atomic uint32_t trouble_count;
     _Atomic int32_t trouble_status;
     _Atomic uint32_t trouble;      /* counts what the three above have told */
     _Atomic uint32_t incarnations; /* given so far */

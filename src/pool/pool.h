@@ -24,9 +24,10 @@ enum mp_event_kind {
     MP_EVENT_OUTPUT,    /* what a task wrote: data, size; index 0 where no item did */
     MP_EVENT_LOG,       /* what it logged */
     MP_EVENT_CALL_OVER, /* nothing more will come for this call */
-    MP_EVENT_TROUBLE,   /* no worker can be born: code, which is tried again; 0: count
-                           workers died before they were ready, the last with status, and
-                           none is born any more until mp_pool_want */
+    MP_EVENT_TROUBLE,   /* no worker can be born: code, which is tried again; count: it
+                           would have been that one, 0: one in place of another. Code 0:
+                           count workers died before they were ready, the last with status,
+                           and none is born any more until mp_pool_want */
 };
 
 typedef struct mp_event {

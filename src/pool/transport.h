@@ -29,7 +29,7 @@ enum mp_arrival_kind {
                            deaths have arrived before: what is published and cannot be
                            revoked nobody has any more. Until it is taken none is born */
     MP_ARRIVAL_DEATH,   /* a worker: `death`, whose results have all arrived before */
-    MP_ARRIVAL_TROUBLE, /* no worker can be born: `code`, `count` failures, `status` */
+    MP_ARRIVAL_TROUBLE, /* no worker can be born: as in MP_EVENT_TROUBLE */
 };
 
 typedef struct mp_arrival {
@@ -42,7 +42,7 @@ typedef struct mp_arrival {
     int code;                  /* negative errno */
     const unsigned char *data; /* valid until `taken` */
     size_t size;
-    int status;            /* of the last of those failures, as waitpid gives it */
+    int status;            /* as waitpid gives it */
     const mp_death *death; /* valid until `taken` */
 } mp_arrival;
 

@@ -221,7 +221,7 @@ static bool next_trouble(local *l, mp_arrival *a)
         return false;
     *a = (mp_arrival){.kind = MP_ARRIVAL_TROUBLE,
                       .code = mp_load_relaxed(&c->trouble_code),
-                      .count = mp_load_relaxed(&c->trouble_failures),
+                      .count = mp_load_relaxed(&c->trouble_count),
                       .status = mp_load_relaxed(&c->trouble_status)};
     l->trouble_seen = told;
     l->current = CURRENT_TROUBLE;

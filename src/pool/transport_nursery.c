@@ -62,6 +62,7 @@ static void born(void *owner, unsigned seat, uint32_t incarnation, pid_t pid)
 {
     local *l = local_of(owner);
     (void)incarnation;
+    mp_store_relaxed(&l->segment.seats[seat].used, 1);
     mp_store_relaxed(&l->segment.seats[seat].pid, pid);
 }
 
@@ -151,13 +152,26 @@ static void paused(void *owner, unsigned seat, bool stopped)
     call_again(l);
 }
 
-static void trouble(void *owner, int code, unsigned failures, int status)
+/* Of the worker that is to be born in `seat`, from 1; 0 for one in place of another. */
+static unsigned birth_number(const local *l, unsigned seat)
+{
+    unsigned n = 1, seats = mp_load_acquire(&l->segment.control->seats);
+    if (mp_load_relaxed(&l->segment.seats[seat].used) != 0)
+        return 0;
+    for (unsigned i = 0; i < seats; i++)
+        n += mp_load_relaxed(&l->segment.seats[i].used) != 0;
+    return n;
+}
+
+static void trouble(void *owner, int code, unsigned n, int status)
 {
     local *l = local_of(owner);
     mp_control *c = l->segment.control;
+    if (code != 0)
+        n = birth_number(l, n);
     bool locked = mp_robust_lock(&c->log, mp_now() + log_wait) >= 0;
     mp_store_relaxed(&c->trouble_code, code);
-    mp_store_relaxed(&c->trouble_failures, failures);
+    mp_store_relaxed(&c->trouble_count, n);
     mp_store_relaxed(&c->trouble_status, status);
     atomic_fetch_add_explicit(&c->trouble, 1, memory_order_release);
     if (locked)

@@ -169,7 +169,10 @@ bool mp_nursery_gone(mp_nursery *n)
     siginfo_t info = {.si_pid = 0};
     if (n->gone || poll(&p, 1, 0) <= 0)
         return n->gone;
-    if (waitid(P_PIDFD, (id_t)n->pidfd, &info, WEXITED | WNOHANG) < 0)
+    int status = waitid(P_PIDFD, (id_t)n->pidfd, &info, WEXITED | WNOHANG);
+    if (status < 0 && errno == EINTR)
+        return false;
+    if (status < 0)
         n->status = -1; /* ECHILD: reaped by somebody, or by SIGCHLD being ignored */
     else if (info.si_pid == 0)
         return false; /* a tracer has it first */

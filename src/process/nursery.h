@@ -57,11 +57,10 @@ typedef struct mp_nursery_ops {
     bool (*unwanted)(void *owner, unsigned seat);
     /* SIGSTOP and SIGCONT of a worker. */
     void (*paused)(void *owner, unsigned seat, bool stopped);
-    /* Births fail: `code` is the negative errno of fork, or 0 where `failures`
-     * workers in a row were stillborn (`status` is the last one's). With code 0
-     * no more are born until the owner nudges; a failing fork is tried again
-     * with growing pauses. */
-    void (*trouble)(void *owner, int code, unsigned failures, int status);
+    /* Births fail: `code` is the negative errno of the fork for the seat `n`, which is tried
+     * again with growing pauses; or 0 where n workers in a row were stillborn (`status` is the
+     * last one's), and no more are born until the owner nudges. */
+    void (*trouble)(void *owner, int code, unsigned n, int status);
 } mp_nursery_ops;
 
 /* The host's side. Must not move between start and close (its lifeline stands

@@ -51,13 +51,13 @@ static _Noreturn void live(mp_ward *w, const mp_place *s)
     _exit(EXIT_RETURNED);
 }
 
-static void fork_failed(mp_ward *w, int code)
+static void fork_failed(mp_ward *w, const mp_place *s, int code)
 {
     unsigned doublings = w->failed_forks < 7 ? w->failed_forks : 7;
     int64_t pause = first_pause << doublings;
     w->next_birth = mp_now() + (pause < longest_pause ? pause : longest_pause);
     if (w->failed_forks++ == 0)
-        w->ops->trouble(w->owner, code, 1, 0);
+        w->ops->trouble(w->owner, code, s->number, 0);
 }
 
 static pid_t fork_worker(void)
@@ -76,7 +76,7 @@ static bool bear(mp_ward *w, mp_place *s)
     if (pid == 0)
         live(w, s);
     if (pid < 0) {
-        fork_failed(w, -errno);
+        fork_failed(w, s, -errno);
         return false;
     }
     MP_FAILPOINT("nursery.fork.after");
@@ -158,11 +158,20 @@ static void hear(mp_ward *w, unsigned i, int status)
     bury(w, i);
 }
 
+static pid_t next_news(int *status)
+{
+    pid_t pid;
+    do
+        pid = waitpid(-1, status, WNOHANG | WUNTRACED | WCONTINUED);
+    while (pid < 0 && errno == EINTR);
+    return pid;
+}
+
 static void hear_of_children(mp_ward *w)
 {
     int status;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0)
+    while ((pid = next_news(&status)) > 0)
         for (unsigned i = 0; i < w->seats; i++)
             if (w->seat[i].is == MP_SEAT_ALIVE && w->seat[i].pid == pid)
                 hear(w, i, status);

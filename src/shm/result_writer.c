@@ -110,6 +110,8 @@ static int ensure(mp_result_writer *w, uint64_t upto)
 {
     if (upto <= w->region->size)
         return 0;
+    if (MP_FAILPOINT_ERROR("result.grow"))
+        return -ENOMEM;
     int status = mp_region_grow(w->region, upto, NULL);
     mp_store_relaxed(&w->shared->allocated, w->region->size);
     return status;
