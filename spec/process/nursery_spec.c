@@ -173,7 +173,7 @@ TEST(too_many_stillborn_end_the_births_until_nudged)
     CHECK(HOLDS_SOON(world->troubles == 1));
     CHECK_EQ_INT(world->births, 10);
     CHECK_EQ_INT(world->trouble_code, 0);
-    CHECK_EQ_INT(world->trouble_failures, 10);
+    CHECK_EQ_INT(world->trouble_n, 10);
     CHECK_EQ_INT(WEXITSTATUS(world->trouble_status), 7);
     mp_nursery_nudge(&nursery);
     CHECK(HOLDS_SOON(world->troubles == 2));
@@ -224,7 +224,7 @@ TEST(a_fork_that_fails_is_told_once_and_tried_again)
     CHECK(HOLDS_SOON(all_seats_filled(3)));
     CHECK_EQ_INT(world->troubles, 2);
     CHECK_EQ_INT(world->trouble_code, -EAGAIN);
-    CHECK_EQ_INT(world->trouble_failures, 1);
+    CHECK_EQ_INT(world->trouble_n, 2); /* its seat */
     CHECK_EQ_INT(world->expected, 7);
     CHECK_EQ_INT(world->incarnation[2], 7);
     unsetenv("MOONPOOL_FAILPOINTS");

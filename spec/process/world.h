@@ -36,7 +36,7 @@ typedef struct world_state {
     _Atomic int reported; /* what a worker has found out: the case's affair */
     _Atomic unsigned expected, births, deaths, refused, stopped, continued, troubles;
     _Atomic int trouble_code, trouble_status;
-    _Atomic unsigned trouble_failures;
+    _Atomic unsigned trouble_n;
     _Atomic int nursery; /* pid, where another process is the host */
     _Atomic int pid[SEATS];
     _Atomic uint32_t incarnation[SEATS];
@@ -106,11 +106,11 @@ static inline void owner_paused(void *owner, unsigned seat, bool stopped)
         world->continued++;
 }
 
-static inline void owner_trouble(void *owner, int code, unsigned failures, int status)
+static inline void owner_trouble(void *owner, int code, unsigned n, int status)
 {
     (void)owner;
     world->trouble_code = code;
-    world->trouble_failures = failures;
+    world->trouble_n = n;
     world->trouble_status = status;
     world->troubles++;
 }

@@ -23,7 +23,8 @@ end
 --- Calls f(pool) with a pool in a block of its own. Where f returns a number, so many workers
 --- must have been lost.
 function account.pool(fields, f)
-  local before, stats, lost = leaks.snapshot()
+  local before = leaks.snapshot()
+  local stats, lost
   do
     local pool <close> = mp.Pool(fields)
     lost = f(pool)
