@@ -2,6 +2,8 @@
 #include "codec/decode.h"
 #include "codec/names.h"
 
+#include <string.h>
+
 #include <lauxlib.h>
 
 mp_reading mp_decode_named(mp_decoder *d)
@@ -120,6 +122,28 @@ mp_reading mp_decode_reduced(mp_decoder *d)
     return MP_OPENED;
 }
 
+/* A string that ends so is what lua.c raises at a Ctrl-C: nobody's failure. */
+static bool is_interrupt(lua_State *L)
+{
+    static const char end[] = "interrupted!";
+    size_t size, n = sizeof end - 1;
+    if (lua_type(L, -1) != LUA_TSTRING)
+        return false;
+    const char *text = lua_tolstring(L, -1, &size);
+    return size >= n && memcmp(text + size - n, end, n) == 0;
+}
+
+/* What it raised, on top of the stack, makes the object one that cannot be had. */
+static mp_reading rebuilding_failed(mp_decoder *d, int status)
+{
+    lua_State *L = d->L;
+    if (status == LUA_ERRMEM || is_interrupt(L))
+        lua_error(L);
+    bool text = lua_type(L, -1) == LUA_TSTRING;
+    return mp_decode_fail(d, "the function that builds the object raised %s%s", text ? "" : "a ",
+                          text ? lua_tostring(L, -1) : luaL_typename(L, -1));
+}
+
 /* Calls the function with its arguments; one value takes their table's place. */
 static mp_reading rebuild(mp_decoder *d, const mp_open_frame *frame)
 {
@@ -131,7 +155,9 @@ static mp_reading rebuild(mp_decoder *d, const mp_open_frame *frame)
                     "too many arguments");
     for (lua_Integer i = 2; i <= frame->at; i++)
         lua_rawgeti(L, items, i);
-    lua_call(L, (int)frame->at - 1, 1);
+    int status = lua_pcall(L, (int)frame->at - 1, 1, 0);
+    if (status != LUA_OK)
+        return rebuilding_failed(d, status);
     lua_replace(L, items);
     return MP_READ;
 }
