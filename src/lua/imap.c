@@ -5,13 +5,14 @@
  * values), CALL_ERRORS. */
 #include "lua/state.h"
 
-enum { WINDOW_ITEMS = 64, WINDOW_BYTES = 65536, GRANULE_NS = 20000 };
+enum { WINDOW_ITEMS = 64, WINDOW_MOST = 4096, WINDOW_BYTES = 65536, GRANULE_NS = 20000 };
 
-/* Items that may be in flight: the larger of 64 and 64 KiB a worker. */
+/* Items that may be in flight: 64 KiB a worker, but 64 items at least and 4096 at most. */
 static uint64_t window(const mp_lua_call *c)
 {
     uint64_t mean = c->given > 0 ? c->bytes_out / (uint64_t)c->given + 1 : WINDOW_BYTES;
     uint64_t items = WINDOW_BYTES / mean;
+    items = items > WINDOW_MOST ? WINDOW_MOST : items;
     if (c->chunk > 0 && (uint64_t)c->chunk * 2 > items)
         items = (uint64_t)c->chunk * 2;
     return mp_pool_workers(c->owner->pool) * (items > WINDOW_ITEMS ? items : WINDOW_ITEMS);
