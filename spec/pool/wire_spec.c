@@ -60,7 +60,8 @@ TEST(reads_a_long_head)
 TEST(has_no_holes_in_what_is_shared)
 {
     CHECK_EQ_INT(sizeof(mp_call_block), 56);
-    CHECK_EQ_INT(sizeof(mp_frame_row), 16);
+    CHECK_EQ_INT(sizeof(mp_frame_row), 24);
+    CHECK_EQ_INT(sizeof(mp_granule), 48);
 }
 
 CHECK_MAIN

@@ -36,12 +36,12 @@ static void put_stamped(uint32_t incarnation, uint32_t number)
             size_t n = s.size - b->len < 3000 ? s.size - b->len : 3000;
             status = mp_buffer_reserve(b, n);
             if (status == 0) {
-                memset(b->data + b->len, (int)(number & 255), n);
+                memset(b->data + b->len, (int)(number & 15), n);
                 b->len += n;
             }
         }
         if (status == 0) {
-            mp_result_publish(&w, number & 255);
+            mp_result_publish(&w, number & 15);
             return;
         }
         if (status != -EAGAIN)
@@ -77,10 +77,10 @@ static bool whole(const mp_result_frame *f)
                     ? s.number == last.number + 1
                     : s.incarnation > last.incarnation && s.number == 0;
     last = s;
-    if (!next || s.size != f->size || f->kind != (s.number & 255) || s.size != size_of(s.number))
+    if (!next || s.size != f->size || f->kind != (s.number & 15) || s.size != size_of(s.number))
         return false;
     for (size_t i = sizeof s; i < f->size; i++)
-        if (f->data[i] != (s.number & 255))
+        if (f->data[i] != (s.number & 15))
             return false;
     return true;
 }

@@ -23,9 +23,9 @@ static void arrives(size_t size)
     for (uint64_t i = 0; i < size / sizeof i; i++)
         if (mp_buffer_append(b, &i, sizeof i) != 0)
             REQUIRE(false);
-    mp_result_publish(&w, 17);
+    mp_result_publish(&w, 13);
     REQUIRE(mp_result_peek(&r, &frame));
-    CHECK(frame.kind == 17 && frame.size == size);
+    CHECK(frame.kind == 13 && frame.size == size);
     for (uint64_t i = 0; i < size / sizeof i; i++)
         if (memcmp(frame.data + i * sizeof i, &i, sizeof i) != 0)
             REQUIRE(false);

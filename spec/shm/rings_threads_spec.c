@@ -207,10 +207,10 @@ static int put(unsigned i)
             mp_result_discard(&writer);
             return status;
         }
-        memset(b->data + b->len, (int)(i & 255), n);
+        memset(b->data + b->len, (int)(i & 15), n);
         b->len += n;
     }
-    mp_result_publish(&writer, i & 255);
+    mp_result_publish(&writer, i & 15);
     return 0;
 }
 
@@ -229,10 +229,10 @@ static void *produce(void *argument)
 
 static bool right(const mp_result_frame *f, unsigned i)
 {
-    if (f->kind != (i & 255) || f->size != size_of(i))
+    if (f->kind != (i & 15) || f->size != size_of(i))
         return false;
     for (size_t k = 0; k < f->size; k++)
-        if (f->data[k] != (i & 255))
+        if (f->data[k] != (i & 15))
             return false;
     return true;
 }

@@ -4,8 +4,8 @@
  *   failnext.arm(n [, count])   from the n-th on (from 1), `count` of them (default: all)
  *   failnext.disarm()           the number of allocations since arm, and whether one failed
  *
- * Only the thread that armed counts, none of the processes that it forks. calloc, malloc and realloc; what frees or shrinks never
- * fails. */
+ * Only the thread that armed counts, none of the processes that it forks. calloc, malloc and
+ * realloc; what frees or shrinks never fails. */
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>

@@ -108,6 +108,12 @@ void mp_seat_unmark(_Atomic uint64_t *map, unsigned seat)
     atomic_fetch_and(&map[seat / 64], ~(UINT64_C(1) << (seat % 64)));
 }
 
+static unsigned seats_of(const mp_segment *s)
+{
+    unsigned seats = mp_load_relaxed(&s->control->seats);
+    return seats < MP_SEATS_MAX ? seats : MP_SEATS_MAX;
+}
+
 static unsigned count_marks(const _Atomic uint64_t *map, unsigned seats)
 {
     unsigned n = 0;
@@ -118,14 +124,45 @@ static unsigned count_marks(const _Atomic uint64_t *map, unsigned seats)
 
 unsigned mp_segment_sleepers(const mp_segment *s)
 {
-    return count_marks(s->control->sleeping, mp_load_relaxed(&s->control->seats));
+    return count_marks(s->control->sleeping, seats_of(s));
 }
 
 unsigned mp_segment_idle(const mp_segment *s)
 {
     return mp_task_ring_waiting(&s->ring) > 0
                ? 0
-               : mp_segment_sleepers(s) + count_marks(s->control->looking, s->control->seats);
+               : mp_segment_sleepers(s) + count_marks(s->control->looking, seats_of(s));
+}
+
+void mp_segment_reset(mp_segment *s)
+{
+    mp_task_ring_reset(&s->ring);
+    mp_store_relaxed(&s->control->deaths_read, 0);
+    mp_store_relaxed(&s->control->deaths_written, 0);
+    for (unsigned i = 0; i < MP_SEATS_MAX / 64; i++) {
+        mp_store_relaxed(&s->control->sleeping[i], 0);
+        mp_store_relaxed(&s->control->looking[i], 0);
+    }
+}
+
+static bool rests(const mp_seat *seat)
+{
+    return mp_load_acquire(&seat->pid) != 0 && mp_load_acquire(&seat->phase) == MP_PHASE_READY &&
+           mp_load_acquire(&seat->bed.state) == MP_BED_ASLEEP &&
+           mp_load_acquire(&seat->held) == 0 && mp_load_acquire(&seat->paused) == 0;
+}
+
+bool mp_segment_rests(const mp_segment *s, unsigned seats)
+{
+    unsigned resting = 0;
+    for (unsigned i = 0; i < seats; i++) {
+        if (!mp_seat_wanted(s->control, &s->seats[i]))
+            continue;
+        if (!rests(&s->seats[i]))
+            return false;
+        resting++;
+    }
+    return resting > 0;
 }
 
 static bool call_sleeper_of(mp_segment *s, unsigned word)
@@ -142,7 +179,7 @@ static bool call_sleeper_of(mp_segment *s, unsigned word)
 void mp_segment_rouse(mp_segment *s)
 {
     mp_fence();
-    unsigned seats = mp_load_relaxed(&s->control->seats), words = (seats + 63) / 64;
+    unsigned seats = seats_of(s), words = (seats + 63) / 64;
     for (unsigned i = 0; i < words; i++) {
         if (mp_load_relaxed(&s->control->sleeping[i]) == 0)
             continue;

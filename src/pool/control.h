@@ -137,6 +137,20 @@ void mp_segment_destroy(mp_segment *s);
  * sleeper if more granules wait than workers look for them. */
 void mp_segment_rouse(mp_segment *s);
 
+/* Host, while there is no worker: whatever damage has left of tasks, deaths and sleepers is gone.
+ */
+void mp_segment_reset(mp_segment *s);
+
+/* Deaths that were logged and not read. More than MP_DEATHS: the counters are damaged. */
+static inline uint64_t mp_segment_deaths(const mp_segment *s)
+{
+    return mp_load_acquire(&s->control->deaths_written) - mp_load_relaxed(&s->control->deaths_read);
+}
+
+/* Whether each worker that is wanted, in the first `seats`, sleeps with nothing in hand: when it
+ * lay down, it found nothing to claim. */
+bool mp_segment_rests(const mp_segment *s, unsigned seats);
+
 /* Whether the seat is to have a worker. */
 static inline bool mp_seat_wanted(const mp_control *c, const mp_seat *seat)
 {

@@ -19,6 +19,14 @@ static const int next_state[STATES][EVENTS] = {
     [MP_ROW_PUBLISHED] = {MP_ROW_BACKLOG, NO, MP_ROW_FREE, MP_ROW_FREE, NO},
 };
 
+bool mp_ledger_has_published(const mp_ledger *l)
+{
+    for (uint32_t i = 0; i < l->slots; i++)
+        if (l->rows[i] != NULL && l->rows[i]->state == MP_ROW_PUBLISHED && !l->rows[i]->bound)
+            return true;
+    return false;
+}
+
 bool mp_row_step(mp_row *row, enum mp_row_event event)
 {
     int next = next_state[row->state][event];

@@ -68,6 +68,9 @@ mp_row *mp_ledger_add(mp_ledger *l);
 /* The row with this id, or NULL if it is gone. */
 mp_row *mp_ledger_find(const mp_ledger *l, uint64_t id);
 
+/* Whether any row is PUBLISHED, those bound to a worker apart. Looks at all. */
+bool mp_ledger_has_published(const mp_ledger *l);
+
 /* Changes the row's state; false where the table has no such change, and the
  * row is as it was. */
 bool mp_row_step(mp_row *row, enum mp_row_event event);

@@ -11,6 +11,7 @@
 
 enum {
     LOOKS_AT_ONCE = 16,   /* before others may have the processor */
+    DOUBT_NS = 500000000, /* without news: whether there will be any */
     RETRY_NS = 100000000, /* how long to sleep where workers cannot be started */
     TWIN_NS = 2000000,    /* between two looks for workers that are idle */
 };
@@ -270,6 +271,33 @@ static void set_alarm(mp_pool *pool, int64_t due)
     pool->alarmed = due != MP_NEVER;
 }
 
+/* Items are out that nobody has, though all workers were born and nothing is on its way:
+ * news of them was lost to damage. Seen twice, so that what comes just now is no loss. */
+static void listen_in_vain(mp_pool *pool, unsigned *doubts)
+{
+    mp_transport *t = pool->transport;
+    if (!t->ops->doubt(t) || !mp_ledger_has_published(&pool->ledger))
+        *doubts = 0;
+    else if (++*doubts == 2)
+        t->ops->condemn(t);
+}
+
+static int listen_long(mp_pool *pool, int64_t deadline, const sigset_t *mask)
+{
+    mp_transport *t = pool->transport;
+    unsigned doubts = 0;
+    if (t->ops->doubt == NULL)
+        return t->ops->listen(t, deadline, mask);
+    for (;;) {
+        int64_t now = mp_now();
+        int64_t pause = deadline - now > DOUBT_NS ? now + DOUBT_NS : deadline;
+        int status = t->ops->listen(t, pause, mask);
+        if (status != 0 || pause == deadline)
+            return status;
+        listen_in_vain(pool, &doubts);
+    }
+}
+
 int mp_pool_wait(mp_pool *pool, int64_t deadline, enum mp_bell_mode mode, const sigset_t *mask)
 {
     mp_transport *t = pool->transport;
@@ -287,7 +315,7 @@ int mp_pool_wait(mp_pool *pool, int64_t deadline, enum mp_bell_mode mode, const 
     if (look(pool, deadline))
         return 1;
     t->ops->arm(t, !TAILQ_EMPTY(&pool->backlog) ? MP_BELL_EAGER : mode);
-    int status = something(pool) ? 1 : t->ops->listen(t, deadline, mask);
+    int status = something(pool) ? 1 : listen_long(pool, deadline, mask);
     t->ops->disarm(t);
     return status < 0 ? status : something(pool);
 }

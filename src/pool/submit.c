@@ -45,6 +45,7 @@ static int publish(mp_pool *pool, mp_row *row, mp_error *error)
                     .call = row->call->block_at,
                     .count = row->count - row->done,
                     .flags = (uint32_t)row->call->block->definition};
+    g.check = mp_granule_check(&g);
     return pool->transport->ops->publish(pool->transport, &g, &row->position, error);
 }
 

@@ -109,6 +109,13 @@ typedef struct mp_transport_ops {
     /* Sleeps on it until the deadline, with the signal mask `mask` (NULL: as it
      * is). 1: it is readable; 0: the time is over; -EINTR: a signal came. */
     int (*listen)(mp_transport *t, int64_t deadline, const sigset_t *mask);
+    /* Nothing has come for a while (NULL: that is nothing to doubt). Sees to it that the workers'
+     * parents run and that all workers look for tasks; true if nothing will come, either: each
+     * looked, and found none. */
+    bool (*doubt)(mp_transport *t);
+    /* So something that was handed out is lost: what is shared is damaged. The workers end,
+     * and what they may have had is told as such. */
+    void (*condemn)(mp_transport *t);
     void (*arm)(mp_transport *t, enum mp_bell_mode mode);
     /* Also forgets that the bell rang. */
     void (*disarm)(mp_transport *t);

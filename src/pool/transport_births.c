@@ -99,10 +99,10 @@ static void await_end(mp_seat *seat, int64_t deadline)
 /* Its death is in the log and was not told yet. */
 static bool is_logged(const local *l, uint32_t incarnation)
 {
-    const mp_control *c = l->segment.control;
-    uint64_t written = mp_load_acquire(&c->deaths_written);
-    for (uint64_t i = mp_load_relaxed(&c->deaths_read); i != written; i++)
-        if (l->segment.deaths[i % MP_DEATHS].incarnation == incarnation)
+    uint64_t read = mp_load_relaxed(&l->segment.control->deaths_read);
+    uint64_t n = mp_segment_deaths(&l->segment);
+    for (uint64_t i = 0; i < n && n <= MP_DEATHS; i++)
+        if (l->segment.deaths[(read + i) % MP_DEATHS].incarnation == incarnation)
             return true;
     return false;
 }
@@ -161,10 +161,9 @@ bool mp_local_bury_lost(local *l)
 
 const mp_death *mp_local_oldest_death(const local *l)
 {
-    const mp_control *c = l->segment.control;
-    uint64_t read = mp_load_relaxed(&c->deaths_read);
-    if (read != mp_load_acquire(&c->deaths_written))
-        return &l->segment.deaths[read % MP_DEATHS];
+    uint64_t n = mp_segment_deaths(&l->segment);
+    if (n > 0 && n <= MP_DEATHS)
+        return &l->segment.deaths[mp_load_relaxed(&l->segment.control->deaths_read) % MP_DEATHS];
     return l->buried_told < l->buried_count ? &l->buried[l->buried_told] : NULL;
 }
 

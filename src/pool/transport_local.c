@@ -1,10 +1,8 @@
 /* The transport of one machine: task ring and task memory, a result ring for
  * each seat, a nursery.
  *
- * Invariants: of each seat the results come before its death; a death is told
- * once. Who has damaged what the host reads is not to be trusted with the rest:
- * the nurseries are killed. Their making and their loss stand in
- * transport_births.c, their own side in transport_nursery.c. */
+ * What comes from the workers stands in transport_arrivals.c, the nurseries' making and
+ * their loss in transport_births.c, their own side in transport_nursery.c. */
 #include "pool/transport_local.h"
 
 #include "base/clock.h"
@@ -18,46 +16,40 @@
 
 enum {
     BURIAL_SECONDS = 2, /* for killed workers to be gone */
-    LOOK_NS = 1000000,  /* between two looks at the nursery of a host that never listens */
 };
-
-static local *self(mp_transport *t)
-{
-    return (local *)(void *)t;
-}
 
 /* ---- memory ---- */
 
 static mp_buffer *local_open(mp_transport *t, mp_error *error)
 {
-    return mp_payload_open(self(t)->payload, error);
+    return mp_payload_open(mp_local_of(t)->payload, error);
 }
 
 static uint64_t local_keep(mp_transport *t)
 {
-    return mp_payload_keep(self(t)->payload);
+    return mp_payload_keep(mp_local_of(t)->payload);
 }
 
 static void local_drop(mp_transport *t, uint64_t at, size_t size)
 {
-    mp_payload_free(self(t)->payload, at, size);
+    mp_payload_free(mp_local_of(t)->payload, at, size);
 }
 
 static size_t local_kept(mp_transport *t)
 {
-    return mp_payload_used(self(t)->payload);
+    return mp_payload_used(mp_local_of(t)->payload);
 }
 
 static unsigned char *local_bytes(mp_transport *t, uint64_t at)
 {
-    return mp_payload_region(self(t)->payload)->base + at;
+    return mp_payload_region(mp_local_of(t)->payload)->base + at;
 }
 
 /* ---- work ---- */
 
 static int local_publish(mp_transport *t, const mp_granule *g, uint64_t *position, mp_error *error)
 {
-    local *l = self(t);
+    local *l = mp_local_of(t);
     int status = mp_task_ring_publish(&l->segment.ring, g, position, error);
     if (status == 0)
         mp_segment_rouse(&l->segment);
@@ -66,12 +58,12 @@ static int local_publish(mp_transport *t, const mp_granule *g, uint64_t *positio
 
 static bool local_revoke(mp_transport *t, uint64_t position)
 {
-    return mp_task_ring_revoke(&self(t)->segment.ring, position);
+    return mp_task_ring_revoke(&mp_local_of(t)->segment.ring, position);
 }
 
 static void local_post(mp_transport *t, uint64_t at)
 {
-    local *l = self(t);
+    local *l = mp_local_of(t);
     mp_errand *last =
         l->last_errand != 0 ? (mp_errand *)(void *)local_bytes(t, l->last_errand - 1) : NULL;
     mp_store_release(last != NULL ? &last->next : &l->segment.control->errands, at + 1);
@@ -81,7 +73,7 @@ static void local_post(mp_transport *t, uint64_t at)
 
 static void local_stop_unwanted(mp_transport *t)
 {
-    local *l = self(t);
+    local *l = mp_local_of(t);
     mp_fence();
     mp_local_nudge(l);
 }
@@ -102,7 +94,7 @@ static bool seat_holds(const mp_seat *seat, uint64_t row)
 
 static void local_stop_item(mp_transport *t, uint64_t row, uint64_t index)
 {
-    local *l = self(t);
+    local *l = mp_local_of(t);
     for (unsigned i = 0; i < l->seats; i++)
         if (seat_holds(&l->segment.seats[i], row)) {
             mp_store_relaxed(&l->segment.seats[i].stop_index, index);
@@ -111,204 +103,7 @@ static void local_stop_item(mp_transport *t, uint64_t row, uint64_t index)
     local_stop_unwanted(t);
 }
 
-/* ---- arrivals ---- */
-
-static void read_text(const mp_result_frame *f, mp_arrival *a)
-{
-    a->kind = f->kind == MP_FRAME_LOG ? MP_ARRIVAL_LOG : MP_ARRIVAL_OUTPUT;
-    a->row = a->count = 0;
-    memcpy(&a->index, f->data, sizeof a->index);
-    a->data = (const unsigned char *)f->data + sizeof a->index;
-    a->size = f->size - sizeof a->index;
-}
-
-/* Turns a frame of `seat` into an arrival; false for those that are none. */
-static bool read_frame(local *l, unsigned seat, const mp_result_frame *f, mp_arrival *a)
-{
-    stream *s = l->streams[seat];
-    if (f->kind == MP_FRAME_ROW && f->size == sizeof(mp_frame_row)) {
-        mp_frame_row head;
-        memcpy(&head, f->data, sizeof head);
-        s->row = head.row;
-        s->index = head.index;
-        return false;
-    }
-    *a = (mp_arrival){.seat = seat,
-                      .row = s->row,
-                      .index = s->index,
-                      .count = 1,
-                      .data = f->data,
-                      .size = f->size,
-                      .kind = MP_ARRIVAL_DAMAGED};
-    if (f->kind == MP_FRAME_DONE)
-        a->kind = MP_ARRIVAL_DONE;
-    else if (f->kind == MP_FRAME_FAILED)
-        a->kind = MP_ARRIVAL_FAILED;
-    else if (f->kind == MP_FRAME_TIMEOUT)
-        a->kind = MP_ARRIVAL_TIMEOUT;
-    else if ((f->kind == MP_FRAME_OUTPUT || f->kind == MP_FRAME_LOG) && f->size >= sizeof a->index)
-        read_text(f, a);
-    else if (f->kind == MP_FRAME_SKIPPED && f->size == sizeof a->count) {
-        a->kind = MP_ARRIVAL_SKIPPED;
-        memcpy(&a->count, f->data, sizeof a->count);
-    } else if (f->kind == MP_FRAME_NO_ROOM && f->size == sizeof(int32_t)) {
-        a->kind = MP_ARRIVAL_NO_ROOM;
-        memcpy(&a->code, f->data, sizeof(int32_t));
-    }
-    return true;
-}
-
-/* What follows in the ring belongs to no row, until the next begins. */
-static void meet_damage(local *l, unsigned seat)
-{
-    l->damaged = true;
-    l->streams[seat]->row = 0;
-    mp_local_kill(l);
-}
-
-static bool next_of_seat(local *l, unsigned seat, mp_arrival *a)
-{
-    mp_result_frame frame;
-    mp_result_reader *reader = &l->streams[seat]->reader;
-    while (mp_result_peek(reader, &frame)) {
-        bool arrival = read_frame(l, seat, &frame, a);
-        if (arrival && a->kind != MP_ARRIVAL_DAMAGED) {
-            l->current = seat;
-            l->current_items = a->count;
-            return true;
-        }
-        if (arrival)
-            meet_damage(l, seat);
-        mp_result_consume(reader);
-    }
-    return false;
-}
-
-static void death_told(local *l)
-{
-    mp_control *c = l->segment.control;
-    const mp_death *death = mp_local_oldest_death(l);
-    uint64_t read = mp_load_relaxed(&c->deaths_read);
-    if (read == mp_load_acquire(&c->deaths_written)) {
-        l->buried_told++;
-        return;
-    }
-    l->streams[death->seat]->told = death->incarnation;
-    mp_store_release(&c->deaths_read, read + 1);
-    if (mp_load_acquire(&c->deaths_written) - read == MP_DEATHS)
-        mp_local_nudge(l);
-}
-
-static bool next_death(local *l, mp_arrival *a)
-{
-    const mp_death *death = mp_local_oldest_death(l);
-    if (death == NULL)
-        return false;
-    if (mp_result_position(&l->streams[death->seat]->reader) < death->published &&
-        next_of_seat(l, death->seat, a))
-        return true;
-    *a = (mp_arrival){
-        .kind = MP_ARRIVAL_DEATH, .seat = death->seat, .pid = death->pid, .death = death};
-    l->current = CURRENT_DEATH;
-    return true;
-}
-
-static bool next_trouble(local *l, mp_arrival *a)
-{
-    mp_control *c = l->segment.control;
-    uint32_t told = mp_load_acquire(&c->trouble);
-    if (told == l->trouble_told || l->damaged)
-        return false;
-    *a = (mp_arrival){.kind = MP_ARRIVAL_TROUBLE,
-                      .code = mp_load_relaxed(&c->trouble_code),
-                      .count = mp_load_relaxed(&c->trouble_count),
-                      .status = mp_load_relaxed(&c->trouble_status)};
-    l->trouble_seen = told;
-    l->current = CURRENT_TROUBLE;
-    return true;
-}
-
-static bool next_damage(local *l, mp_arrival *a)
-{
-    if (!l->damaged || !LIST_EMPTY(&l->broods))
-        return false;
-    *a = (mp_arrival){.kind = MP_ARRIVAL_DAMAGED, .code = -EBADMSG};
-    l->current = CURRENT_DAMAGE;
-    return true;
-}
-
-/* Looks whether a nursery has gone: if something says so, or if nobody has looked for a
- * while, since a host that polls never hears it. */
-static bool looks_for_lost(local *l)
-{
-    int64_t now = mp_now();
-    if (LIST_EMPTY(&l->broods) || (!l->suspect && now < l->look_at))
-        return false;
-    l->suspect = false;
-    l->look_at = now + LOOK_NS;
-    return mp_local_bury_lost(l);
-}
-
-static bool next_result(local *l, mp_arrival *a)
-{
-    for (unsigned i = 0; i < l->seats; i++) {
-        unsigned seat = l->turn + i < l->seats ? l->turn + i : l->turn + i - l->seats;
-        if (next_of_seat(l, seat, a)) {
-            l->turn = seat;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool local_next(mp_transport *t, mp_arrival *a)
-{
-    local *l = self(t);
-    if (next_death(l, a) || next_result(l, a) || next_trouble(l, a) || next_damage(l, a))
-        return true;
-    return looks_for_lost(l) && local_next(t, a);
-}
-
-static void frame_taken(local *l, unsigned seat)
-{
-    stream *s = l->streams[seat];
-    mp_result_consume(&s->reader);
-    s->index += l->current_items;
-    if (++s->in_turn >= TURN_FRAMES) {
-        s->in_turn = 0;
-        l->turn = seat + 1 < l->seats ? seat + 1 : 0;
-    }
-}
-
-static void trouble_taken(local *l)
-{
-    l->trouble_told = l->trouble_seen;
-    l->barren = mp_load_relaxed(&l->segment.control->trouble_code) == 0;
-}
-
-static void local_taken(mp_transport *t)
-{
-    local *l = self(t);
-    if (l->current == CURRENT_DEATH)
-        death_told(l);
-    else if (l->current == CURRENT_TROUBLE)
-        trouble_taken(l);
-    else if (l->current == CURRENT_DAMAGE)
-        l->damaged = false;
-    else
-        frame_taken(l, l->current);
-}
-
-static bool local_pending(mp_transport *t)
-{
-    local *l = self(t);
-    for (unsigned i = 0; i < l->seats; i++)
-        if (mp_result_unread(&l->streams[i]->reader) > 0)
-            return true;
-    return mp_local_oldest_death(l) != NULL ||
-           mp_load_acquire(&l->segment.control->trouble) != l->trouble_told ||
-           (LIST_EMPTY(&l->broods) ? l->damaged : l->suspect);
-}
+/* ---- waiting ---- */
 
 static int local_fd(const mp_transport *t)
 {
@@ -317,36 +112,45 @@ static int local_fd(const mp_transport *t)
 
 static int local_listen(mp_transport *t, int64_t deadline, const sigset_t *mask)
 {
-    local *l = self(t);
+    local *l = mp_local_of(t);
     struct epoll_event events[8];
-    int64_t stale, now = mp_now();
-    int n;
-    do {
-        stale = deadline - now > MP_NURSERY_STALE ? now + MP_NURSERY_STALE : deadline;
-        n = epoll_pwait(l->epoll_fd, events, 8, mp_poll_timeout(stale), mask);
-        if (n == 0)
-            mp_local_go_on(l);
-        now = stale;
-    } while (n == 0 && stale < deadline);
+    int n = epoll_pwait(l->epoll_fd, events, 8, mp_poll_timeout(deadline), mask);
     for (int i = 0; i < n; i++)
         if (events[i].data.fd != l->segment.bell.fd && events[i].data.fd != l->alarm_fd)
             l->suspect = true;
     return n < 0 ? -errno : n > 0;
 }
 
+static bool local_doubt(mp_transport *t)
+{
+    local *l = mp_local_of(t);
+    mp_local_go_on(l);
+    if (mp_task_ring_waiting(&l->segment.ring) > 0)
+        mp_local_call_all(l);
+    return mp_segment_deaths(&l->segment) > MP_DEATHS ||
+           (!mp_local_pending(t) && mp_segment_rests(&l->segment, l->seats));
+}
+
+static void local_condemn(mp_transport *t)
+{
+    local *l = mp_local_of(t);
+    l->damaged = true;
+    mp_local_kill(l);
+}
+
 static void local_arm(mp_transport *t, enum mp_bell_mode mode)
 {
-    mp_bell_arm(&self(t)->segment.bell, mode);
+    mp_bell_arm(&mp_local_of(t)->segment.bell, mode);
 }
 
 static void local_disarm(mp_transport *t)
 {
-    mp_bell_disarm(&self(t)->segment.bell);
+    mp_bell_disarm(&mp_local_of(t)->segment.bell);
 }
 
 static void local_ring(mp_transport *t)
 {
-    mp_bell_force(&self(t)->segment.bell);
+    mp_bell_force(&mp_local_of(t)->segment.bell);
 }
 
 static void local_alarm(mp_transport *t, int64_t due)
@@ -357,7 +161,7 @@ static void local_alarm(mp_transport *t, int64_t due)
         when.it_value.tv_sec = due / 1000000000;
         when.it_value.tv_nsec = due % 1000000000;
     }
-    timerfd_settime(self(t)->alarm_fd, TFD_TIMER_ABSTIME, &when, NULL);
+    timerfd_settime(mp_local_of(t)->alarm_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
 static bool local_may_spin(const mp_transport *t)
@@ -403,7 +207,7 @@ static void local_count(const mp_transport *t, uint64_t *claims, int64_t *busy)
 
 static void local_finish(mp_transport *t)
 {
-    local *l = self(t);
+    local *l = mp_local_of(t);
     mp_control *c = l->segment.control;
     if (mp_load_relaxed(&c->wanted) == MP_WANT_TERMINATE)
         return;
@@ -417,29 +221,29 @@ static void local_finish(mp_transport *t)
 
 static void local_terminate(mp_transport *t)
 {
-    local *l = self(t);
+    local *l = mp_local_of(t);
     mp_store_release(&l->segment.control->wanted, MP_WANT_TERMINATE);
     mp_local_nudge(l);
 }
 
 static int local_want(mp_transport *t, unsigned workers, mp_error *error)
 {
-    return mp_local_want(self(t), workers, error);
+    return mp_local_want(mp_local_of(t), workers, error);
 }
 
 static void local_refresh(mp_transport *t)
 {
-    mp_local_refresh(self(t));
+    mp_local_refresh(mp_local_of(t));
 }
 
 static void local_resize(mp_transport *t, unsigned workers)
 {
-    mp_local_resize(self(t), workers);
+    mp_local_resize(mp_local_of(t), workers);
 }
 
 static bool local_gone(mp_transport *t, int64_t deadline)
 {
-    return mp_local_gone(self(t), deadline);
+    return mp_local_gone(mp_local_of(t), deadline);
 }
 
 static unsigned local_crew(const mp_transport *t)
@@ -481,7 +285,7 @@ static void end_processes(local *l)
 
 static void local_destroy(mp_transport *t)
 {
-    local *l = self(t);
+    local *l = mp_local_of(t);
     if (!LIST_EMPTY(&l->broods) && l->segment.control->host_pid == getpid())
         end_processes(l);
     mp_local_close(l);
@@ -514,11 +318,13 @@ static const mp_transport_ops local_ops = {
     .stop_unwanted = local_stop_unwanted,
     .stop_item = local_stop_item,
     .idle = local_idle,
-    .next = local_next,
-    .taken = local_taken,
-    .pending = local_pending,
+    .next = mp_local_next,
+    .taken = mp_local_taken,
+    .pending = mp_local_pending,
     .fd = local_fd,
     .listen = local_listen,
+    .doubt = local_doubt,
+    .condemn = local_condemn,
     .arm = local_arm,
     .disarm = local_disarm,
     .ring = local_ring,

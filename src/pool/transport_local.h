@@ -1,5 +1,4 @@
-/* What transport_local.c, transport_births.c and transport_nursery.c share; private to
- * them. */
+/* What the files of this transport share; private to them. */
 #ifndef MP_POOL_TRANSPORT_LOCAL_H
 #define MP_POOL_TRANSPORT_LOCAL_H
 
@@ -59,6 +58,7 @@ typedef struct local {
     uint32_t current_items; /* how many items it tells of */
     mp_death *buried; /* deaths found by the host after a nursery's loss; room for all seats */
     unsigned buried_count, buried_told;
+    const mp_death *telling; /* that `next` gave, in `buried` or in the log */
     uint32_t trouble_told, trouble_seen;
     uint64_t last_errand; /* 1 more than where it lies, 0: none */
     bool barren;          /* the trouble told last has ended all births */
@@ -67,6 +67,17 @@ typedef struct local {
 #define NO_SEAT UINT_MAX
 
 extern const mp_nursery_ops mp_local_nursery_ops;
+
+static inline local *mp_local_of(mp_transport *t)
+{
+    return (local *)(void *)t;
+}
+
+/* ---- transport_arrivals.c: transport.h's next, taken and pending ---- */
+
+bool mp_local_next(mp_transport *t, mp_arrival *a);
+void mp_local_taken(mp_transport *t);
+bool mp_local_pending(mp_transport *t);
 
 /* ---- transport_births.c ---- */
 

@@ -5,6 +5,7 @@
 
 #include "base/atomics.h"
 #include "base/buffer.h"
+#include "shm/task_ring.h"
 
 /* What all items of one call share; lies in the task memory. */
 typedef struct mp_call_block {
@@ -65,17 +66,40 @@ enum mp_frame_kind {
     MP_FRAME_ROW = 1,     /* mp_frame_row */
     MP_FRAME_DONE = 2,    /* the handler's result */
     MP_FRAME_FAILED = 3,  /* the handler's failure */
-    MP_FRAME_SKIPPED = 4, /* uint32_t: so many items lay at or above the limit */
+    MP_FRAME_SKIPPED = 4, /* mp_frame_skipped */
     MP_FRAME_NO_ROOM = 5, /* int32_t: negative errno; the result could not be written */
     MP_FRAME_TIMEOUT = 6, /* it ran too long: the handler's failure, or nothing */
     /* No outcomes: uint64_t, the index of the item that says it (0: none does), and text. */
     MP_FRAME_OUTPUT = 7,
     MP_FRAME_LOG = 8,
+    MP_FRAME_DAMAGED = 9, /* nothing: the worker was handed what cannot be */
 };
 
 typedef struct mp_frame_row {
     uint64_t row;
     uint64_t index; /* of the first item that follows, within its call */
+    uint64_t check; /* mp_check of the two */
 } mp_frame_row;
+
+typedef struct mp_frame_skipped {
+    uint32_t count; /* items at or above the limit */
+    uint32_t check; /* ~count */
+} mp_frame_skipped;
+
+/* Of words that must not be taken for others when one of them is damaged. */
+static inline uint64_t mp_check(const uint64_t words[], unsigned n)
+{
+    uint64_t sum = UINT64_C(0x6d6f6f6e706f6f6c);
+    for (unsigned i = 0; i < n; i++)
+        sum = (sum ^ words[i]) * UINT64_C(0x9E3779B97F4A7C15);
+    return sum;
+}
+
+static inline uint64_t mp_granule_check(const mp_granule *g)
+{
+    const uint64_t words[] = {g->row, g->first, g->payload, g->call,
+                              (uint64_t)g->count << 32 | g->flags};
+    return mp_check(words, 5);
+}
 
 #endif

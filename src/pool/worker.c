@@ -230,23 +230,38 @@ static bool may_begin(worker *w, const mp_call_block *block, uint64_t index)
     return index < mp_load_relaxed(&block->limit);
 }
 
+static void publish_row(worker *w, uint64_t row, uint64_t index)
+{
+    mp_frame_row head = {.row = row, .index = index};
+    head.check = mp_check(&head.row, 2);
+    publish_small(w, MP_FRAME_ROW, &head, sizeof head);
+}
+
+static void publish_skipped(worker *w, uint32_t count)
+{
+    mp_frame_skipped skipped = {.count = count, .check = ~count};
+    publish_small(w, MP_FRAME_SKIPPED, &skipped, sizeof skipped);
+}
+
 static void run_granule(worker *w, const mp_granule *g)
 {
+    if (g->check != mp_granule_check(g)) {
+        publish_small(w, MP_FRAME_DAMAGED, NULL, 0);
+        return;
+    }
     const mp_call_block *block = (const void *)(w->tasks + g->call);
     const unsigned char *at = w->tasks + g->payload;
     if (w->unheard != 0 && w->unheard != g->call)
         speak_up(w); /* that call may have got its last results, and this one take long */
     w->unheard = g->call;
-    mp_frame_row head = {.row = g->row, .index = g->first};
-    publish_small(w, MP_FRAME_ROW, &head, sizeof head);
+    publish_row(w, g->row, g->first);
     mp_task task = {.block = block};
     if (block->definition_at != MP_IN_HAND)
         task.definition = w->tasks + block->definition_at;
     for (uint32_t i = 0; i < g->count; i++) {
         task.index = g->first + i;
         if (!may_begin(w, block, task.index)) {
-            uint32_t skipped = g->count - i;
-            publish_small(w, MP_FRAME_SKIPPED, &skipped, sizeof skipped);
+            publish_skipped(w, g->count - i);
             return;
         }
         begin_item(w);
@@ -332,19 +347,18 @@ static void run_errand(worker *w, mp_errand *e)
 {
     const mp_call_block *block = (const void *)(w->tasks + e->call);
     uint32_t rank = mp_load_relaxed(&w->seat->rank);
-    mp_frame_row head = {.row = rank < e->ranks ? mp_load_relaxed(&e->rows[rank]) : MP_NOBODY,
-                         .index = (uint64_t)rank + 1};
+    uint64_t row = rank < e->ranks ? mp_load_relaxed(&e->rows[rank]) : MP_NOBODY;
     const unsigned char *at = w->tasks + e->payload;
     mp_task task = {.block = block,
                     .definition = w->tasks + block->definition_at,
-                    .index = head.index,
+                    .index = (uint64_t)rank + 1,
                     .first = true,
                     .last = true};
-    mp_store_release(&w->seat->errand, head.row);
+    mp_store_release(&w->seat->errand, row);
     if (rank < e->ranks)
         mp_store_release(&e->rows[rank], MP_NOBODY);
     MP_FAILPOINT("errand.begun");
-    publish_small(w, MP_FRAME_ROW, &head, sizeof head);
+    publish_row(w, row, task.index);
     task.bytes = mp_item_read(&at, &task.size);
     run_item(w, &task);
     mp_store_release(&w->seat->errand, 0);

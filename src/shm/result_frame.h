@@ -1,6 +1,6 @@
 /* How frames lie in a result ring, for its writer and its reader only.
  *
- * A frame is a word (length << 8 | kind) and its bytes, filled up to 4. Two
+ * A frame is a word (length << 8 | check << 4 | kind) and its bytes, filled up to 4. Two
  * lengths are escapes: of a spilled frame, whose word is followed by the offset
  * and the size of its extent (8 bytes each), and of a gap, where nothing more
  * lies before the ring's end.
@@ -32,6 +32,27 @@ typedef struct mp_frame {
     uint64_t offset; /* of its bytes in the region */
     uint64_t size;
 } mp_frame;
+
+/* The frame's word. Its check is a sum over GF(16) of the word's other nibbles, in each byte
+ * one of them doubled (polynomial x^4 + x + 1), so that no flipped bit and no flipped byte
+ * goes unnoticed, and of other damage within a byte one in 17. */
+static inline uint32_t mp_frame_word(unsigned kind, uint32_t length)
+{
+    uint32_t folded = length ^ length >> 8 ^ length >> 16;
+    uint32_t doubled = ((folded >> 4) ^ kind) & 0xF;
+    uint32_t check = (folded ^ doubled << 1 ^ (doubled >> 3) * 0x13) & 0xF;
+    return length << 8 | check << 4 | kind;
+}
+
+static inline unsigned mp_frame_kind_of(uint32_t word)
+{
+    return word & 0xF;
+}
+
+static inline bool mp_frame_word_holds(uint32_t word)
+{
+    return mp_frame_word(mp_frame_kind_of(word), word >> 8) == word;
+}
 
 /* The bytes of the ring that a frame of `size` bytes takes. */
 static inline uint64_t mp_frame_taken(uint64_t size)

@@ -57,10 +57,12 @@ bool mp_frame_find(const mp_region *region, uint64_t at, uint64_t tail, uint64_t
             MP_RING_AT + index + MP_FRAME_WORD > allocated)
             return false;
         memcpy(&word, region->base + MP_RING_AT + index, MP_FRAME_WORD);
+        if (!mp_frame_word_holds(word))
+            return false;
         if (word >> 8 == MP_FRAME_GAP)
             at += capacity - index;
     }
-    frame->kind = word & 0xFF;
+    frame->kind = mp_frame_kind_of(word);
     frame->size = word >> 8;
     frame->spilled = frame->size == MP_FRAME_SPILLED;
     uint64_t taken = frame->spilled ? MP_FRAME_RECORD : mp_frame_taken(frame->size);
@@ -148,11 +150,11 @@ bool mp_result_peek(mp_result_reader *r, mp_result_frame *frame)
     uint32_t word;
     memcpy(&word, record, MP_FRAME_WORD);
     uint64_t size = word >> 8, taken = mp_frame_taken(size);
-    if (size >= MP_FRAME_GAP || taken > left)
+    if (size >= MP_FRAME_GAP || taken > left || !mp_frame_word_holds(word))
         return peek_slowly(r, frame);
     r->next = r->at + taken;
     r->at_once = false;
-    *frame = (mp_result_frame){word & 0xFF, record + MP_FRAME_WORD, size};
+    *frame = (mp_result_frame){mp_frame_kind_of(word), record + MP_FRAME_WORD, size};
     return true;
 }
 

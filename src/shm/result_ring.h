@@ -73,7 +73,7 @@ typedef struct mp_result_reader {
 
 /* One published frame as the reader sees it. */
 typedef struct mp_result_frame {
-    unsigned kind;             /* 0..255, the writer's; or MP_RESULT_DAMAGED (no data then) */
+    unsigned kind;             /* 0..15, the writer's; or MP_RESULT_DAMAGED (no data then) */
     const unsigned char *data; /* no particular alignment */
     size_t size;
 } mp_result_frame;
@@ -102,7 +102,7 @@ void mp_result_writer_destroy(mp_result_writer *w);
  * nest; one that is still open is dropped. */
 mp_buffer *mp_result_open(mp_result_writer *w, size_t least);
 
-/* Worker: publishes the open frame as `kind` (0..255). One release store; wakes
+/* Worker: publishes the open frame as `kind` (0..15). One release store; wakes
  * nobody. */
 void mp_result_publish(mp_result_writer *w, unsigned kind);
 

@@ -295,7 +295,7 @@ mp_buffer *mp_result_open(mp_result_writer *w, size_t least)
 
 static void put_word(mp_result_writer *w, uint64_t position, unsigned kind, uint64_t length)
 {
-    uint32_t word = (uint32_t)length << 8 | (kind & 0xFF);
+    uint32_t word = mp_frame_word(kind, (uint32_t)length);
     memcpy(ring_at(w, position), &word, MP_FRAME_WORD);
 }
 

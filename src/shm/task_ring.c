@@ -21,6 +21,8 @@
 
 enum { FREE = 0, READY = 1, CLAIMED = 2, STATE_MASK = 3 };
 
+enum { AT_ODDS = 2 }; /* so many rings apart, head and tail are damaged */
+
 static uint64_t ready(uint64_t position)
 {
     return position << 32 | READY;
@@ -60,21 +62,28 @@ static void advance_head(mp_task_ring_shared *shared, uint64_t upto)
         head = mp_load_acquire(&shared->head);
 }
 
+/* Host: what its region has room for. */
+static uint32_t slots_there(const mp_task_ring *ring)
+{
+    if (ring->region->size < ring->slots_at)
+        return 0;
+    size_t there = (ring->region->size - ring->slots_at) / sizeof(mp_task_slot);
+    return there < ring->capacity ? (uint32_t)there : ring->capacity;
+}
+
 /* Allocates the slots up to the one behind `position`. */
 static int allocate(mp_task_ring *ring, uint64_t position, mp_error *error)
 {
     uint64_t count = index_of(ring, position) + UINT64_C(2);
     if (count > ring->capacity)
         count = ring->capacity;
-    if (count <= mp_load_relaxed(&ring->shared->allocated))
+    if (count <= slots_there(ring))
         return 0;
     int status =
         mp_region_ensure(ring->region, ring->slots_at + count * sizeof(mp_task_slot), error);
     if (status < 0)
         return status;
-    size_t there = (ring->region->size - ring->slots_at) / sizeof(mp_task_slot);
-    mp_store_relaxed(&ring->shared->allocated,
-                     there < ring->capacity ? (uint32_t)there : ring->capacity);
+    mp_store_relaxed(&ring->shared->allocated, slots_there(ring));
     return 0;
 }
 
@@ -95,8 +104,8 @@ int mp_task_ring_create(mp_task_ring *ring, mp_task_ring_shared *shared, mp_regi
 static uint64_t fresh_start(const mp_task_ring *ring, uint64_t tail)
 {
     uint64_t first = (tail + ring->capacity - 1) & ~(uint64_t)(ring->capacity - 1);
-    uint32_t allocated = mp_load_relaxed(&ring->shared->allocated);
-    for (uint32_t i = 0; i + 1 < allocated; i++) {
+    uint32_t there = slots_there(ring);
+    for (uint32_t i = 0; i + 1 < there; i++) {
         if (is_free(ring, first + i))
             return first + i;
     }
@@ -106,7 +115,7 @@ static uint64_t fresh_start(const mp_task_ring *ring, uint64_t tail)
 /* The position to publish at. */
 static uint64_t next_position(const mp_task_ring *ring)
 {
-    uint64_t tail = mp_load_relaxed(&ring->shared->tail);
+    uint64_t tail = ring->tail;
     if (mp_load_acquire(&ring->shared->head) != tail)
         return tail;
     if (index_of(ring, tail) == 0 && is_free(ring, tail))
@@ -126,10 +135,11 @@ int mp_task_ring_publish(mp_task_ring *ring, const mp_granule *granule, uint64_t
     mp_task_slot *slot = slot_at(ring, at);
     slot->granule = *granule;
     slot->position = at;
-    if (at != mp_load_relaxed(&ring->shared->tail))
+    if (at != ring->tail)
         mp_store_release(&ring->shared->head, at);
     mp_store_release(&slot->word, ready(at));
-    mp_store_release(&ring->shared->tail, at + 1);
+    ring->tail = at + 1;
+    mp_store_release(&ring->shared->tail, ring->tail);
     *position = at;
     return 0;
 }
@@ -148,8 +158,7 @@ bool mp_task_ring_revoke(mp_task_ring *ring, uint64_t position)
     if (slot->position != position || !mp_cas_u64(&slot->word, ready(position), FREE))
         return false;
     if (mp_load_acquire(&ring->shared->head) == position)
-        advance_head(ring->shared,
-                     find_ready(ring, position + 1, mp_load_relaxed(&ring->shared->tail)));
+        advance_head(ring->shared, find_ready(ring, position + 1, ring->tail));
     return true;
 }
 
@@ -182,6 +191,8 @@ unsigned mp_task_ring_claim(mp_task_ring *ring, mp_claim_note *note, uint32_t in
         if (!is_ready(ring, from)) {
             if (mp_load_acquire(&shared->head) != head)
                 continue;
+            if (tail - head > AT_ODDS * (uint64_t)ring->capacity)
+                return 0;
             from = find_ready(ring, head + 1, tail);
         }
         unsigned n = 0;
@@ -236,6 +247,17 @@ unsigned mp_task_ring_sweep(mp_task_ring *ring, const mp_claim_note *note, uint3
     for (unsigned i = 0; i < n; i++)
         mp_store_release(&slots[i]->word, FREE);
     return n;
+}
+
+void mp_task_ring_reset(mp_task_ring *ring)
+{
+    uint32_t there = slots_there(ring);
+    for (uint32_t i = 0; i < there; i++)
+        mp_store_relaxed(&slot_at(ring, i)->word, FREE);
+    mp_store_relaxed(&ring->shared->allocated, there);
+    ring->tail = 0;
+    mp_store_relaxed(&ring->shared->head, 0);
+    mp_store_release(&ring->shared->tail, 0);
 }
 
 uint64_t mp_task_ring_waiting(const mp_task_ring *ring)

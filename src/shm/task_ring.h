@@ -38,6 +38,7 @@ typedef struct mp_granule {
     uint64_t call;    /* offset of the call's block in the task memory */
     uint32_t count;   /* items */
     uint32_t flags;
+    uint64_t check; /* the host's, of the others */
 } mp_granule;
 
 typedef struct mp_task_slot {
@@ -64,6 +65,7 @@ typedef struct mp_task_ring {
     mp_region *region;
     size_t slots_at;
     uint32_t capacity;
+    uint64_t tail; /* the host's own */
 } mp_task_ring;
 
 /* Where a worker says what it is about to claim, in its shared record.
@@ -111,6 +113,10 @@ unsigned mp_task_ring_claimed_by(const mp_task_ring *ring, const mp_claim_note *
 
 /* Behind that (nursery, or host when that is gone): frees those slots. Returns their number. */
 unsigned mp_task_ring_sweep(mp_task_ring *ring, const mp_claim_note *note, uint32_t incarnation);
+
+/* Host, while no worker can reach the ring: empties it, whatever damage has left of its words.
+ * Granules that it holds are gone; revoke those that are wanted first. */
+void mp_task_ring_reset(mp_task_ring *ring);
 
 /* How many published granules nobody has claimed; a hint, never too small
  * while the ring is at rest. */
