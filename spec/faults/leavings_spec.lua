@@ -180,8 +180,8 @@ end)
 
 describe("a clock that jumps", function()
   it("is read by mp.time alone: nothing else asks for it", function()
-    local sources = io.popen("grep -rnE 'CLOCK_REALTIME|gettimeofday|[^_a-z]time\\(NULL|TIME_UTC|os\\.time|os\\.date' " ..
-      "src lua --include=*.c --include=*.h --include=*.lua")
+    local clocks = "CLOCK_REALTIME|gettimeofday|[^_a-z]time\\(NULL|TIME_UTC|os\\.time|os\\.date"
+    local sources = io.popen("grep -rnE '" .. clocks .. "' src lua --include=*.c --include=*.h --include=*.lua")
     local found = {}
     for line in sources:lines() do found[#found + 1] = line:match("^([^:]*):") end
     sources:close()

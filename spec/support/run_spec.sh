@@ -1,4 +1,5 @@
 # The runner's own judgement: what passes, what fails, and what it says.
+# label: serial
 set -u
 run=$MOONPOOL_BUILD/spec/run
 logs=$(mktemp -d)

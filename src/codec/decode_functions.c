@@ -2,7 +2,7 @@
  *
  * A closure exists before its upvalues are read, so that they may refer to it.
  * Globals are kept until the whole message is read, and set then. */
-#include "codec/checksum.h"
+#include "base/checksum.h"
 #include "codec/decode.h"
 #include "codec/functions.h"
 #include "codec/globals.h"

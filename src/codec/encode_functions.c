@@ -3,7 +3,7 @@
  * The code is dumped straight into the message and taken back where the same
  * bytes are there already. An upvalue shared by functions is written with the
  * first of them; a global's value with the first function that names it. */
-#include "codec/checksum.h"
+#include "base/checksum.h"
 #include "codec/encode_scalar.h"
 #include "codec/functions.h"
 #include "codec/proto_scan.h"

@@ -5,7 +5,7 @@
  * A note is {the module, the checksum of its scalar fields}, in a table of the pool's. */
 #include "lua/baggage.h"
 
-#include "codec/checksum.h"
+#include "base/checksum.h"
 #include "codec/values.h"
 
 #include <string.h>

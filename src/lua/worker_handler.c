@@ -126,6 +126,11 @@ static bool load_function(lua_State *L, item *i)
     if (lua_rawgeti(L, FUNCTIONS, id) != LUA_TNIL)
         return true;
     lua_pop(L, 1);
+    if (mp_checksum(i->task->definition, block->definition_size) != block->definition_sum) {
+        lua_pushliteral(L, "its bytes are not those that were sent");
+        lua_pushliteral(L, "");
+        return false;
+    }
     if (mp_decode(L, i->task->definition, block->definition_size, NULL, 1, MP_CODEC_FUNCTIONS) != 1)
         return false;
     remember_definition(L, i, id);

@@ -6,22 +6,6 @@
 
 enum { IDLE_MAX = 64, IDLE_SIZE_MAX = 64 << 20, FIRST_BUCKETS = 64 };
 
-/* FNV-1a over 8-byte words, then the rest (Fowler, Noll, Vo). Only equal bytes
- * are taken for equal, so a collision costs a comparison. */
-static uint64_t hash_of(const unsigned char *bytes, size_t size)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (; size >= 8; bytes += 8, size -= 8) {
-        uint64_t word;
-        memcpy(&word, bytes, sizeof word);
-        hash = (hash ^ word) * UINT64_C(0x100000001b3);
-        hash ^= hash >> 32;
-    }
-    for (; size > 0; bytes++, size--)
-        hash = (hash ^ *bytes) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
 int mp_definitions_init(mp_definitions *d, mp_transport *transport, mp_error *error)
 {
     *d = (mp_definitions){.transport = transport, .bucket_count = FIRST_BUCKETS};
@@ -106,7 +90,7 @@ static mp_definition *use_again(mp_definitions *d, mp_definition *known)
 mp_definition *mp_define(mp_definitions *d, const unsigned char *bytes, size_t size,
                          mp_error *error)
 {
-    uint64_t hash = hash_of(bytes, size);
+    uint64_t hash = mp_checksum(bytes, size);
     mp_definition *known = find(d, bytes, size, hash);
     if (known != NULL)
         return use_again(d, known);

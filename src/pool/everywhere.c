@@ -78,6 +78,8 @@ int mp_call_everywhere(mp_call *call, mp_error *error)
         mp_call_check_over(call);
         return status;
     }
+    for (mp_row *row = call->rows; row != NULL; row = row->next)
+        row->payload_size = size;
     call->errand = true;
     call->added = pool->workers;
     call->pending = mp_below(1, call->added, call->limit);

@@ -74,7 +74,9 @@ static int make_block(mp_call *call, uint32_t flags, mp_error *error)
                            .definition = call->definition->id,
                            .definition_at = call->definition->at,
                            .definition_size = call->definition->size,
+                           .definition_sum = call->definition->hash,
                            .flags = flags};
+    block.check = mp_call_block_check(&block);
     mp_buffer *b = mp_pool_open(pool, error);
     if (b == NULL)
         return -ENOMEM;
@@ -113,17 +115,20 @@ mp_call *mp_call_open(mp_pool *pool, mp_definition *definition, uint32_t flags, 
 void mp_call_word(mp_call *call, uint64_t word)
 {
     call->block->word = word;
+    call->block->check = mp_call_block_check(call->block);
 }
 
 void mp_call_timeout(mp_call *call, int64_t timeout)
 {
     call->block->timeout = timeout;
+    call->block->check = mp_call_block_check(call->block);
 }
 
 void mp_call_in_runs(mp_call *call, uint32_t flags)
 {
     call->in_runs = true;
     call->block->flags |= flags;
+    call->block->check = mp_call_block_check(call->block);
 }
 
 void mp_call_duplicate(mp_call *call)

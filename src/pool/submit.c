@@ -13,17 +13,33 @@ static void backlog_remove(mp_pool *pool, mp_row *row)
     TAILQ_REMOVE(&pool->backlog, row, waiting);
 }
 
+/* mp_item_read that believes no length that reaches past `end`. */
+static const unsigned char *read_within(const unsigned char **at, const unsigned char *end,
+                                        size_t *size)
+{
+    *size = 0;
+    if (end - *at < MP_ITEM_HEAD)
+        return *at = end;
+    const unsigned char *item = mp_item_read(at, size);
+    if (item > end || *size > (size_t)(end - item)) {
+        *size = item > end ? 0 : (size_t)(end - item);
+        *at = end;
+    }
+    return item > end ? end : item;
+}
+
 const unsigned char *mp_row_item(mp_row *row, uint32_t number, size_t *size)
 {
     mp_transport *t = row->call->pool->transport;
     if (row->cursor_at == 0)
         row->cursor_at = row->payload;
-    const unsigned char *base = t->ops->bytes(t, row->cursor_at);
-    const unsigned char *at = base, *item = mp_item_read(&at, size);
+    const unsigned char *base = t->ops->bytes(t, row->payload);
+    const unsigned char *end = base + row->payload_size,
+                        *at = base + (row->cursor_at - row->payload);
+    const unsigned char *item = read_within(&at, end, size);
     for (; row->cursor < number; row->cursor++) {
-        row->cursor_at += (uint64_t)(at - base);
-        base = at;
-        item = mp_item_read(&at, size);
+        row->cursor_at = row->payload + (uint64_t)(at - base);
+        item = read_within(&at, end, size);
     }
     return item;
 }
@@ -44,7 +60,7 @@ static int publish(mp_pool *pool, mp_row *row, mp_error *error)
                     .payload = rest_at(row),
                     .call = row->call->block_at,
                     .count = row->count - row->done,
-                    .flags = (uint32_t)row->call->block->definition};
+                    .flags = (uint32_t)row->call->definition->id};
     g.check = mp_granule_check(&g);
     return pool->transport->ops->publish(pool->transport, &g, &row->position, error);
 }

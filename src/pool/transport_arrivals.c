@@ -29,7 +29,7 @@ static bool read_row(stream *s, const mp_result_frame *f)
     memcpy(&head, f->data, sizeof head);
     s->row = head.row;
     s->index = head.index;
-    return head.check == mp_check(&head.row, 2);
+    return head.check == mp_frame_row_check(&head);
 }
 
 static bool read_count(const mp_result_frame *f, uint32_t *count)
@@ -204,6 +204,8 @@ static void trouble_taken(local *l)
 static void damage_taken(local *l)
 {
     mp_segment_reset(&l->segment);
+    for (unsigned i = 0; i < l->seats; i++)
+        mp_result_reset(&l->streams[i]->reader);
     l->damaged = false;
 }
 

@@ -20,7 +20,7 @@ static void work(void *owner, unsigned seat, uint32_t incarnation)
     local *l = local_of(owner);
     /* As the nursery does, which may die before it comes to it. */
     mp_store_relaxed(&l->segment.seats[seat].pid, getpid());
-    mp_worker_run(&l->segment, seat, incarnation, mp_payload_region(l->payload)->base,
+    mp_worker_run(&l->segment, seat, incarnation, mp_payload_region(l->payload),
                   &l->streams[seat]->region, &l->handler);
 }
 

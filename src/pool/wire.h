@@ -5,6 +5,7 @@
 
 #include "base/atomics.h"
 #include "base/buffer.h"
+#include "base/checksum.h"
 #include "shm/task_ring.h"
 
 /* What all items of one call share; lies in the task memory. */
@@ -16,8 +17,10 @@ typedef struct mp_call_block {
     uint64_t definition_size; /* bytes */
     uint64_t word;            /* the handler's */
     int64_t timeout;          /* nanoseconds that an item may run, 0: any */
+    uint64_t definition_sum;  /* mp_checksum of the definition */
     uint32_t flags;           /* the handler's */
     uint32_t reserved;
+    uint64_t check; /* of all but the limit */
 } mp_call_block;
 
 /* What every worker does once, after those before it in the list, and every later worker
@@ -78,7 +81,7 @@ enum mp_frame_kind {
 typedef struct mp_frame_row {
     uint64_t row;
     uint64_t index; /* of the first item that follows, within its call */
-    uint64_t check; /* mp_check of the two */
+    uint64_t check; /* of the two */
 } mp_frame_row;
 
 typedef struct mp_frame_skipped {
@@ -86,20 +89,22 @@ typedef struct mp_frame_skipped {
     uint32_t check; /* ~count */
 } mp_frame_skipped;
 
-/* Of words that must not be taken for others when one of them is damaged. */
-static inline uint64_t mp_check(const uint64_t words[], unsigned n)
+static inline uint64_t mp_frame_row_check(const mp_frame_row *head)
 {
-    uint64_t sum = UINT64_C(0x6d6f6f6e706f6f6c);
-    for (unsigned i = 0; i < n; i++)
-        sum = (sum ^ words[i]) * UINT64_C(0x9E3779B97F4A7C15);
-    return sum;
+    return mp_checksum((const unsigned char *)head, offsetof(mp_frame_row, check));
 }
 
 static inline uint64_t mp_granule_check(const mp_granule *g)
 {
-    const uint64_t words[] = {g->row, g->first, g->payload, g->call,
-                              (uint64_t)g->count << 32 | g->flags};
-    return mp_check(words, 5);
+    return mp_checksum((const unsigned char *)g, offsetof(mp_granule, check));
+}
+
+/* Of all but the limit, which changes while workers read it. */
+static inline uint64_t mp_call_block_check(const mp_call_block *block)
+{
+    const unsigned char *from = (const unsigned char *)&block->definition;
+    const unsigned char *upto = (const unsigned char *)&block->check;
+    return mp_checksum(from, (size_t)(upto - from));
 }
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "pool/patience.h"
+#include "pool/handed.h"
 #include "pool/stopper.h"
 
 #include <errno.h>
@@ -29,7 +30,7 @@ typedef struct worker {
     mp_seat *seat;
     unsigned number;
     uint32_t incarnation;
-    const unsigned char *tasks;
+    mp_region *tasks;
     const mp_handler *handler;
     mp_result_writer writer;
     int (*ring_grow)(mp_buffer *, size_t);
@@ -233,7 +234,7 @@ static bool may_begin(worker *w, const mp_call_block *block, uint64_t index)
 static void publish_row(worker *w, uint64_t row, uint64_t index)
 {
     mp_frame_row head = {.row = row, .index = index};
-    head.check = mp_check(&head.row, 2);
+    head.check = mp_frame_row_check(&head);
     publish_small(w, MP_FRAME_ROW, &head, sizeof head);
 }
 
@@ -243,33 +244,41 @@ static void publish_skipped(worker *w, uint32_t count)
     publish_small(w, MP_FRAME_SKIPPED, &skipped, sizeof skipped);
 }
 
-static void run_granule(worker *w, const mp_granule *g)
+/* False where what was handed out is damaged. */
+static bool run_items(worker *w, const mp_granule *g)
 {
-    if (g->check != mp_granule_check(g)) {
-        publish_small(w, MP_FRAME_DAMAGED, NULL, 0);
-        return;
-    }
-    const mp_call_block *block = (const void *)(w->tasks + g->call);
-    const unsigned char *at = w->tasks + g->payload;
-    if (w->unheard != 0 && w->unheard != g->call)
-        speak_up(w); /* that call may have got its last results, and this one take long */
-    w->unheard = g->call;
-    publish_row(w, g->row, g->first);
-    mp_task task = {.block = block};
-    if (block->definition_at != MP_IN_HAND)
-        task.definition = w->tasks + block->definition_at;
+    const unsigned char *at = w->tasks->base + g->payload;
+    mp_task task = {.block = mp_handed_block(w->tasks, g->call)};
+    if (task.block->definition_at != MP_IN_HAND)
+        task.definition = w->tasks->base + task.block->definition_at;
     for (uint32_t i = 0; i < g->count; i++) {
         task.index = g->first + i;
-        if (!may_begin(w, block, task.index)) {
+        if (!may_begin(w, task.block, task.index)) {
             publish_skipped(w, g->count - i);
-            return;
+            return true;
         }
         begin_item(w);
         task.first = i == 0;
         task.last = i + 1 == g->count;
-        task.bytes = mp_item_read(&at, &task.size);
+        if (!mp_handed_item(w->tasks, &at, &task))
+            return false;
         run_item(w, &task);
     }
+    return true;
+}
+
+static void run_granule(worker *w, const mp_granule *g)
+{
+    if (w->unheard != 0 && w->unheard != g->call)
+        speak_up(w); /* that call may have got its last results, and this one take long */
+    w->unheard = g->call;
+    bool whole = mp_handed_whole(w->tasks, g);
+    if (whole) {
+        publish_row(w, g->row, g->first);
+        whole = run_items(w, g);
+    }
+    if (!whole)
+        publish_small(w, MP_FRAME_DAMAGED, NULL, 0);
 }
 
 /* ---- claims ---- */
@@ -340,17 +349,17 @@ static bool claim_batch(worker *w)
 static mp_errand *next_errand(const worker *w)
 {
     uint64_t at = mp_load_acquire(w->errand);
-    return at != 0 ? (void *)(uintptr_t)(w->tasks + at - 1) : NULL;
+    return at != 0 ? (void *)(uintptr_t)(w->tasks->base + at - 1) : NULL;
 }
 
 static void run_errand(worker *w, mp_errand *e)
 {
-    const mp_call_block *block = (const void *)(w->tasks + e->call);
+    const mp_call_block *block = mp_handed_block(w->tasks, e->call);
     uint32_t rank = mp_load_relaxed(&w->seat->rank);
     uint64_t row = rank < e->ranks ? mp_load_relaxed(&e->rows[rank]) : MP_NOBODY;
-    const unsigned char *at = w->tasks + e->payload;
+    const unsigned char *at = w->tasks->base + e->payload;
     mp_task task = {.block = block,
-                    .definition = w->tasks + block->definition_at,
+                    .definition = w->tasks->base + block->definition_at,
                     .index = (uint64_t)rank + 1,
                     .first = true,
                     .last = true};
@@ -548,8 +557,8 @@ static void work(void *arg)
     }
 }
 
-void mp_worker_run(mp_segment *segment, unsigned seat, uint32_t incarnation,
-                   const unsigned char *tasks, mp_region *results, const mp_handler *handler)
+void mp_worker_run(mp_segment *segment, unsigned seat, uint32_t incarnation, mp_region *tasks,
+                   mp_region *results, const mp_handler *handler)
 {
     worker w = {.segment = segment,
                 .seat = &segment->seats[seat],
@@ -559,7 +568,7 @@ void mp_worker_run(mp_segment *segment, unsigned seat, uint32_t incarnation,
                 .handler = handler,
                 .errand = &segment->control->errands,
                 .processors = sysconf(_SC_NPROCESSORS_ONLN)};
-    if (!set_up(&w, results) || mp_stopper_open(w.seat, tasks, handler) < 0)
+    if (!set_up(&w, results) || mp_stopper_open(w.seat, tasks->base, handler) < 0)
         _exit(EXIT_BROKEN);
     mp_buffer_init_heap(&w.texts);
     if (handler->shelter != NULL)

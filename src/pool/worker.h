@@ -53,9 +53,9 @@ typedef struct mp_handler {
     void (*finish)(void *ctx);
 } mp_handler;
 
-/* Works in `seat` until the pool closes, then ends the process. */
+/* Works in `seat` until the pool closes, then ends the process. `tasks` is the task memory, of
+ * which it learns how far it reaches. */
 _Noreturn void mp_worker_run(mp_segment *segment, unsigned seat, uint32_t incarnation,
-                             const unsigned char *tasks, mp_region *results,
-                             const mp_handler *handler);
+                             mp_region *tasks, mp_region *results, const mp_handler *handler);
 
 #endif

@@ -84,6 +84,14 @@ void mp_result_reader_init(mp_result_reader *r, mp_region *region)
                             .given = head};
 }
 
+void mp_result_reset(mp_result_reader *r)
+{
+    r->shared->capacity = (uint32_t)r->capacity;
+    mp_store_relaxed(&r->shared->head, 0);
+    mp_store_release(&r->shared->tail, 0);
+    mp_result_reader_init(r, r->region);
+}
+
 /* Publishes the reading mark, and wakes a writer that waits for it. */
 static void give_back(mp_result_reader *r)
 {

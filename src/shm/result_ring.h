@@ -85,6 +85,9 @@ int mp_result_create(mp_region *region, const char *name, size_t capacity, mp_er
 /* Host: a view on the region, starting at the reading mark. */
 void mp_result_reader_init(mp_result_reader *r, mp_region *region);
 
+/* Host, while the ring has no worker: empties it, whatever damage has left of its words. */
+void mp_result_reset(mp_result_reader *r);
+
 /* Worker: starts writing behind what is published (after a predecessor too:
  * unread frames and their extents stay as they are). -EBADMSG where those are
  * damaged (the host will find the same). Needs the region's descriptor. */

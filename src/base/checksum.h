@@ -1,6 +1,6 @@
-/* A checksum of bytecode: tells damage from what was written, no more. */
-#ifndef MP_CODEC_CHECKSUM_H
-#define MP_CODEC_CHECKSUM_H
+/* A checksum: tells damage from what was written, no more. */
+#ifndef MP_BASE_CHECKSUM_H
+#define MP_BASE_CHECKSUM_H
 
 #include <endian.h>
 #include <stddef.h>
