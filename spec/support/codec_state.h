@@ -46,7 +46,8 @@ static unsigned codec_flags(lua_State *L)
 {
     const char *flags = luaL_checkstring(L, 1);
     return (strchr(flags, 'f') != NULL ? MP_CODEC_FUNCTIONS : 0u) |
-           (strchr(flags, 't') != NULL ? MP_CODEC_TEXT : 0u);
+           (strchr(flags, 't') != NULL ? MP_CODEC_TEXT : 0u) |
+           (strchr(flags, 'i') != NULL ? MP_CODEC_INERT : 0u);
 }
 
 static int codec_enc(lua_State *L)

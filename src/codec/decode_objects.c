@@ -144,13 +144,18 @@ static mp_reading rebuilding_failed(mp_decoder *d, int status)
                           text ? lua_tostring(L, -1) : luaL_typename(L, -1));
 }
 
-/* Calls the function with its arguments; one value takes their table's place. */
+/* Calls the function with its arguments; one value takes their table's place, which stays
+ * where nothing may run. */
 static mp_reading rebuild(mp_decoder *d, const mp_open_frame *frame)
 {
     lua_State *L = d->L;
     int items = d->levels.slot;
     if (lua_rawgeti(L, items, 1) != LUA_TFUNCTION)
         return mp_decode_fail(d, "an object without the function that builds it");
+    if ((d->flags & MP_CODEC_INERT) != 0) {
+        lua_settop(L, items);
+        return MP_READ;
+    }
     luaL_checkstack(L, (int)(frame->at < 1000000 ? frame->at : 1000000) + LUA_MINSTACK,
                     "too many arguments");
     for (lua_Integer i = 2; i <= frame->at; i++)

@@ -25,6 +25,8 @@ enum mp_codec_flags {
                                   without it all strings are bytes (faster) */
     MP_CODEC_NOTE_MODULES = 4, /* the modules that values are named by are entered, as
                                   keys, into the registry's table MP_NAMED_MODULES */
+    MP_CODEC_INERT = 8,        /* no object is built: in its place comes the table of the
+                                  function that would do it and its arguments */
 };
 
 #define MP_NAMED_MODULES "moonpool.codec.modules"

@@ -60,10 +60,13 @@ static void note_order(lua_State *L, mp_lua_call *c, uint64_t index)
 
 /* ---- failures ---- */
 
+/* Where a worker could not be done with the item, what builds its arguments may be why, and
+ * is not to be tried on the host. */
 static void set_args(lua_State *L, const mp_event *e)
 {
     int top = lua_gettop(L);
-    int n = mp_decode(L, e->item, e->item_size, NULL, -1, MP_CODEC_FUNCTIONS);
+    unsigned flags = MP_CODEC_FUNCTIONS | (e->kind != MP_EVENT_FAILED ? MP_CODEC_INERT : 0);
+    int n = mp_decode(L, e->item, e->item_size, NULL, -1, flags);
     if (n < 0) {
         lua_settop(L, top);
         return;

@@ -184,6 +184,13 @@ t.case("__reduce: its errors pass as they are, those of what it gave refuse the 
   t.refused("f", enc("f", o), "cannot be built")
 end)
 
+t.case("__reduce: where nothing may run, what would build the object comes", function()
+  local o = setmetatable({}, { __reduce = function() return function() error("ran") end, 7, "x" end })
+  local list = dec("fi", enc("f", { o, o }))
+  assert(list[1] == list[2] and type(list[1][1]) == "function")
+  assert(list[1][2] == 7 and list[1][3] == "x" and #list[1] == 3)
+end)
+
 t.case("__reduce: what is no function", function()
   t.unsent("f", "__reduce gave no function but a nil", "", setmetatable({}, { __reduce = function() end }))
   t.unsent("f", "__reduce gave no function but a number", "[2]",
