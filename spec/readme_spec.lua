@@ -1,5 +1,7 @@
 -- The README's snippets run and print what stands below them.
 
+local lfs = require "lfs"
+
 local function read(path)
   local file = assert(io.open(path))
   local text = file:read("a")
@@ -50,5 +52,21 @@ describe("the README", function()
     for path in text:gmatch("examples/[%w_]+%.lua") do
       assert.truthy(io.open(path))
     end
+  end)
+
+  it("names only specs that exist, and each that brings about faults", function()
+    local named = {}
+    local section = text:match("\n### What holds.-\n|.-\n\n")
+    for cell in section:gmatch("| ([^|]*) |\n") do
+      for name in cell:gmatch("`([%w_]+)`") do named[name] = true end
+    end
+    for entry in lfs.dir("spec/faults") do
+      local name = entry:match("^(.*)_spec%.%w+$")
+      if name then
+        assert.is_true(named[name], name)
+        named[name] = nil
+      end
+    end
+    assert.is_nil(next(named))
   end)
 end)
