@@ -17,9 +17,11 @@
 int luaopen_spec_failnext(lua_State *L);
 
 /* The C library's own, under the names that remain when malloc is taken. */
+/* NOLINTBEGIN(bugprone-reserved-identifier) */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *old, size_t size);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 static _Thread_local long long passed, first, last;
 static _Thread_local bool armed;
@@ -37,15 +39,15 @@ __attribute__((visibility("default"))) void *malloc(size_t size)
     return fails() ? NULL : __libc_malloc(size);
 }
 
-__attribute__((visibility("default"))) void *calloc(size_t count, size_t size)
+__attribute__((visibility("default"))) void *calloc(size_t nmemb, size_t size)
 {
-    return fails() ? NULL : __libc_calloc(count, size);
+    return fails() ? NULL : __libc_calloc(nmemb, size);
 }
 
-__attribute__((visibility("default"))) void *realloc(void *old, size_t size)
+__attribute__((visibility("default"))) void *realloc(void *ptr, size_t size)
 {
-    bool shrinks = old != NULL && size <= malloc_usable_size(old);
-    return !shrinks && fails() ? NULL : __libc_realloc(old, size);
+    bool shrinks = ptr != NULL && size <= malloc_usable_size(ptr);
+    return !shrinks && fails() ? NULL : __libc_realloc(ptr, size);
 }
 
 static void forget(void)
