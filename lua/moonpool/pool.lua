@@ -159,7 +159,7 @@ local function open_call(pool, name, f, shape, star, given, result, by_value)
   result.shape = shape
   result.collect = (given.on_error or pool.on_error) == "collect"
   pool.seeds_used = pool.seeds_used + 1
-  result.call = core.call(pool.core, f, SHAPES[shape], result.collect, star,
+  core.call(pool.core, f, SHAPES[shape], result.collect, star,
     given.chunksize or 0, result, given.seed or seed.output(pool.seed, pool.seeds_used),
     given.pack or false, by_value or false)
   if given.total then

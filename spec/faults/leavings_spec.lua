@@ -124,7 +124,9 @@ describe("a task that leaves", function()
       local path = os.tmpname()
       pool:apply(function() io.output(path) io.write("there") io.output():flush() end)
       local n = pool:map(math.abs, mp.range(100)).n
-      assert(io.open(path):read("a") == "there")
+      local file = io.open(path)
+      assert(file:read("a") == "there")
+      file:close()
       os.remove(path)
       print(n)
       return 0

@@ -8,7 +8,7 @@ describe("SIGKILL of the nursery", function()
     fault.says("50\ttrue\n", [[
       account.pool(3, function(pool)
         local pids = account.workers(pool)
-        account.signal("KILL", account.parent(pids[1]))
+        account.kill(account.parent(pids[1]))
         print(pool:map(math.abs, mp.range(50)).n, account.workers(pool)[1] ~= pids[1])
       end)
     ]])

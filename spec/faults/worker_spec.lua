@@ -28,7 +28,7 @@ describe("SIGKILL of an idle worker", function()
           mp.sleep(0.01)
           n = 0
           for _, w in ipairs(pool:workers()) do
-            if w.pid and io.open(("/proc/%d/stat"):format(w.pid)) then n = n + 1 end
+            if w.pid and account.lives(w.pid) then n = n + 1 end
           end
         until n == 3 or mp.monotonic() > stop
         print(#account.workers(pool))

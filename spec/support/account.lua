@@ -65,6 +65,23 @@ function account.signal(name, pid)
   assert(os.execute(("kill -%s %s"):format(name, pid)))
 end
 
+local function stat(pid)
+  local file <close> = io.open(("/proc/%d/stat"):format(pid))
+  return file and file:read("a") or ""
+end
+
+--- Whether the process lives: is there and no zombie.
+function account.lives(pid)
+  local state = stat(pid):match("^.*%) (%a)")
+  return state ~= nil and state ~= "Z"
+end
+
+--- Kills a process, and waits until it does not live any more.
+function account.kill(pid)
+  account.signal("KILL", pid)
+  while account.lives(pid) do mp.sleep(0.001) end
+end
+
 --- The pids of a pool's workers, all of them at work once.
 function account.workers(pool)
   return pool:everywhere(mp.getpid)
@@ -72,10 +89,7 @@ end
 
 --- The nursery of the worker `pid`.
 function account.parent(pid)
-  local file = assert(io.open(("/proc/%d/stat"):format(pid)))
-  local stat = file:read("a")
-  file:close()
-  return tonumber(stat:match("^.*%) %a (%d+)"))
+  return tonumber(stat(pid):match("^.*%) %a (%d+)"))
 end
 
 return account

@@ -188,8 +188,9 @@ static int open_call(mp_lua_call *c, mp_definition *d, uint32_t flags, uint64_t 
 }
 
 /* core.call(pool, function, shape, keep_going, star, chunk, result, seed,
- * pack, by_value): a call without items; item i is to have the random numbers of (seed,
- * i). The call that makes workers gives them its function in hand, unless by_value. */
+ * pack, by_value): a call without items, also as result.call, where it stands whenever an
+ * interrupt comes; item i is to have the random numbers of (seed, i). The call that makes
+ * workers gives them its function in hand, unless by_value. */
 static int call_new(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);
@@ -203,6 +204,8 @@ static int call_new(lua_State *L)
     c->chunk = luaL_optinteger(L, 6, 0);
     lua_pushvalue(L, 7);
     lua_setiuservalue(L, 11, CALL_RESULT);
+    lua_pushvalue(L, 11);
+    lua_setfield(L, 7, "call");
     /* Asked behind the allocations above: a finalizer may make the first call. */
     bool first_call = mp_pool_transport(p->pool)->ops->crew(mp_pool_transport(p->pool)) == 0;
     if (first_call)
