@@ -56,8 +56,8 @@ describe("SIGKILL of the nursery", function()
         for _ = 1, 8 do
           mp.sleep(0.08)
           for _, w in ipairs(pool:workers()) do
-            if w.pid and pcall(account.parent, w.pid) then
-              local nursery = account.parent(w.pid)
+            local nursery = w.pid and account.parent(w.pid)
+            if nursery then
               if nursery ~= mp.getpid() and nursery > 1 then os.execute("kill -9 " .. nursery .. " 2>/dev/null") end
               break
             end

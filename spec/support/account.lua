@@ -87,7 +87,7 @@ function account.workers(pool)
   return pool:everywhere(mp.getpid)
 end
 
---- The nursery of the worker `pid`.
+--- The nursery of the worker `pid`; nil where that is gone.
 function account.parent(pid)
   return tonumber(stat(pid):match("^.*%) %a (%d+)"))
 end
