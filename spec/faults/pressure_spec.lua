@@ -31,7 +31,9 @@ describe("results faster than their consumer", function()
           end
         end
         collectgarbage()
-        print(n, most < 160 << 20, leaks.private_kib() - kib < 100 << 10)
+        -- Sanitizers keep what is freed.
+        local flat = leaks.private_kib() - kib < 100 << 10 or (os.getenv("MOONPOOL_SANITIZE") or "") ~= ""
+        print(n, most < 160 << 20, flat)
         return 0
       end)
     ]])
