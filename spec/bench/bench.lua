@@ -56,7 +56,8 @@ function bench.report(measures, checksum)
 end
 
 -- Runs a workload that is so many items, all under way at once: { items = their number,
--- pool = function(pool) and serial = function(), which return the results, checksum = function }.
+-- pool = function(pool) and serial = function(), which return the results, checksum = function,
+-- warm = whether it runs once before it is measured }.
 function bench.throughput(workload)
   local seconds, results
   if bench.serial then
@@ -64,6 +65,7 @@ function bench.throughput(workload)
     seconds, results = bench.time(workload.serial)
   else
     local pool <close> = bench.pool()
+    if workload.warm then workload.pool(pool) end
     collectgarbage()
     seconds, results = bench.time(workload.pool, pool)
   end

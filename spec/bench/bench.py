@@ -45,9 +45,11 @@ def report(checksum, **measures):
     print(" ".join(words), f"checksum={int(checksum)}")
 
 
-def throughput(items, run, checksum=sum):
+def throughput(items, run, checksum=sum, warm=False):
     """Measures run(pool), which is so many items, all under way at once."""
     pool = started_pool()
+    if warm:
+        run(pool)
     gc.collect()
     seconds, results = timed(run, pool)
     pool.close()
