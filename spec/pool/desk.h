@@ -35,7 +35,7 @@ static mp_event desk_trouble;
 static matter *desk_matters[64]; /* by the flags of their calls, whence the handler knows them */
 static unsigned desk_count;
 
-static inline int desk_run(void *ctx, const mp_task *task, mp_buffer *out)
+static inline int desk_run(void *ctx, mp_task *task, mp_buffer *out)
 {
     (void)ctx;
     matter *m = desk_matters[task->block->flags];

@@ -59,7 +59,7 @@ static inline void shop_stay(int32_t number)
             return;
 }
 
-static inline int shop_run(void *ctx, const mp_task *task, mp_buffer *out)
+static inline int shop_run(void *ctx, mp_task *task, mp_buffer *out)
 {
     (void)ctx;
     int32_t number;

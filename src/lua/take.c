@@ -337,6 +337,15 @@ static void note_text(lua_State *L, mp_lua_pool *p, const mp_event *e)
     lua_settop(L, top);
 }
 
+/* Of an event that is no call's. */
+static void note_other(lua_State *L, mp_lua_pool *p, const mp_event *e)
+{
+    if (e->kind == MP_EVENT_TROUBLE)
+        note_trouble(p, e);
+    else
+        note_text(L, p, e);
+}
+
 /* Deals with an event of the call at stack index 2 and its values at 3: true if it is
  * still to be settled. */
 static bool deal(lua_State *L, mp_lua_pool *p, mp_lua_call *c, const mp_event *e)
@@ -362,6 +371,24 @@ static void settle(mp_lua_pool *p, const mp_event *e)
     }
 }
 
+/* Deals with e, an event of the call at 2, and with the results that follow it, up to `max` in
+ * all; their number. */
+static lua_Integer deal_on(lua_State *L, mp_lua_pool *p, mp_event *e, lua_Integer max)
+{
+    mp_lua_call *c = e->user;
+    for (lua_Integer n = 1;; n++) {
+        lua_settop(L, 3);
+        if (!deal(L, p, c, e))
+            return n;
+        if (e->kind != MP_EVENT_DONE || n == max) {
+            settle(p, e);
+            return n;
+        }
+        if (!mp_pool_follow(p->pool, e))
+            return n;
+    }
+}
+
 /* core.take(pool, max): takes in up to `max` events; their number */
 static int take(lua_State *L)
 {
@@ -370,24 +397,18 @@ static int take(lua_State *L)
     const mp_lua_call *at = NULL; /* whose table of values stands at 3 */
     mp_event e;
     while (n < max && mp_pool_next(p->pool, &e)) {
-        bool to_settle = true;
-        if (e.kind == MP_EVENT_TROUBLE) {
-            note_trouble(p, &e);
-        } else if (e.kind == MP_EVENT_OUTPUT || e.kind == MP_EVENT_LOG) {
-            note_text(L, p, &e);
-        } else {
-            mp_lua_call *c = e.user;
-            if (at == NULL || c != at) {
-                lua_settop(L, 1);
-                push_call(L, c);
-                at = c;
-            }
-            lua_settop(L, 3);
-            to_settle = deal(L, p, c, &e);
-        }
-        if (to_settle)
+        if (e.kind == MP_EVENT_TROUBLE || e.kind == MP_EVENT_OUTPUT || e.kind == MP_EVENT_LOG) {
+            note_other(L, p, &e);
             settle(p, &e);
-        n++;
+            n++;
+            continue;
+        }
+        if (at == NULL || e.user != at) {
+            lua_settop(L, 1);
+            push_call(L, e.user);
+            at = e.user;
+        }
+        n += deal_on(L, p, &e, max - n);
     }
     lua_pushinteger(L, n);
     return 1;

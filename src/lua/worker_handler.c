@@ -1,10 +1,10 @@
 /* What a worker does with an item: decode its arguments, call the function with a
  * traceback, encode what it returns; or its failure.
  *
- * The worker's thread keeps three values on its stack: the message handler; the
- * runner, a closure whose upvalues are the functions met so far; and the table of C libraries. Each
- * item runs in one protected call of the runner; nothing of it stays on the stack, and hooks are
- * off before the next. */
+ * The worker's thread keeps two values on its stack: the message handler, and the runner, a
+ * closure whose upvalues are the functions met so far and the table of C libraries. Items run
+ * in a protected call of the runner, one after another until one fails; nothing of an item
+ * stays on the stack, and hooks are off before the next. */
 #include "lua/state.h"
 #include "lua/worker_state.h"
 #include "lua/worker_stop.h"
@@ -20,18 +20,19 @@
 #include <stdio_ext.h>
 #include <unistd.h>
 
-enum { HANDLER = 1, RUNNER, LIBRARIES, BASE = LIBRARIES };
+enum { HANDLER = 1, RUNNER, BASE = RUNNER };
 enum { DEFINITIONS_MAX = 256, MEMORY_TO_GO_ON = 1 << 20 };
 
 /* The runner's upvalues. */
 #define FUNCTIONS lua_upvalueindex(1) /* by definition, those that came as bytes */
 #define IN_HAND lua_upvalueindex(2)   /* by definition, those inherited */
 #define FUNCTION lua_upvalueindex(3)  /* the one used last */
+#define LIBRARIES lua_upvalueindex(4) /* the table of C libraries */
 
 /* One item on its way through the runner. */
 typedef struct item {
     mp_worker_context *w;
-    const mp_task *task;
+    mp_task *task;
     mp_buffer *out;
     int outcome;
     const char *kind; /* of the failure, if it comes to that */
@@ -187,14 +188,27 @@ static int write_result(lua_State *L, item *i, int first)
     return write_codec_failure(L, i, "encode", "result");
 }
 
-/* The runner: one item, its lightuserdata at 1. */
-static int run_item(lua_State *L)
+/* What no item is to find as the one before has left it. */
+static void clear_before(lua_State *L, mp_worker_context *w, const mp_task *task)
 {
-    item *i = lua_touserdata(L, 1);
-    if (!push_function(L, i)) {
-        i->outcome = write_codec_failure(L, i, "decode", "function");
-        return 0;
-    }
+    w->index = task->index;
+    mp_worker_stop_clear();
+    if (mp_worker_is_foreign(L, LIBRARIES, w->own_libraries))
+        mp_worker_reset();
+    mp_random_set(&w->random, task->block->word, task->index);
+}
+
+static void clear_behind(lua_State *L)
+{
+    mp_worker_stop_clear();
+    if (lua_gethook(L) != NULL)
+        lua_sethook(L, NULL, 0, 0);
+}
+
+static int run_item(lua_State *L, item *i)
+{
+    if (!push_function(L, i))
+        return write_codec_failure(L, i, "decode", "function");
     int told = (i->task->block->flags & MP_CALL_POSITION) != 0 ? 2 : 0;
     if (told > 0) {
         lua_pushboolean(L, i->task->first);
@@ -202,13 +216,27 @@ static int run_item(lua_State *L)
     }
     MP_FAILPOINT("item.decode");
     int n = mp_decode(L, i->task->bytes, i->task->size, NULL, -1, MP_CODEC_FUNCTIONS);
-    if (n < 0) {
-        i->outcome = write_codec_failure(L, i, "decode", "arguments");
-        return 0;
-    }
+    if (n < 0)
+        return write_codec_failure(L, i, "decode", "arguments");
     lua_call(L, told + n, LUA_MULTRET);
     flush_lines();
-    i->outcome = write_result(L, i, 2);
+    return write_result(L, i, 2);
+}
+
+/* The runner: items until one was not done or none follows; a lightuserdata at 1. */
+static int run_items(lua_State *L)
+{
+    item *i = lua_touserdata(L, 1);
+    for (bool more = true; more;) {
+        clear_before(L, i->w, i->task);
+        i->outcome = run_item(L, i);
+        if (i->outcome != MP_TASK_DONE || i->task->next == NULL)
+            return 0;
+        lua_settop(L, 1);
+        clear_behind(L);
+        more = i->task->next(i->task);
+        i->outcome = more ? -ENOMEM : MP_TASK_DONE;
+    }
     return 0;
 }
 
@@ -272,26 +300,19 @@ static bool is_worn(void *ctx)
     return worn;
 }
 
-static int handle(void *ctx, const mp_task *task, mp_buffer *out)
+static int handle(void *ctx, mp_task *task, mp_buffer *out)
 {
     mp_lua_pool *p = ctx;
     lua_State *L = p->worker.L;
     item i = {.w = &p->worker, .task = task, .out = out, .outcome = -ENOMEM, .kind = "task"};
     if (p->worker.unfit)
         return refuse(L, &i);
-    p->worker.index = task->index;
-    mp_worker_stop_clear();
-    if (mp_worker_is_foreign(L, LIBRARIES, p->worker.own_libraries))
-        mp_worker_reset();
-    mp_random_set(&p->worker.random, task->block->word, task->index);
     lua_pushvalue(L, RUNNER);
     lua_pushlightuserdata(L, &i);
     if (lua_pcall(L, 1, 0, HANDLER) != LUA_OK)
         report_error(L, &i);
     lua_settop(L, BASE);
-    mp_worker_stop_clear();
-    if (lua_gethook(L) != NULL)
-        lua_sethook(L, NULL, 0, 0);
+    clear_behind(L);
     flush_lines();
     if (i.outcome == -ENOMEM)
         p->worker.short_of_memory = true;
@@ -355,8 +376,8 @@ static void start(void *ctx, const mp_birth *birth)
     lua_newtable(L);
     lua_rawgetp(L, LUA_REGISTRYINDEX, p);
     lua_pushnil(L);
-    lua_pushcclosure(L, run_item, 3);
     p->worker.own_libraries = mp_worker_push_libraries(L);
+    lua_pushcclosure(L, run_items, 4);
     lua_pushlightuserdata(L, &p->worker);
     lua_setfield(L, LUA_REGISTRYINDEX, MP_WORKER_CONTEXT);
     lua_pushcfunction(L, set_up);

@@ -304,6 +304,35 @@ static void end_item(mp_pool *pool, enum mp_given given)
         bury(pool, pool->arrival.death);
 }
 
+/* The row has a further item that is wanted, and nobody else decides about this one. */
+static bool goes_on(const mp_row *row)
+{
+    return row->done + 1 < row->count && row->first + row->done + 1 < row->call->limit &&
+           !row->answered && row->twin == NULL && !row->call->released;
+}
+
+bool mp_pool_follow(mp_pool *pool, mp_event *event)
+{
+    mp_row *row = pool->given_row;
+    const mp_transport_ops *ops = pool->transport->ops;
+    if (pool->given != GIVEN_ITEM || pool->arrival.kind != MP_ARRIVAL_DONE || !goes_on(row) ||
+        ops->follow == NULL) {
+        mp_pool_settle(pool);
+        return false;
+    }
+    row->done++;
+    row->call->told++;
+    row->call->pending--;
+    if (!ops->follow(pool->transport, &pool->arrival)) {
+        pool->given = GIVEN_NONE;
+        return false;
+    }
+    event->index++;
+    event->data = pool->arrival.data;
+    event->size = pool->arrival.size;
+    return true;
+}
+
 int mp_pool_again(mp_pool *pool, int64_t due, mp_error *error)
 {
     enum mp_given given = pool->given;

@@ -62,6 +62,7 @@ typedef struct mp_seat {
     _Atomic uint32_t kind;      /* of the work measured last */
     _Atomic uint32_t item_cost; /* its cost, in nanoseconds an item */
     uint64_t rows[MP_HOLD_MAX];
+    _Atomic uint64_t rung; /* what its result ring's tail was when it rang for a lazy host */
     /* host: an item to be stopped, by its row and its index within its call */
     _Atomic uint64_t stop_row, stop_index;
     mp_bed bed;

@@ -45,6 +45,13 @@ int mp_definitions_init(mp_definitions *d, mp_transport *transport, mp_error *er
 mp_definition *mp_define(mp_definitions *d, const unsigned char *bytes, size_t size,
                          mp_error *error);
 
+/* One more user of it. */
+static inline mp_definition *mp_define_again(mp_definition *definition)
+{
+    definition->users++;
+    return definition;
+}
+
 /* A definition that the workers have by inheritance; they find it by its id. */
 mp_definition *mp_define_in_hand(mp_definitions *d, mp_error *error);
 

@@ -14,6 +14,7 @@ enum {
     DOUBT_NS = 500000000, /* without news: whether there will be any */
     RETRY_NS = 100000000, /* how long to sleep where workers cannot be started */
     TWIN_NS = 2000000,    /* between two looks for workers that are idle */
+    MANY_NS = 50000000,   /* how long results that are there may wait for more */
 };
 
 #define CROWD_BYTES ((size_t)512 << 20)
@@ -121,6 +122,12 @@ void mp_call_word(mp_call *call, uint64_t word)
 void mp_call_timeout(mp_call *call, int64_t timeout)
 {
     call->block->timeout = timeout;
+    call->block->check = mp_call_block_check(call->block);
+}
+
+void mp_call_quiet(mp_call *call)
+{
+    call->block->quiet = 1;
     call->block->check = mp_call_block_check(call->block);
 }
 
@@ -303,9 +310,31 @@ static int listen_long(mp_pool *pool, int64_t deadline, const sigset_t *mask)
     }
 }
 
+/* Results that come while workers go on are better taken in many at a time: reading each as it
+ * is written takes the memory that is written from the worker's processor. False where none
+ * goes on. */
+static bool wait_for_many(mp_pool *pool, int64_t deadline, const sigset_t *mask, int *status)
+{
+    mp_transport *t = pool->transport;
+    if (!TAILQ_EMPTY(&pool->backlog) || pool->duplicating > 0 || t->ops->may_wait == NULL ||
+        !t->ops->may_wait(t))
+        return false;
+    t->ops->arm(t, MP_BELL_LAZY);
+    bool waits = TAILQ_EMPTY(&pool->over) && (pool->refusal == 0 || pool->refusal_told) &&
+                 t->ops->may_wait(t);
+    int64_t latest = mp_now() + MANY_NS;
+    if (waits)
+        *status = listen_long(pool, latest < deadline ? latest : deadline, mask);
+    t->ops->disarm(t);
+    if (waits && *status >= 0)
+        *status = something(pool);
+    return waits;
+}
+
 int mp_pool_wait(mp_pool *pool, int64_t deadline, enum mp_bell_mode mode, const sigset_t *mask)
 {
     mp_transport *t = pool->transport;
+    int status;
     if (mp_pool_push(pool, NULL) < 0 && mp_now() + RETRY_NS < deadline)
         deadline = mp_now() + RETRY_NS;
     if (mp_pool_next_due(pool) < deadline)
@@ -315,12 +344,14 @@ int mp_pool_wait(mp_pool *pool, int64_t deadline, enum mp_bell_mode mode, const 
         mp_pool_twin(pool);
         deadline = mp_now() + TWIN_NS < deadline ? mp_now() + TWIN_NS : deadline;
     }
+    if (mode == MP_BELL_LAZY && wait_for_many(pool, deadline, mask, &status))
+        return status;
     if (something(pool))
         return 1;
     if (look(pool, deadline))
         return 1;
     t->ops->arm(t, !TAILQ_EMPTY(&pool->backlog) ? MP_BELL_EAGER : mode);
-    int status = something(pool) ? 1 : listen_long(pool, deadline, mask);
+    status = something(pool) ? 1 : listen_long(pool, deadline, mask);
     t->ops->disarm(t);
     return status < 0 ? status : something(pool);
 }

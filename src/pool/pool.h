@@ -80,6 +80,10 @@ void mp_call_word(mp_call *call, uint64_t word);
 /* Nanoseconds that an item may run, more than 0; unless set before the first: any. */
 void mp_call_timeout(mp_call *call, int64_t timeout);
 
+/* Nobody waits for its results one by one: workers tell of them run by run. Before the first
+ * item. */
+void mp_call_quiet(mp_call *call);
+
 /* The worker keeps what comes of a granule's items until the last; before the first item.
  * So a granule that a death has cut is lost from its next item on, even where that was not
  * begun. `flags`: further ones for the handler. */
@@ -129,6 +133,10 @@ void mp_call_release(mp_call *call);
 /* The next event; the same again until mp_pool_settle. False if there is none now. */
 bool mp_pool_next(mp_pool *pool, mp_event *event);
 void mp_pool_settle(mp_pool *pool);
+
+/* mp_pool_settle behind a DONE; true if the event of the same call's next item is DONE, too,
+ * and there: it has taken the place of *event. Cheaper than mp_pool_next. */
+bool mp_pool_follow(mp_pool *pool, mp_event *event);
 
 /* In place of settling the event of an item: the item runs again, not before `due`
  * (mp_now's clock; 0: at once), as its next attempt. On failure, a negative errno

@@ -101,8 +101,14 @@ typedef struct mp_transport_ops {
     /* The next arrival; false if there is none. The same again until `taken`. */
     bool (*next)(mp_transport *t, mp_arrival *a);
     void (*taken)(mp_transport *t);
+    /* Instead of `taken`, behind a result of one item: true if the next arrival is the result
+     * of the row's next item, whose bytes and index *a has then. NULL: never. */
+    bool (*follow)(mp_transport *t, mp_arrival *a);
     /* Something has arrived. Cheap. */
     bool (*pending)(mp_transport *t);
+    /* All that has arrived are results, for each of which its worker will still ring an armed
+     * bell: when it has no more of their call, or needs to be heard. NULL: never. */
+    bool (*may_wait)(mp_transport *t);
     /* A descriptor readable after an armed bell rang, and when the workers'
      * parent died. */
     int (*fd)(const mp_transport *t);

@@ -222,13 +222,49 @@ void mp_local_taken(mp_transport *t)
         frame_taken(l, l->current);
 }
 
-bool mp_local_pending(mp_transport *t)
+bool mp_local_follow(mp_transport *t, mp_arrival *a)
 {
     local *l = mp_local_of(t);
+    unsigned seat = l->current;
+    stream *s = l->streams[seat];
+    mp_result_frame frame;
+    frame_taken(l, seat);
+    if (s->in_turn == 0 || !mp_result_peek(&s->reader, &frame) || frame.kind != MP_FRAME_DONE)
+        return false;
+    a->index = s->index;
+    a->data = frame.data;
+    a->size = frame.size;
+    return true;
+}
+
+static bool is_told(const local *l)
+{
+    return mp_local_oldest_death(l) == NULL &&
+           mp_load_acquire(&l->segment.control->trouble) == l->trouble_told &&
+           !(LIST_EMPTY(&l->broods) ? l->damaged : l->suspect);
+}
+
+bool mp_local_pending(mp_transport *t)
+{
+    const local *l = mp_local_of(t);
     for (unsigned i = 0; i < l->seats; i++)
         if (mp_result_unread(&l->streams[i]->reader) > 0)
             return true;
-    return mp_local_oldest_death(l) != NULL ||
-           mp_load_acquire(&l->segment.control->trouble) != l->trouble_told ||
-           (LIST_EMPTY(&l->broods) ? l->damaged : l->suspect);
+    return !is_told(l);
+}
+
+bool mp_local_may_wait(mp_transport *t)
+{
+    const local *l = mp_local_of(t);
+    bool owed = false;
+    for (unsigned i = 0; i < l->seats; i++) {
+        const mp_result_reader *reader = &l->streams[i]->reader;
+        const mp_seat *seat = &l->segment.seats[i];
+        bool unread = mp_result_unread(reader) > 0;
+        if (mp_result_kept_waiting(reader) ||
+            (unread && mp_load_acquire(&seat->rung) >= mp_result_published(reader)))
+            return false;
+        owed = owed || unread;
+    }
+    return owed && is_told(l);
 }

@@ -19,8 +19,8 @@ typedef struct mp_call_block {
     int64_t timeout;          /* nanoseconds that an item may run, 0: any */
     uint64_t definition_sum;  /* mp_checksum of the definition */
     uint32_t flags;           /* the handler's */
-    uint32_t reserved;
-    uint64_t check; /* of all but the limit */
+    uint32_t quiet;           /* nobody waits for single results of it */
+    uint64_t check;           /* of all but the limit */
 } mp_call_block;
 
 /* What every worker does once, after those before it in the list, and every later worker

@@ -6,7 +6,7 @@
  * granule is READY; it waits for room in its result ring rather than drop
  * anything; it does each errand (wire.h) once, in order, before any granule that was
  * published behind it. */
-#include "pool/worker.h"
+#include "pool/worker_inner.h"
 
 #include "base/clock.h"
 #include "base/failpoint.h"
@@ -25,152 +25,12 @@ enum {
     EXIT_BROKEN = 70,
 };
 
-typedef struct worker {
-    mp_segment *segment;
-    mp_seat *seat;
-    unsigned number;
-    uint32_t incarnation;
-    mp_region *tasks;
-    const mp_handler *handler;
-    mp_result_writer writer;
-    int (*ring_grow)(mp_buffer *, size_t);
-    void *ring_lender;
-    bool writing;    /* the frame of an item's result is open */
-    mp_buffer texts; /* told while that frame has bytes: each its head, then itself */
-    uint64_t index;  /* of the item that runs, 0: none */
-    mp_granule held[MP_HOLD_MAX];
-    unsigned holding;
-    uint64_t unheard; /* the call whose results a host that is lazy has not heard of; 0: none */
-    long processors;
-    mp_patience patience;
-    const _Atomic uint64_t *errand; /* where the next one stands once there is one */
-} worker;
-
-/* ---- results ---- */
-
-static void wait_for_reader(worker *w, uint64_t seen)
-{
-    mp_bell_ring(&w->segment->bell, true);
-    mp_result_wait(&w->writer, seen);
-}
-
-static uint64_t reading_mark(const worker *w)
-{
-    return mp_load_acquire(&w->writer.shared->head);
-}
-
-/* Grows the open frame; where the unread spill is at its limit, waits for the host. */
-static int grow_patiently(mp_buffer *b, size_t more)
-{
-    worker *w = b->lender;
-    for (;;) {
-        uint64_t seen = reading_mark(w);
-        b->lender = w->ring_lender;
-        int status = w->ring_grow(b, more);
-        b->lender = w;
-        if (status != -EAGAIN)
-            return status;
-        wait_for_reader(w, seen);
-    }
-}
-
-static mp_buffer *open_frame(worker *w)
-{
-    for (;;) {
-        uint64_t seen = reading_mark(w);
-        mp_buffer *b = mp_result_open(&w->writer, sizeof(mp_frame_row));
-        if (b != NULL) {
-            w->ring_grow = b->grow;
-            w->ring_lender = b->lender;
-            b->grow = grow_patiently;
-            b->lender = w;
-            return b;
-        }
-        wait_for_reader(w, seen);
-    }
-}
-
-static void close_frame(worker *w)
-{
-    w->writer.out.grow = w->ring_grow;
-    w->writer.out.lender = w->ring_lender;
-}
-
-static void publish_small(worker *w, unsigned kind, const void *bytes, size_t size)
-{
-    for (;;) {
-        uint64_t seen = reading_mark(w);
-        if (mp_result_publish_small(&w->writer, kind, bytes, size))
-            return;
-        wait_for_reader(w, seen);
-    }
-}
-
-/* ---- texts ---- */
-
-typedef struct text_head {
-    size_t size;
-    unsigned kind;
-} text_head;
-
-static int publish_text(worker *w, unsigned kind, const char *bytes, size_t size)
-{
-    mp_buffer *b = open_frame(w);
-    int status = mp_buffer_append(b, &w->index, sizeof w->index);
-    if (status == 0)
-        status = mp_buffer_append(b, bytes, size);
-    close_frame(w);
-    if (status == 0)
-        mp_result_publish(&w->writer, kind);
-    else
-        mp_result_discard(&w->writer);
-    mp_bell_ring(&w->segment->bell, true);
-    return status;
-}
-
-static int keep_text(worker *w, unsigned kind, const char *bytes, size_t size)
-{
-    text_head head = {.size = size, .kind = kind};
-    size_t before = w->texts.len;
-    int status = mp_buffer_append(&w->texts, &head, sizeof head);
-    if (status == 0)
-        status = mp_buffer_append(&w->texts, bytes, size);
-    if (status < 0)
-        w->texts.len = before;
-    return status;
-}
-
-/* Frames do not nest: an open one that is empty makes way, behind one that is not the
- * text waits. */
-static int tell(void *teller, unsigned kind, const char *bytes, size_t size)
-{
-    worker *w = teller;
-    if (w->writing && w->writer.out.len > 0)
-        return keep_text(w, kind, bytes, size);
-    if (w->writing) {
-        close_frame(w);
-        mp_result_discard(&w->writer);
-    }
-    int status = publish_text(w, kind, bytes, size);
-    if (w->writing)
-        open_frame(w);
-    return status;
-}
-
-static void publish_texts(worker *w)
-{
-    text_head head;
-    for (size_t at = 0; at < w->texts.len; at += sizeof head + head.size) {
-        memcpy(&head, w->texts.data + at, sizeof head);
-        publish_text(w, head.kind, (const char *)w->texts.data + at + sizeof head, head.size);
-    }
-    w->texts.len = 0;
-}
+/* ---- items ---- */
 
 /* A lazy host hears now of the results that lie there. */
 static void speak_up(worker *w)
 {
-    mp_bell_ring(&w->segment->bell, true);
+    mp_worker_ring(w);
     w->unheard = 0;
 }
 
@@ -179,48 +39,51 @@ _Noreturn static void retire(worker *w)
 {
     w->handler->finish(w->handler->ctx);
     mp_store_release(&w->seat->phase, MP_PHASE_RETIRED);
-    mp_bell_ring(&w->segment->bell, true);
+    mp_worker_ring(w);
     _exit(0);
 }
 
-/* ---- items ---- */
-
-static void run_item(worker *w, const mp_task *task)
+/* Opens the frame of the item's result; the item runs from here on. */
+static void open_item(worker *w, const mp_task *task)
 {
-    mp_buffer *out = open_frame(w);
+    mp_worker_open_frame(w);
     w->writing = true;
     w->index = task->index;
     mp_stopper_begin(task->block->timeout);
-    int outcome = w->handler->run(w->handler->ctx, task, out);
-    bool late = mp_stopper_end();
-    w->writing = false;
-    close_frame(w);
-    MP_FAILPOINT("result.before");
+}
+
+static void publish_outcome(worker *w, int outcome, bool late)
+{
     if (late) {
         if (outcome != MP_TASK_FAILED)
-            out->len = 0;
+            w->writer.out.len = 0;
         mp_result_publish(&w->writer, MP_FRAME_TIMEOUT);
     } else if (outcome >= 0) {
         mp_result_publish(&w->writer, outcome == MP_TASK_DONE ? MP_FRAME_DONE : MP_FRAME_FAILED);
     } else {
         int32_t code = outcome;
         mp_result_discard(&w->writer);
-        publish_small(w, MP_FRAME_NO_ROOM, &code, sizeof code);
+        mp_worker_publish_small(w, MP_FRAME_NO_ROOM, &code, sizeof code);
     }
-    MP_FAILPOINT("result.after");
-    if (w->texts.len > 0)
-        publish_texts(w);
-    w->index = 0;
-    mp_bell_ring(&w->segment->bell,
-                 late || outcome != MP_TASK_DONE || mp_result_filling(&w->writer));
-    if (outcome != MP_TASK_DONE && w->handler->worn != NULL && w->handler->worn(w->handler->ctx))
-        retire(w); /* what it holds and has not begun runs elsewhere */
 }
 
-static void begin_item(worker *w)
+static void close_item(worker *w, const mp_task *task, int outcome)
 {
-    mp_store_relaxed(&w->seat->items, mp_load_relaxed(&w->seat->items) + 1);
-    MP_FAILPOINT("item.begun");
+    bool late = mp_stopper_end();
+    w->writing = false;
+    mp_worker_close_frame(w);
+    MP_FAILPOINT("result.before");
+    publish_outcome(w, outcome, late);
+    MP_FAILPOINT("result.after");
+    if (w->texts.len > 0)
+        mp_worker_publish_texts(w);
+    w->index = 0;
+    if (late || outcome != MP_TASK_DONE || mp_result_filling(&w->writer))
+        mp_worker_ring(w);
+    else if (task->block->quiet == 0)
+        mp_bell_ring(&w->segment->bell, false);
+    if (outcome != MP_TASK_DONE && w->handler->worn != NULL && w->handler->worn(w->handler->ctx))
+        retire(w); /* what it holds and has not begun runs elsewhere */
 }
 
 /* The next item may run. It is entered as begun before its call's limit is read: who
@@ -231,40 +94,56 @@ static bool may_begin(worker *w, const mp_call_block *block, uint64_t index)
     return index < mp_load_relaxed(&block->limit);
 }
 
-static void publish_row(worker *w, uint64_t row, uint64_t index)
+/* Begins the next item of the run; false where none is left to begin. */
+static bool begin_next(worker *w, mp_task *task)
 {
-    mp_frame_row head = {.row = row, .index = index};
-    head.check = mp_frame_row_check(&head);
-    publish_small(w, MP_FRAME_ROW, &head, sizeof head);
+    const mp_granule *g = w->run.granule;
+    if (w->run.next == g->count)
+        return false;
+    uint32_t i = w->run.next;
+    task->index = g->first + i;
+    w->run.next = g->count;
+    if (!may_begin(w, task->block, task->index)) {
+        mp_worker_publish_skipped(w, g->count - i);
+        return false;
+    }
+    mp_store_relaxed(&w->seat->items, mp_load_relaxed(&w->seat->items) + 1);
+    MP_FAILPOINT("item.begun");
+    task->first = i == 0;
+    task->last = i + 1 == g->count;
+    w->run.whole = mp_handed_item(w->tasks, &w->run.at, task);
+    if (!w->run.whole)
+        return false;
+    w->run.next = i + 1;
+    open_item(w, task);
+    return true;
 }
 
-static void publish_skipped(worker *w, uint32_t count)
+static bool next_item(mp_task *task)
 {
-    mp_frame_skipped skipped = {.count = count, .check = ~count};
-    publish_small(w, MP_FRAME_SKIPPED, &skipped, sizeof skipped);
+    worker *w = task->worker;
+    close_item(w, task, MP_TASK_DONE);
+    w->run.under_way = begin_next(w, task);
+    return w->run.under_way;
 }
 
 /* False where what was handed out is damaged. */
 static bool run_items(worker *w, const mp_granule *g)
 {
-    const unsigned char *at = w->tasks->base + g->payload;
-    mp_task task = {.block = mp_handed_block(w->tasks, g->call)};
+    mp_task task = {.block = mp_handed_block(w->tasks, g->call), .next = next_item, .worker = w};
     if (task.block->definition_at != MP_IN_HAND)
         task.definition = w->tasks->base + task.block->definition_at;
-    for (uint32_t i = 0; i < g->count; i++) {
-        task.index = g->first + i;
-        if (!may_begin(w, task.block, task.index)) {
-            publish_skipped(w, g->count - i);
-            return true;
-        }
-        begin_item(w);
-        task.first = i == 0;
-        task.last = i + 1 == g->count;
-        if (!mp_handed_item(w->tasks, &at, &task))
-            return false;
-        run_item(w, &task);
+    w->run.granule = g;
+    w->run.next = 0;
+    w->run.at = w->tasks->base + g->payload;
+    w->run.whole = true;
+    while (begin_next(w, &task)) {
+        w->run.under_way = true;
+        int outcome = w->handler->run(w->handler->ctx, &task, &w->writer.out);
+        if (w->run.under_way)
+            close_item(w, &task, outcome);
     }
-    return true;
+    return w->run.whole;
 }
 
 static void run_granule(worker *w, const mp_granule *g)
@@ -274,11 +153,11 @@ static void run_granule(worker *w, const mp_granule *g)
     w->unheard = g->call;
     bool whole = mp_handed_whole(w->tasks, g);
     if (whole) {
-        publish_row(w, g->row, g->first);
+        mp_worker_publish_row(w, g->row, g->first);
         whole = run_items(w, g);
     }
     if (!whole)
-        publish_small(w, MP_FRAME_DAMAGED, NULL, 0);
+        mp_worker_publish_small(w, MP_FRAME_DAMAGED, NULL, 0);
 }
 
 /* ---- claims ---- */
@@ -367,9 +246,10 @@ static void run_errand(worker *w, mp_errand *e)
     if (rank < e->ranks)
         mp_store_release(&e->rows[rank], MP_NOBODY);
     MP_FAILPOINT("errand.begun");
-    publish_row(w, row, task.index);
+    mp_worker_publish_row(w, row, task.index);
     task.bytes = mp_item_read(&at, &task.size);
-    run_item(w, &task);
+    open_item(w, &task);
+    close_item(w, &task, w->handler->run(w->handler->ctx, &task, &w->writer.out));
     mp_store_release(&w->seat->errand, 0);
     MP_FAILPOINT("errand.done");
     w->unheard = e->call;
@@ -439,6 +319,7 @@ static void run_batch(worker *w)
     mp_store_relaxed(&w->seat->busy_since, 0);
     mp_store_release(&w->seat->busy, mp_load_relaxed(&w->seat->busy) + elapsed);
     mp_store_release(&w->seat->held, 0);
+    mp_bell_ring(&w->segment->bell, false);
     MP_FAILPOINT("batch.done");
     w->holding = 0;
     if (is_spent(w) || is_dismissed(w))
@@ -510,7 +391,8 @@ static void sleep_until_called(worker *w)
 
 static void idle(worker *w)
 {
-    speak_up(w);
+    if (w->unheard != 0)
+        speak_up(w);
     if (look(w)) {
         run_batch(w);
         return;
@@ -518,7 +400,7 @@ static void idle(worker *w)
     bool closing = mp_load_acquire(&w->segment->control->closing) != 0;
     if (is_dismissed(w) || (closing && !work_waits(w)))
         retire(w);
-    if (mp_load_relaxed(&w->writer.shared->tail) == reading_mark(w))
+    if (mp_load_relaxed(&w->writer.shared->tail) == mp_load_acquire(&w->writer.shared->head))
         mp_result_trim(&w->writer, IDLE_KEEP);
     sleep_until_called(w);
 }
@@ -532,6 +414,7 @@ static bool set_up(worker *w, mp_region *results)
     mp_store_relaxed(&w->seat->busy_since, 0);
     mp_store_relaxed(&w->seat->item_cost, 0);
     mp_bed_rise(&w->seat->bed);
+    mp_store_relaxed(&w->seat->rung, UINT64_MAX);
     return mp_robust_lock(&w->seat->alive, mp_deadline(1)) >= 0 &&
            mp_result_writer_init(&w->writer, results, NULL) == 0;
 }
@@ -539,7 +422,7 @@ static bool set_up(worker *w, mp_region *results)
 static void work(void *arg)
 {
     worker *w = arg;
-    mp_birth birth = {.tell = tell,
+    mp_birth birth = {.tell = mp_worker_tell,
                       .teller = w,
                       .seat = w->number,
                       .host_pid = w->segment->control->host_pid,

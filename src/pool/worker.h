@@ -16,6 +16,11 @@ typedef struct mp_task {
     bool first, last;                /* of the run of items that the worker does in order */
     const unsigned char *bytes;
     size_t size;
+    /* Behind an item that was done: publishes its result and puts the next one of the run into
+     * *task, to be written to the same buffer. False where there is none at once: then run
+     * returns. NULL: never. */
+    bool (*next)(struct mp_task *task);
+    void *worker; /* next's */
 } mp_task;
 
 enum mp_outcome { MP_TASK_DONE = 0, MP_TASK_FAILED = 1 };
@@ -39,9 +44,10 @@ typedef struct mp_handler {
     void (*shelter)(void *ctx, void (*body)(void *arg), void *arg);
     /* Once in a new worker, before its first task. */
     void (*start)(void *ctx, const mp_birth *birth);
-    /* Runs one item and writes its result or its failure to `out`. Returns an
-     * mp_outcome, or the negative errno with which `out` refused to grow. */
-    int (*run)(void *ctx, const mp_task *task, mp_buffer *out);
+    /* Runs one item and writes its result or its failure to `out`; and those that task->next
+     * gives. Returns an mp_outcome of the last, or the negative errno with which `out` refused
+     * to grow. */
+    int (*run)(void *ctx, mp_task *task, mp_buffer *out);
     /* Behind an item that was not done: whether the next one would lack what it needs, so
      * that the worker is to be replaced; may be NULL. */
     bool (*worn)(void *ctx);

@@ -122,7 +122,16 @@ bool mp_result_publish_small(mp_result_writer *w, unsigned kind, const void *byt
  * The host must be awake, or be woken by the caller before. */
 void mp_result_wait(mp_result_writer *w, uint64_t seen_head);
 
-/* Worker, no frame open: whether so much is unread (half of the ring, or of the
+/* Worker: mp_result_wait comes next. Who looks behind this sees it in mp_result_kept_waiting. */
+void mp_result_will_wait(mp_result_writer *w);
+
+/* Host: whether the worker waits for room. */
+static inline bool mp_result_kept_waiting(const mp_result_reader *r)
+{
+    return mp_load_acquire(&r->shared->writer_waits) != 0;
+}
+
+/* Worker, no frame open: whether so much is unread (an eighth of the ring, or half of the
  * spill's limit) that the host should hear of it. Mostly without a look at the
  * host's reading mark. */
 bool mp_result_filling(mp_result_writer *w);

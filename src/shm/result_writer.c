@@ -21,6 +21,7 @@ enum {
     RING_PART = 4,   /* a frame above this part of the ring goes to the spill, so that the ring
                         is not blocked by the gap that it may need */
     SPILL_LIMIT = 64 << 20,
+    FILLING_PART = 8, /* of the ring: what unread results may be before the host is to hear */
 };
 
 enum { NOTHING, IN_RING, IN_SPILL };
@@ -358,6 +359,12 @@ bool mp_result_publish_small(mp_result_writer *w, unsigned kind, const void *byt
     return true;
 }
 
+void mp_result_will_wait(mp_result_writer *w)
+{
+    mp_store_relaxed(&w->shared->writer_waits, 1);
+    mp_fence();
+}
+
 void mp_result_wait(mp_result_writer *w, uint64_t seen_head)
 {
     mp_store_relaxed(&w->shared->writer_waits, 1);
@@ -367,17 +374,17 @@ void mp_result_wait(mp_result_writer *w, uint64_t seen_head)
     mp_store_relaxed(&w->shared->writer_waits, 0);
 }
 
-static bool half_full(const mp_result_writer *w)
+static bool is_filling(const mp_result_writer *w)
 {
-    return w->tail - w->floor > w->capacity / 2 || w->spill.used > w->spill_limit / 2;
+    return w->tail - w->floor > w->capacity / FILLING_PART || w->spill.used > w->spill_limit / 2;
 }
 
 bool mp_result_filling(mp_result_writer *w)
 {
-    if (!half_full(w))
+    if (!is_filling(w))
         return false;
     refresh(w);
-    return half_full(w);
+    return is_filling(w);
 }
 
 void mp_result_trim(mp_result_writer *w, size_t keep)

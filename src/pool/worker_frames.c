@@ -1,0 +1,142 @@
+/* What a worker writes into its result ring: frames, and the texts of its tasks between them.
+ *
+ * Invariants: frames do not nest; nothing is dropped: where there is no room, the host is told
+ * and waited for. */
+#include "pool/worker_inner.h"
+
+#include <errno.h>
+
+/* ---- results ---- */
+
+static void wait_for_reader(worker *w, uint64_t seen)
+{
+    mp_result_will_wait(&w->writer);
+    mp_worker_ring(w);
+    mp_result_wait(&w->writer, seen);
+}
+
+static uint64_t reading_mark(const worker *w)
+{
+    return mp_load_acquire(&w->writer.shared->head);
+}
+
+/* Grows the open frame; where the unread spill is at its limit, waits for the host. */
+static int grow_patiently(mp_buffer *b, size_t more)
+{
+    worker *w = b->lender;
+    for (;;) {
+        uint64_t seen = reading_mark(w);
+        b->lender = w->ring_lender;
+        int status = w->ring_grow(b, more);
+        b->lender = w;
+        if (status != -EAGAIN)
+            return status;
+        wait_for_reader(w, seen);
+    }
+}
+
+mp_buffer *mp_worker_open_frame(worker *w)
+{
+    for (;;) {
+        uint64_t seen = reading_mark(w);
+        mp_buffer *b = mp_result_open(&w->writer, sizeof(mp_frame_row));
+        if (b != NULL) {
+            w->ring_grow = b->grow;
+            w->ring_lender = b->lender;
+            b->grow = grow_patiently;
+            b->lender = w;
+            return b;
+        }
+        wait_for_reader(w, seen);
+    }
+}
+
+void mp_worker_close_frame(worker *w)
+{
+    w->writer.out.grow = w->ring_grow;
+    w->writer.out.lender = w->ring_lender;
+}
+
+void mp_worker_publish_small(worker *w, unsigned kind, const void *bytes, size_t size)
+{
+    for (;;) {
+        uint64_t seen = reading_mark(w);
+        if (mp_result_publish_small(&w->writer, kind, bytes, size))
+            return;
+        wait_for_reader(w, seen);
+    }
+}
+
+/* ---- texts ---- */
+
+typedef struct text_head {
+    size_t size;
+    unsigned kind;
+} text_head;
+
+static int publish_text(worker *w, unsigned kind, const char *bytes, size_t size)
+{
+    mp_buffer *b = mp_worker_open_frame(w);
+    int status = mp_buffer_append(b, &w->index, sizeof w->index);
+    if (status == 0)
+        status = mp_buffer_append(b, bytes, size);
+    mp_worker_close_frame(w);
+    if (status == 0)
+        mp_result_publish(&w->writer, kind);
+    else
+        mp_result_discard(&w->writer);
+    mp_worker_ring(w);
+    return status;
+}
+
+static int keep_text(worker *w, unsigned kind, const char *bytes, size_t size)
+{
+    text_head head = {.size = size, .kind = kind};
+    size_t before = w->texts.len;
+    int status = mp_buffer_append(&w->texts, &head, sizeof head);
+    if (status == 0)
+        status = mp_buffer_append(&w->texts, bytes, size);
+    if (status < 0)
+        w->texts.len = before;
+    return status;
+}
+
+/* Frames do not nest: an open one that is empty makes way, behind one that is not the
+ * text waits. */
+int mp_worker_tell(void *teller, unsigned kind, const char *bytes, size_t size)
+{
+    worker *w = teller;
+    if (w->writing && w->writer.out.len > 0)
+        return keep_text(w, kind, bytes, size);
+    if (w->writing) {
+        mp_worker_close_frame(w);
+        mp_result_discard(&w->writer);
+    }
+    int status = publish_text(w, kind, bytes, size);
+    if (w->writing)
+        mp_worker_open_frame(w);
+    return status;
+}
+
+void mp_worker_publish_texts(worker *w)
+{
+    text_head head;
+    for (size_t at = 0; at < w->texts.len; at += sizeof head + head.size) {
+        memcpy(&head, w->texts.data + at, sizeof head);
+        publish_text(w, head.kind, (const char *)w->texts.data + at + sizeof head, head.size);
+    }
+    w->texts.len = 0;
+}
+
+void mp_worker_publish_row(worker *w, uint64_t row, uint64_t index)
+{
+    mp_frame_row head = {.row = row, .index = index};
+    head.check = mp_frame_row_check(&head);
+    mp_worker_publish_small(w, MP_FRAME_ROW, &head, sizeof head);
+}
+
+void mp_worker_publish_skipped(worker *w, uint32_t count)
+{
+    mp_frame_skipped skipped = {.count = count, .check = ~count};
+    mp_worker_publish_small(w, MP_FRAME_SKIPPED, &skipped, sizeof skipped);
+}
