@@ -113,7 +113,9 @@ local function check(call_name, given)
   return given
 end
 
+--- What says nothing.
 local NONE = {}
+options.NONE = NONE
 
 --- The options of a map form: a chunksize or a table, then perhaps callbacks.
 function options.of_map(call_name, given, callback, error_callback)

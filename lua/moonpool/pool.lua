@@ -91,6 +91,8 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
     retries = given.retries,
     timeout = given.timeout,
     progress = given.progress,
+    has_defaults = (given.retries or given.timeout or given.progress) ~= nil,
+    broken = false,
     watched = {},
     retry_delay = given.retry_delay,
     on_callback_error = given.on_callback_error,
@@ -132,6 +134,7 @@ local function check_function(name, f)
   end
 end
 
+local NONE = options.NONE
 local NEXT, INEXT = next, (ipairs {})
 
 -- What a generic for takes is three values, and an input is one.
@@ -153,15 +156,8 @@ end
 
 -- ---- submitting ----
 
--- A call of this shape with its result object; items are still to come.
-local function open_call(pool, name, f, shape, star, given, result, by_value)
-  check_function(name, f)
-  result.shape = shape
-  result.collect = (given.on_error or pool.on_error) == "collect"
-  pool.seeds_used = pool.seeds_used + 1
-  core.call(pool.core, f, SHAPES[shape], result.collect, star,
-    given.chunksize or 0, result, given.seed or seed.output(pool.seed, pool.seeds_used),
-    given.pack or false, by_value or false)
+-- What a call's options and the pool's defaults say beside the arguments of core.call.
+local function configure(pool, result, given)
   if given.total then
     core.expect(result.call, given.total)
   end
@@ -179,6 +175,23 @@ local function open_call(pool, name, f, shape, star, given, result, by_value)
   local retries = given.retries or pool.retries
   if retries then
     core.retry(result.call, retries, given.retry_delay or pool.retry_delay or 0)
+  end
+end
+
+-- A call of this shape with its result object; items are still to come.
+local function open_call(pool, name, f, shape, star, given, result, by_value)
+  check_function(name, f)
+  result.shape = shape
+  result.collect = (given.on_error or pool.on_error) == "collect"
+  pool.seeds_used = pool.seeds_used + 1
+  core.call(pool.core, f, SHAPES[shape], result.collect, star,
+    given.chunksize or 0, result, given.seed or seed.output(pool.seed, pool.seeds_used),
+    given.pack or false, by_value or false)
+  if shape == "map" and not (given.progress or pool.progress) then
+    core.quiet(result.call)
+  end
+  if given ~= NONE or pool.has_defaults then
+    configure(pool, result, given)
   end
   return result
 end
@@ -227,9 +240,7 @@ end
 local NO_ARGS = { n = 0 }
 
 local function fill_apply(_, call, args)
-  core.input(call, "args", args)
-  core.feed(call, 1)
-  core.seal(call)
+  core.give(call, args)
 end
 
 local function submit_apply(pool, name, f, args, given)

@@ -19,6 +19,10 @@ function AsyncResult.new(pool, options)
     callback = options.callback,
     error_callback = options.error_callback,
     done = false,
+    counted = false,
+    shape = false, -- "apply" or "map", with the two below by the call's making
+    collect = false,
+    call = false,
   }, AsyncResult)
 end
 
@@ -35,7 +39,10 @@ end
 -- What the call's end means: `error` is set, or the values stand.
 function AsyncResult:_finish()
   local given, done, failed = core.counts(self.call)
-  local lowest, by_index = core.errors(self.call)
+  local lowest, by_index
+  if failed > 0 then
+    lowest, by_index = core.errors(self.call)
+  end
   if lowest and (not self.collect or by_index[lowest].kind == "initializer") then
     self.error = by_index[lowest]
     if self.shape == "map" then
@@ -52,8 +59,8 @@ function AsyncResult:_finish()
   elseif lowest then
     self.error = by_index[lowest]
   end
-  local watchers = self.watchers or {}
-  for i = #watchers, 1, -1 do
+  local watchers = self.watchers
+  for i = watchers and #watchers or 0, 1, -1 do
     local queue = watchers[i]
     queue[#queue + 1] = self
     watchers[i] = nil

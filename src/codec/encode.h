@@ -39,7 +39,7 @@ typedef enum mp_progress {
     MP_SHARED,  /* a table was met twice: begin again, with tags */
 } mp_progress;
 
-enum mp_frame_kind {
+enum mp_encode_frame_kind {
     MP_FRAME_ARRAY,
     MP_FRAME_MAP,
     MP_FRAME_METATABLE,
@@ -139,7 +139,7 @@ static inline void mp_encode_head(mp_encoder *e, unsigned major, uint64_t argume
 }
 
 /* Gives the value on the top of the stack a level and a frame. */
-mp_encode_frame *mp_encode_enter(mp_encoder *e, enum mp_frame_kind kind);
+mp_encode_frame *mp_encode_enter(mp_encoder *e, enum mp_encode_frame_kind kind);
 
 /* Closes the innermost frame and pops its values. */
 static inline mp_progress mp_encode_leave(mp_encoder *e)

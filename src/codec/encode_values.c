@@ -40,7 +40,7 @@ mp_progress mp_encode_full(mp_encoder *e, int status)
     return mp_encode_fail(e, "no room for its bytes: %s", strerror_r(-status, text, sizeof text));
 }
 
-mp_encode_frame *mp_encode_enter(mp_encoder *e, enum mp_frame_kind kind)
+mp_encode_frame *mp_encode_enter(mp_encoder *e, enum mp_encode_frame_kind kind)
 {
     size_t depth = e->levels.depth;
     if (depth == e->frames_capacity) {

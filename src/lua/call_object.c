@@ -1,8 +1,6 @@
-/* The call's userdata: its making, the taking of items from its input, and what
- * came of it. Items are encoded straight into the task memory.
+/* The call's userdata: its making, and what came of it.
  *
- * Invariants: a call that is not over is anchored in its pool; an error while an
- * item is taken or encoded leaves the items before it as they are. */
+ * Invariant: a call that is not over is anchored in its pool. */
 #include "lua/baggage.h"
 #include "lua/state.h"
 
@@ -15,13 +13,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum {
-    GRANULES_A_WORKER = 512,
-    RUNS_A_WORKER = 16,
-    GRANULE_MAX = 64,
-    SCRATCH_KEEP = 1 << 20,
-    FEED_BYTES = 16 << 20
-};
+enum { SCRATCH_KEEP = 1 << 20 };
 
 /* ---- making ---- */
 
@@ -92,10 +84,51 @@ static mp_buffer *push_scratch(lua_State *L, mp_lua_pool *p)
     return b;
 }
 
+/* A function without upvalues that is no module's has nothing that could change. */
+static bool is_constant(lua_State *L, int function)
+{
+    bool named = lua_getfield(L, LUA_REGISTRYINDEX, MP_NAMED_MODULES) == LUA_TTABLE;
+    if (named) {
+        lua_pushnil(L);
+        named = lua_next(L, -2) != 0;
+        lua_pop(L, named ? 2 : 0);
+    }
+    lua_pop(L, 1);
+    if (named || !lua_isfunction(L, function) || lua_iscfunction(L, function))
+        return false;
+    bool bare = lua_getupvalue(L, function, 1) == NULL;
+    lua_pop(L, bare ? 0 : 1);
+    return bare;
+}
+
+static void note_sent(lua_State *L, mp_lua_pool *p, int function, mp_definition *d)
+{
+    if (p->sent != NULL)
+        mp_undefine(mp_pool_definitions(p->pool), p->sent);
+    p->sent = mp_define_again(d);
+    lua_pushvalue(L, function);
+    lua_setiuservalue(L, 1, POOL_SENT);
+}
+
+/* The definition of the function, if it is the one that was noted. */
+static mp_definition *sent_already(lua_State *L, const mp_lua_pool *p, int function)
+{
+    if (p->sent == NULL)
+        return NULL;
+    lua_getiuservalue(L, 1, POOL_SENT);
+    bool same = lua_rawequal(L, -1, function);
+    lua_pop(L, 1);
+    return same ? mp_define_again(p->sent) : NULL;
+}
+
+/* The pool stands at 1. */
 static mp_definition *send_by_value(lua_State *L, mp_lua_pool *p, int function)
 {
     mp_error error = {0};
     bool outer = p->encoding;
+    mp_definition *known = sent_already(L, p, function);
+    if (known != NULL)
+        return known;
     mp_names_refresh(L);
     mp_buffer *b = push_scratch(L, p);
     p->encoding = true;
@@ -110,6 +143,8 @@ static mp_definition *send_by_value(lua_State *L, mp_lua_pool *p, int function)
     lua_pop(L, 1);
     if (d == NULL)
         mp_raise_system(L, &error);
+    if (is_constant(L, function))
+        note_sent(L, p, function, d);
     mp_modules_check(L, p);
     if (size > MP_BAGGAGE_MAX && d->id != p->last_large) {
         p->last_large = d->id;
@@ -132,29 +167,32 @@ static void anchor(lua_State *L, int pool_index, mp_lua_call *c)
     replace_anchor(L, pool_index, c);
 }
 
-/* An input or a metamethod may end the call, and its pool. */
-static inline bool goes_on(const mp_lua_call *c)
-{
-    return c->call != NULL && c->owner->pool != NULL;
-}
-
 bool mp_call_lives(const mp_lua_call *c)
 {
-    return goes_on(c) && c->owner->generation == mp_fork_generation();
+    return mp_call_goes_on(c) && c->owner->generation == mp_fork_generation();
 }
 
-static mp_lua_call *push_call(lua_State *L, mp_lua_pool *p, int pool_index)
+/* A map or an apply is anchored until it is over, which frees what it has. */
+static void set_metatable(lua_State *L, enum mp_shape shape)
+{
+    if (shape <= MP_SHAPE_MAP)
+        lua_rawgetp(L, LUA_REGISTRYINDEX, &mp_call_plain_meta);
+    else
+        luaL_getmetatable(L, MP_CALL_META);
+    lua_setmetatable(L, -2);
+}
+
+static mp_lua_call *push_call(lua_State *L, mp_lua_pool *p, int pool_index, enum mp_shape shape)
 {
     mp_lua_call *c = lua_newuserdatauv(L, sizeof *c, CALL_USER_VALUES);
-    *c = (mp_lua_call){.owner = p, .count = -1};
-    luaL_setmetatable(L, MP_CALL_META);
+    *c = (mp_lua_call){.owner = p, .count = -1, .shape = shape};
+    set_metatable(L, shape);
     lua_pushvalue(L, pool_index);
     lua_setiuservalue(L, -2, CALL_POOL);
     return c;
 }
 
-/* A metamethod or a finalizer that runs while an item is encoded comes here. */
-static void check_not_giving(lua_State *L, const mp_lua_pool *p)
+void mp_check_not_giving(lua_State *L, const mp_lua_pool *p)
 {
     if (p->giving != NULL)
         mp_raise(L, "state",
@@ -162,8 +200,7 @@ static void check_not_giving(lua_State *L, const mp_lua_pool *p)
                  (long long)p->giving->given + 1);
 }
 
-/* Behind an error that a metamethod raised nobody is giving any more. */
-static void stop_giving(const mp_lua_call *c)
+void mp_stop_giving(const mp_lua_call *c)
 {
     if (c->owner->giving != c)
         return;
@@ -194,11 +231,10 @@ static int open_call(mp_lua_call *c, mp_definition *d, uint32_t flags, uint64_t 
 static int call_new(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);
-    check_not_giving(L, p);
+    mp_check_not_giving(L, p);
     enum mp_shape shape = (enum mp_shape)luaL_checkinteger(L, 3);
     lua_settop(L, 10);
-    mp_lua_call *c = push_call(L, p, 1);
-    c->shape = shape;
+    mp_lua_call *c = push_call(L, p, 1, shape);
     c->keep_going = lua_toboolean(L, 4);
     c->star = lua_toboolean(L, 5);
     c->chunk = luaL_optinteger(L, 6, 0);
@@ -228,269 +264,13 @@ static int call_new(lua_State *L)
 static int call_free(lua_State *L)
 {
     mp_lua_call *c = mp_check_call(L, 1);
-    stop_giving(c);
+    mp_stop_giving(c);
     if (mp_call_lives(c))
         mp_call_release(c->call);
     c->call = NULL;
     free(c->order);
     c->order = NULL;
     c->order_room = c->order_count = 0;
-    return 0;
-}
-
-/* ---- input ---- */
-
-void mp_call_plan(mp_lua_call *c, lua_Integer items)
-{
-    lua_Integer most = c->owner->max_items > 0 && c->owner->max_items < GRANULE_MAX
-                           ? c->owner->max_items
-                           : GRANULE_MAX;
-    lua_Integer n = items > most ? most : items;
-    mp_call_granule(c->call, (uint64_t)(c->chunk > 0 ? c->chunk : n < 1 ? 1 : n));
-}
-
-/* Long runs: each ends in a value that the host combines with the others'. */
-static uint64_t run_length(const mp_lua_call *c, lua_Integer items)
-{
-    lua_Integer most = c->owner->max_items;
-    if (c->chunk > 0)
-        items = c->chunk;
-    else if (most > 0 && items > most)
-        items = most;
-    return items < 1 ? 1 : (uint64_t)items;
-}
-
-static void set_granule(mp_lua_call *c)
-{
-    lua_Integer workers = (lua_Integer)mp_pool_workers(c->owner->pool);
-    lua_Integer items = c->count >= 0 ? c->count : c->expected > c->given ? c->expected : c->given;
-    if (c->in_runs)
-        mp_call_granule(c->call, run_length(c, items / (RUNS_A_WORKER * workers)));
-    else
-        mp_call_plan(c,
-                     c->count < 0 && c->expected == 0 ? 1 : items / (GRANULES_A_WORKER * workers));
-}
-
-static void set_values_table(lua_State *L, const mp_lua_call *c)
-{
-    if (c->shape == MP_SHAPE_APPLY)
-        return;
-    bool presize = c->shape == MP_SHAPE_MAP && !c->in_runs && c->count > 0 && c->count < (1 << 26);
-    lua_createtable(L, presize ? (int)c->count : 0, 1);
-    lua_setiuservalue(L, 1, CALL_VALUES);
-}
-
-/* core.input(call, "args"|"table", t, n) | (call, "range", first, step, n) |
- * (call, "function", f): where the items come from */
-static int call_input(lua_State *L)
-{
-    static const char *const names[] = {"none", "args", "table", "range", "function", NULL};
-    mp_lua_call *c = mp_check_call(L, 1);
-    c->input = (enum mp_input)luaL_checkoption(L, 2, NULL, names);
-    if (c->input == MP_INPUT_RANGE) {
-        c->integers = lua_isinteger(L, 3) && lua_isinteger(L, 4);
-        c->first = c->integers ? lua_tointeger(L, 3) : 0;
-        c->step = c->integers ? lua_tointeger(L, 4) : 0;
-        c->first_number = luaL_checknumber(L, 3);
-        c->step_number = luaL_checknumber(L, 4);
-        c->count = luaL_checkinteger(L, 5);
-    } else {
-        c->count = c->input == MP_INPUT_ARGS ? 1 : luaL_optinteger(L, 4, -1);
-        lua_pushvalue(L, 3);
-        lua_setiuservalue(L, 1, CALL_INPUT);
-    }
-    set_granule(c);
-    set_values_table(L, c);
-    return 0;
-}
-
-int mp_unpack_top(lua_State *L)
-{
-    int t = lua_gettop(L);
-    lua_Integer n = lua_getfield(L, t, "n") == LUA_TNUMBER ? lua_tointeger(L, -1) : luaL_len(L, t);
-    lua_pop(L, 1);
-    if (n < 0 || n > 1000000 || !lua_checkstack(L, (int)n + 16))
-        mp_raise(L, "argument", "an argument list of %lld values is too long", (long long)n);
-    for (lua_Integer i = 1; i <= n; i++)
-        lua_geti(L, t, i);
-    return (int)n;
-}
-
-/* What stands above `base` becomes the item's argument list: its first value
- * index in *first, returns how many. */
-static int arrange(lua_State *L, const mp_lua_call *c, int base, int *first)
-{
-    int n = lua_gettop(L) - base;
-    *first = base + 1;
-    if (!c->star)
-        return n > 1 ? 1 : n;
-    if (n == 1 && lua_istable(L, base + 1)) {
-        n = mp_unpack_top(L);
-        *first = base + 2;
-    }
-    return n;
-}
-
-static void check_goes_on(lua_State *L, const mp_lua_call *c)
-{
-    if (!goes_on(c))
-        mp_raise(L, "cancelled", "the call was ended while its item %lld was made",
-                 (long long)c->given + 1);
-}
-
-static void item_error(lua_State *L, const mp_lua_call *c, int status)
-{
-    char root[64];
-    if (status < 0) {
-        mp_error error = {0};
-        mp_fail(&error, status, "cannot store item %lld", (long long)c->given + 1);
-        mp_raise_system(L, &error);
-    }
-    lua_Integer which = lua_tointeger(L, -1);
-    lua_pop(L, 1);
-    if (c->input == MP_INPUT_ARGS)
-        snprintf(root, sizeof root, "argument %lld", (long long)which);
-    else if (c->star)
-        snprintf(root, sizeof root, "item %lld, argument %lld", (long long)c->given + 1,
-                 (long long)which);
-    else
-        snprintf(root, sizeof root, "item %lld", (long long)c->given + 1);
-    mp_error_codec(L, "encode", root);
-    lua_error(L);
-}
-
-/* Hands out the item whose values stand above `base`, and pops them. */
-static void give_item(lua_State *L, mp_lua_call *c, int base)
-{
-    mp_error error = {0};
-    mp_lua_pool *p = c->owner;
-    int first, n = arrange(L, c, base, &first);
-    check_goes_on(L, c);
-    mp_buffer *b = mp_call_begin_item(c->call, &error);
-    if (b == NULL)
-        mp_raise_system(L, &error);
-    size_t start = b->len;
-    bool outer = p->encoding;
-    b->error = 0;
-    c->within = outer;
-    p->encoding = true;
-    p->giving = c;
-    int status = mp_encode(L, first, n, MP_CODEC_FUNCTIONS, b);
-    p->encoding = outer;
-    p->giving = NULL;
-    if (status < 0)
-        item_error(L, c, b->error);
-    check_goes_on(L, c);
-    c->bytes_out += b->len - start;
-    p->bytes_out += b->len - start;
-    c->given++;
-    p->items++;
-    if (mp_call_end_item(c->call, &error) < 0)
-        mp_raise_system(L, &error);
-    lua_settop(L, base);
-}
-
-static void push_range_value(lua_State *L, const mp_lua_call *c)
-{
-    if (c->integers)
-        lua_pushinteger(L, (lua_Integer)((lua_Unsigned)c->first +
-                                         (lua_Unsigned)c->given * (lua_Unsigned)c->step));
-    else
-        lua_pushnumber(L, c->first_number + (lua_Number)c->given * c->step_number);
-}
-
-/* core.feed's frame: 1 call, 2 budget, 3 input. */
-static int feed(lua_State *L, int status, lua_KContext given_before);
-
-/* Pushes the next item's values; false at the end of the input. */
-static bool pull(lua_State *L, mp_lua_call *c, lua_KContext context)
-{
-    switch (c->input) {
-    case MP_INPUT_NONE:
-        return false;
-    case MP_INPUT_ARGS:
-        if (c->given == 1)
-            return false;
-        lua_pushvalue(L, 3);
-        return true;
-    case MP_INPUT_TABLE:
-        if (c->given >= c->count)
-            return false;
-        lua_geti(L, 3, c->given + 1);
-        return true;
-    case MP_INPUT_RANGE:
-        if (c->given >= c->count)
-            return false;
-        push_range_value(L, c);
-        return true;
-    case MP_INPUT_FUNCTION:
-        lua_pushvalue(L, 3);
-        lua_callk(L, 0, LUA_MULTRET, context, feed);
-        return lua_gettop(L) > 3 && !lua_isnil(L, 4);
-    }
-    return false;
-}
-
-/* Called straight, and again as the continuation of an input that yielded: what
- * it returned then stands above 3. Returns whether the input has more. */
-static int feed(lua_State *L, int status, lua_KContext given_before)
-{
-    mp_lua_call *c = mp_check_call(L, 1);
-    lua_Integer budget = lua_tointeger(L, 2);
-    bool resumed = status == LUA_YIELD;
-    uint64_t bytes_before = c->bytes_out;
-    while (goes_on(c) && c->given - (lua_Integer)given_before < budget && !c->stopped &&
-           c->bytes_out - bytes_before < FEED_BYTES) {
-        bool more = resumed ? lua_gettop(L) > 3 && !lua_isnil(L, 4) : pull(L, c, given_before);
-        resumed = false;
-        if (!more) {
-            lua_pushboolean(L, 0);
-            return 1;
-        }
-        give_item(L, c, 3);
-    }
-    lua_pushboolean(L, goes_on(c) && !c->stopped);
-    return 1;
-}
-
-/* core.feed(call, budget): takes up to `budget` items, fewer where they are large;
- * false when no more will come. */
-static int call_feed(lua_State *L)
-{
-    mp_lua_call *c = mp_check_call(L, 1);
-    luaL_checkinteger(L, 2);
-    lua_settop(L, 2);
-    if (!mp_call_lives(c))
-        return 0;
-    check_not_giving(L, c->owner);
-    if (c->in_runs && c->count < 0)
-        set_granule(c);
-    if (c->input == MP_INPUT_RANGE)
-        lua_pushnil(L);
-    else
-        lua_getiuservalue(L, 1, CALL_INPUT);
-    return feed(L, LUA_OK, c->given);
-}
-
-/* core.flush(call): hands out what is encoded */
-static int call_flush(lua_State *L)
-{
-    mp_lua_call *c = mp_check_call(L, 1);
-    mp_error error = {0};
-    stop_giving(c);
-    if (mp_call_lives(c) && mp_call_flush(c->call, &error) < 0)
-        return mp_raise_system(L, &error);
-    return 0;
-}
-
-/* core.seal(call): no more items */
-static int call_seal(lua_State *L)
-{
-    mp_lua_call *c = mp_check_call(L, 1);
-    mp_error error = {0};
-    c->stopped = true;
-    if (mp_call_lives(c) && mp_call_seal(c->call, &error) < 0)
-        return mp_raise_system(L, &error);
     return 0;
 }
 
@@ -512,7 +292,7 @@ static int call_release(lua_State *L)
     mp_lua_call *c = mp_check_call(L, 1);
     c->stopped = true;
     if (c->shape <= MP_SHAPE_MAP)
-        stop_giving(c); /* of an iterator this may be a metamethod */
+        mp_stop_giving(c); /* of an iterator this may be a metamethod */
     if (!mp_call_lives(c))
         return 0;
     mp_call_release(c->call);
@@ -572,15 +352,19 @@ static int call_values(lua_State *L)
 void mp_open_call(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"call", call_new},        {"input", call_input},   {"feed", call_feed},
-        {"flush", call_flush},     {"seal", call_seal},     {"limit", call_limit},
-        {"release", call_release}, {"over", call_over},     {"counts", call_counts},
-        {"errors", call_errors},   {"values", call_values}, {NULL, NULL},
+        {"call", call_new},        {"limit", call_limit},
+        {"release", call_release}, {"over", call_over},
+        {"counts", call_counts},   {"errors", call_errors},
+        {"values", call_values},   {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, MP_CALL_META);
     lua_pushcfunction(L, call_free);
     lua_setfield(L, -2, "__gc");
+    lua_newtable(L);
+    lua_pushliteral(L, MP_CALL_META);
+    lua_setfield(L, -2, "__name");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &mp_call_plain_meta);
     luaL_newmetatable(L, MP_SCRATCH_META);
     lua_pushcfunction(L, collect_scratch);
     lua_setfield(L, -2, "__gc");

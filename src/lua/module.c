@@ -45,6 +45,7 @@ static void push_core(lua_State *L)
     lua_newtable(L);
     mp_open_pool(L);
     mp_open_call(L);
+    mp_open_input(L);
     mp_open_settings(L);
     mp_open_crew(L);
     mp_open_imap(L);

@@ -90,7 +90,17 @@ mp_lua_pool *mp_check_pool(lua_State *L, int index)
     return p;
 }
 
+const char mp_call_plain_meta = 0;
+
 mp_lua_call *mp_check_call(lua_State *L, int index)
 {
+    /* luaL_checkudata looks a name up each time. */
+    if (lua_getmetatable(L, index)) {
+        bool plain = lua_rawgetp(L, LUA_REGISTRYINDEX, &mp_call_plain_meta) == LUA_TTABLE &&
+                     lua_rawequal(L, -1, -2);
+        lua_pop(L, 2);
+        if (plain)
+            return lua_touserdata(L, index);
+    }
     return luaL_checkudata(L, index, MP_CALL_META);
 }

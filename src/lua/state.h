@@ -15,6 +15,10 @@
 #define MP_ERROR_META "moonpool.Error"
 #define MP_POOL_META "moonpool.core.Pool"
 #define MP_CALL_META "moonpool.core.Call"
+
+/* Where in the registry the metatable of calls stands that have nothing to be freed when they
+ * are collected: a finalizer costs as much as the rest of a small call. */
+extern const char mp_call_plain_meta;
 #define MP_SCRATCH_META "moonpool.core.Scratch"
 #define MP_DEFAULT_PROCESSES "moonpool.default_processes"
 
@@ -63,10 +67,17 @@ typedef struct mp_worker_context {
 } mp_worker_context;
 
 /* A pool. User values: 1 calls outstanding by address, 2 results finished and not
- * dispatched, 3 the worker's thread, 4 texts of tasks: three values each. The functions in hand, by
- * definition, stand in the registry by the pool's address, where its workers find them, with the
- * fields initializer and initargs. */
-enum { POOL_CALLS = 1, POOL_FINISHED, POOL_THREAD, POOL_TEXTS, POOL_USER_VALUES = POOL_TEXTS };
+ * dispatched, 3 the worker's thread, 4 texts of tasks: three values each, 5 the function sent last
+ * that is always sent the same. The functions in hand, by definition, stand in the registry by
+ * the pool's address, where its workers find them, with the fields initializer and initargs. */
+enum {
+    POOL_CALLS = 1,
+    POOL_FINISHED,
+    POOL_THREAD,
+    POOL_TEXTS,
+    POOL_SENT,
+    POOL_USER_VALUES = POOL_SENT
+};
 
 typedef struct mp_lua_pool {
     mp_pool *pool;       /* NULL once freed */
@@ -80,6 +91,7 @@ typedef struct mp_lua_pool {
      * whatever metamethods do. May be stale behind an error: that costs little. */
     bool encoding;
     uint64_t last_large; /* the definition that was warned of last */
+    mp_definition *sent; /* of POOL_SENT, with one user of its own; NULL: none */
     /* Whose item that value is: until it is whole no other may be begun. */
     const struct mp_lua_call *giving;
     lua_Integer finished, dispatched; /* counts of POOL_FINISHED */
@@ -153,6 +165,19 @@ mp_lua_call *mp_check_call(lua_State *L, int index);
 /* Whether the core still knows the call, and this process owns it. */
 bool mp_call_lives(const mp_lua_call *call);
 
+/* Whether the core still knows it: an input or a metamethod may end the call, and its pool. */
+static inline bool mp_call_goes_on(const mp_lua_call *c)
+{
+    return c->call != NULL && c->owner->pool != NULL;
+}
+
+/* Raises while an item of some call is encoded: a metamethod or a finalizer that runs then asks
+ * for more. */
+void mp_check_not_giving(lua_State *L, const mp_lua_pool *p);
+
+/* Behind an error that a metamethod raised nobody is giving any more. */
+void mp_stop_giving(const mp_lua_call *c);
+
 /* Raises unless this process may fork. */
 void mp_check_fork(lua_State *L);
 
@@ -180,6 +205,7 @@ unsigned mp_fork_generation(void);
 /* Groups of functions for the core table at the top of the stack. */
 void mp_open_pool(lua_State *L);
 void mp_open_call(lua_State *L);
+void mp_open_input(lua_State *L);
 void mp_open_settings(lua_State *L);
 void mp_open_crew(lua_State *L);
 void mp_open_imap(lua_State *L);
