@@ -43,7 +43,7 @@ static void widen_order(lua_State *L, mp_lua_call *c)
     uint64_t *order = malloc(room * sizeof *order);
     if (order == NULL)
         mp_raise(L, "system", "no memory to note which items have come");
-    for (size_t i = 0; i < c->order_count; i++)
+    for (size_t i = 0; c->order != NULL && i < c->order_count; i++)
         order[i] = c->order[(c->order_first + i) & (c->order_room - 1)];
     free(c->order);
     c->order = order;
