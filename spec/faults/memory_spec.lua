@@ -4,14 +4,16 @@
 -- host is safe either way. (Single allocations: see allocation_spec.)
 local fault = require "spec.support.fault"
 
-local HUNGRY = [[
+local HUNGRY_MAP = [[
   local results = pool:map(function(i)
     if i == 5 then
       local hoard
       while true do hoard = { hoard, ("x"):rep(100000) .. i } end
     end
     return i
-  end, mp.range(20), { on_error = "collect" })
+  end, mp.range(20), ]]
+
+local HUNGRY = HUNGRY_MAP .. [[{ on_error = "collect" })
   local err = results.errors[5]
   print(results.failed, err.kind, results[20])
 ]]
@@ -74,18 +76,12 @@ describe("a worker in a memory control group that is full", function()
           local file <close> = io.open("%s/cgroup.procs", "w")
           file:write(mp.getpid())
         end)
-        local results = pool:map(function(i)
-          if i == 5 then
-            local hoard
-            while true do hoard = { hoard, ("x"):rep(100000) .. i } end
-          end
-          return i
-        end, mp.range(20), { on_error = "collect", timeout = 30 })
+        %s{ on_error = "collect", timeout = 30 })
         local lost = results.errors[5]
         print(results.failed, lost.kind, lost.signal, results[20])
         return 1
       end)
-    ]]):format(group.path))
+    ]]):format(group.path, HUNGRY_MAP))
     os.execute("rmdir " .. group.path)
     assert(ok, err)
   end)

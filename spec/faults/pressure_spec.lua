@@ -2,23 +2,9 @@
 -- Results come faster than they are taken: the workers wait for room, memory stays flat.
 local fault = require "spec.support.fault"
 
-local HELD = [[
-  local lfs = require "lfs"
-  local function held() -- bytes of shared memory behind this process's descriptors
-    local bytes = 0
-    for name in lfs.dir("/proc/self/fd") do
-      local path = "/proc/self/fd/" .. name
-      if (lfs.symlinkattributes(path, "target") or ""):find("memfd", 1, true) then
-        bytes = bytes + lfs.attributes(path, "blocks") * 512
-      end
-    end
-    return bytes
-  end
-]]
-
 describe("results faster than their consumer", function()
   it("wait in the workers where the consumer is slow, and memory stays flat", function()
-    fault.says("9000\ttrue\ttrue\n", HELD .. [[
+    fault.says("9000\ttrue\ttrue\n", [[
       account.pool(2, function(pool)
         local leaks, rep = require "spec.support.leaks", string.rep
         local n, most, kib = 0, 0, leaks.private_kib()
@@ -27,7 +13,7 @@ describe("results faster than their consumer", function()
           n = n + 1
           if n % 20 == 0 then
             mp.sleep(0.001)
-            most = math.max(most, held())
+            most = math.max(most, account.held())
           end
         end
         collectgarbage()
@@ -40,12 +26,12 @@ describe("results faster than their consumer", function()
   end)
 
   it("wait in the workers where the consumer sleeps", function()
-    fault.says("true\n2000\ttrue\n", HELD .. [[
+    fault.says("true\n2000\ttrue\n", [[
       account.pool(2, function(pool)
         local rep = string.rep
         local pending = pool:map_async(function(i) return rep("x", 300000) .. i end, mp.range(2000), 1)
         mp.sleep(1)
-        print(held() < 400 << 20) -- of 600 MB
+        print(account.held() < 400 << 20) -- of 600 MB
         local results, right = pending:get(), true
         for i = 1, 2000 do right = right and results[i] == rep("x", 300000) .. i end
         print(results.n, right)
@@ -55,7 +41,7 @@ describe("results faster than their consumer", function()
   end)
 
   it("wait for an imap's consumer that comes late, whose input is not eaten meanwhile", function()
-    fault.says("true\n60000\ttrue\n", HELD .. [[
+    fault.says("true\n60000\ttrue\n", [[
       account.pool(2, function(pool)
         local pulled, rep = 0, string.rep
         local it = pool:imap(function(i) return rep("x", 5000) .. i end, function()
@@ -64,7 +50,7 @@ describe("results faster than their consumer", function()
         end)
         it()
         mp.sleep(0.5)
-        print(pulled < 30000 and held() < 200 << 20)
+        print(pulled < 30000 and account.held() < 200 << 20)
         local n, right = 1, true
         for _, text in it do
           n = n + 1
@@ -79,14 +65,14 @@ end)
 
 describe("input faster than its workers", function()
   it("waits in the call, and memory stays flat", function()
-    fault.says("true\ttrue\n", HELD .. [[
+    fault.says("true\ttrue\n", [[
       account.pool(2, function(pool)
         local sleep, n, most, rep = mp.sleep, 0, 0, string.rep
         local results = pool:map(function(text)
           return #text
         end, function()
           n = n + 1
-          if n % 50 == 0 then most = math.max(most, held()) end
+          if n % 50 == 0 then most = math.max(most, account.held()) end
           return n <= 10000 and rep("x", 100000) or nil
         end)
         local right = results.n == 10000

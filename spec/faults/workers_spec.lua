@@ -115,28 +115,17 @@ end)
 describe("SIGKILL of a worker that writes a result of a gibibyte", function()
   it("loses it, and its room is given back", function()
     fault.says("worker_lost\t9\ttrue\ntrue\n1073741824\n", [[
-      local lfs = require "lfs"
-      local function held() -- bytes of shared memory that stand behind this process's descriptors
-        local bytes = 0
-        for name in lfs.dir("/proc/self/fd") do
-          local path = "/proc/self/fd/" .. name
-          if (lfs.symlinkattributes(path, "target") or ""):find("memfd", 1, true) then
-            bytes = bytes + lfs.attributes(path, "blocks") * 512
-          end
-        end
-        return bytes
-      end
       account.pool(1, function(pool)
         local rep = string.rep
         local function make() return { rep("x", 1 << 29), rep("y", 1 << 29) } end
         local ok, err = pcall(pool.apply, pool, make)
-        print(err.kind, err.signal, held() > 1 << 29)
+        print(err.kind, err.signal, account.held() > 1 << 29)
         local deadline = mp.monotonic() + 20
         repeat
           pool:apply(math.abs, { 1 })
           mp.sleep(0.02)
-        until held() < 1 << 26 or mp.monotonic() > deadline
-        print(held() < 1 << 26)
+        until account.held() < 1 << 26 or mp.monotonic() > deadline
+        print(account.held() < 1 << 26)
         local both = pool:apply(make)
         print(#both[1] + #both[2])
         return 1

@@ -5,6 +5,7 @@
 --
 -- prints what does not add up; nothing, if all does.
 local leaks = require "spec.support.leaks"
+local lfs = require "lfs"
 local mp = require "moonpool"
 
 local account = {}
@@ -58,6 +59,18 @@ function account.lost(results, expected)
     end
   end
   return table.concat(lost, " ")
+end
+
+--- Bytes of shared memory behind this process's descriptors.
+function account.held()
+  local bytes = 0
+  for name in lfs.dir("/proc/self/fd") do
+    local path = "/proc/self/fd/" .. name
+    if (lfs.symlinkattributes(path, "target") or ""):find("memfd", 1, true) then
+      bytes = bytes + lfs.attributes(path, "blocks") * 512
+    end
+  end
+  return bytes
 end
 
 --- Sends a signal ("KILL", "STOP") to a process.
