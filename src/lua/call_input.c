@@ -304,7 +304,6 @@ static int call_seal(lua_State *L)
 static int call_give(lua_State *L)
 {
     mp_lua_call *c = mp_check_call(L, 1);
-    mp_error error = {0};
     lua_settop(L, 2);
     if (!mp_call_lives(c))
         return 0;
@@ -312,13 +311,8 @@ static int call_give(lua_State *L)
     c->input = MP_INPUT_ARGS;
     c->count = 1;
     mp_call_granule(c->call, 1);
-    lua_pushnil(L);
-    lua_insert(L, 2);
-    give_item(L, c, 2);
-    c->stopped = true;
-    if (mp_call_seal(c->call, &error) < 0)
-        return mp_raise_system(L, &error);
-    return 0;
+    give_item(L, c, 1);
+    return call_seal(L);
 }
 
 void mp_open_input(lua_State *L)

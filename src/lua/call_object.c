@@ -87,6 +87,12 @@ static mp_buffer *push_scratch(lua_State *L, mp_lua_pool *p)
 /* A function without upvalues that is no module's has nothing that could change. */
 static bool is_constant(lua_State *L, int function)
 {
+    if (!lua_isfunction(L, function) || lua_iscfunction(L, function))
+        return false;
+    if (lua_getupvalue(L, function, 1) != NULL) {
+        lua_pop(L, 1);
+        return false;
+    }
     bool named = lua_getfield(L, LUA_REGISTRYINDEX, MP_NAMED_MODULES) == LUA_TTABLE;
     if (named) {
         lua_pushnil(L);
@@ -94,11 +100,7 @@ static bool is_constant(lua_State *L, int function)
         lua_pop(L, named ? 2 : 0);
     }
     lua_pop(L, 1);
-    if (named || !lua_isfunction(L, function) || lua_iscfunction(L, function))
-        return false;
-    bool bare = lua_getupvalue(L, function, 1) == NULL;
-    lua_pop(L, bare ? 0 : 1);
-    return bare;
+    return !named;
 }
 
 static void note_sent(lua_State *L, mp_lua_pool *p, int function, mp_definition *d)
