@@ -113,29 +113,35 @@ mp_call *mp_call_open(mp_pool *pool, mp_definition *definition, uint32_t flags, 
     return call;
 }
 
+/* Behind every change of the block. */
+static void check_anew(mp_call *call)
+{
+    call->block->check = mp_call_block_check(call->block);
+}
+
 void mp_call_word(mp_call *call, uint64_t word)
 {
     call->block->word = word;
-    call->block->check = mp_call_block_check(call->block);
+    check_anew(call);
 }
 
 void mp_call_timeout(mp_call *call, int64_t timeout)
 {
     call->block->timeout = timeout;
-    call->block->check = mp_call_block_check(call->block);
+    check_anew(call);
 }
 
 void mp_call_quiet(mp_call *call)
 {
     call->block->quiet = 1;
-    call->block->check = mp_call_block_check(call->block);
+    check_anew(call);
 }
 
 void mp_call_in_runs(mp_call *call, uint32_t flags)
 {
     call->in_runs = true;
     call->block->flags |= flags;
-    call->block->check = mp_call_block_check(call->block);
+    check_anew(call);
 }
 
 void mp_call_duplicate(mp_call *call)
@@ -243,10 +249,15 @@ void mp_call_release(mp_call *call)
 
 /* ---- waiting ---- */
 
+/* Something is to be told that did not arrive. */
+static bool has_news(const mp_pool *pool)
+{
+    return !TAILQ_EMPTY(&pool->over) || (pool->refusal != 0 && !pool->refusal_told);
+}
+
 static bool something(mp_pool *pool)
 {
-    return !TAILQ_EMPTY(&pool->over) || (pool->refusal != 0 && !pool->refusal_told) ||
-           pool->transport->ops->pending(pool->transport);
+    return has_news(pool) || pool->transport->ops->pending(pool->transport);
 }
 
 static bool look_until(mp_pool *pool, int64_t until)
@@ -320,8 +331,7 @@ static bool wait_for_many(mp_pool *pool, int64_t deadline, const sigset_t *mask,
         !t->ops->may_wait(t))
         return false;
     t->ops->arm(t, MP_BELL_LAZY);
-    bool waits = TAILQ_EMPTY(&pool->over) && (pool->refusal == 0 || pool->refusal_told) &&
-                 t->ops->may_wait(t);
+    bool waits = !has_news(pool) && t->ops->may_wait(t);
     int64_t latest = mp_now() + MANY_NS;
     if (waits)
         *status = listen_long(pool, latest < deadline ? latest : deadline, mask);

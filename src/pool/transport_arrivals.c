@@ -72,12 +72,18 @@ static bool read_frame(local *l, unsigned seat, const mp_result_frame *f, mp_arr
     return true;
 }
 
+void mp_local_condemn(mp_transport *t)
+{
+    local *l = mp_local_of(t);
+    l->damaged = true;
+    mp_local_kill(l);
+}
+
 /* What follows in the ring belongs to no row, until the next begins. */
 static void meet_damage(local *l, unsigned seat)
 {
-    l->damaged = true;
     l->streams[seat]->row = 0;
-    mp_local_kill(l);
+    mp_local_condemn(&l->base);
 }
 
 static bool next_of_seat(local *l, unsigned seat, mp_arrival *a)

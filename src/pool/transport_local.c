@@ -131,13 +131,6 @@ static bool local_doubt(mp_transport *t)
            (!mp_local_pending(t) && mp_segment_rests(&l->segment, l->seats));
 }
 
-static void local_condemn(mp_transport *t)
-{
-    local *l = mp_local_of(t);
-    l->damaged = true;
-    mp_local_kill(l);
-}
-
 static void local_arm(mp_transport *t, enum mp_bell_mode mode)
 {
     mp_bell_arm(&mp_local_of(t)->segment.bell, mode);
@@ -326,7 +319,7 @@ static const mp_transport_ops local_ops = {
     .fd = local_fd,
     .listen = local_listen,
     .doubt = local_doubt,
-    .condemn = local_condemn,
+    .condemn = mp_local_condemn,
     .arm = local_arm,
     .disarm = local_disarm,
     .ring = local_ring,

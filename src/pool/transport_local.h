@@ -73,13 +73,15 @@ static inline local *mp_local_of(mp_transport *t)
     return (local *)(void *)t;
 }
 
-/* ---- transport_arrivals.c: transport.h's next, taken, follow, pending and may_wait ---- */
+/* ---- transport_arrivals.c: transport.h's next, taken, follow, pending, may_wait and condemn ----
+ */
 
 bool mp_local_next(mp_transport *t, mp_arrival *a);
 void mp_local_taken(mp_transport *t);
 bool mp_local_follow(mp_transport *t, mp_arrival *a);
 bool mp_local_pending(mp_transport *t);
 bool mp_local_may_wait(mp_transport *t);
+void mp_local_condemn(mp_transport *t);
 
 /* ---- transport_births.c ---- */
 

@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
-#include "pool/patience.h"
 #include "pool/handed.h"
 #include "pool/stopper.h"
 

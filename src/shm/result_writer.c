@@ -367,8 +367,7 @@ void mp_result_will_wait(mp_result_writer *w)
 
 void mp_result_wait(mp_result_writer *w, uint64_t seen_head)
 {
-    mp_store_relaxed(&w->shared->writer_waits, 1);
-    mp_fence();
+    mp_result_will_wait(w);
     if (mp_load_acquire(&w->shared->head) == seen_head)
         mp_futex_wait(&w->shared->writer_waits, 1, NULL);
     mp_store_relaxed(&w->shared->writer_waits, 0);
