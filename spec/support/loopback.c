@@ -200,7 +200,8 @@ static void run(loopback *l, unsigned i, const mp_call_block *block, mp_arrival 
     s->begun_item = task.index;
     if (dies(l, i, l->begun, LOOPBACK_BEGUN))
         return;
-    task.bytes = mp_item_read(&s->at, &task.size);
+    if (s->at != NULL)
+        task.bytes = mp_item_read(&s->at, &task.size);
     mp_buffer out;
     mp_buffer_init_heap(&out);
     int outcome = in->handler.run(in->handler.ctx, &task, &out);
@@ -215,7 +216,7 @@ static void work_on(loopback *l, unsigned i)
     const mp_granule *g = &s->held[s->begun];
     const mp_call_block *block = (const void *)loopback_bytes(&l->base, g->call);
     if (s->item == 0)
-        s->at = loopback_bytes(&l->base, g->payload);
+        s->at = g->payload != MP_MADE ? loopback_bytes(&l->base, g->payload) : NULL;
     mp_arrival a = {
         .seat = i, .pid = pid_of(s), .row = g->row, .index = g->first + s->item, .count = 1};
     if (a.index < mp_load_relaxed(&block->limit)) {

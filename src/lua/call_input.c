@@ -57,6 +57,32 @@ static void set_values_table(lua_State *L, const mp_lua_call *c)
     lua_setiuservalue(L, 1, CALL_VALUES);
 }
 
+/* A number's bits, as mp_push_made takes them. */
+static uint64_t bits_at(lua_State *L, int index, bool floats)
+{
+    if (!floats)
+        return (uint64_t)lua_tointeger(L, index);
+    double number = lua_tonumber(L, index);
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    return bits;
+}
+
+/* First, step and count stand at 3 to 5. Where results are handed over one by one a range is
+ * pulled as any other input is, since what may be in flight changes from item to item. */
+static void set_range(lua_State *L, mp_lua_call *c)
+{
+    luaL_checknumber(L, 3);
+    luaL_checknumber(L, 4);
+    c->floats = !lua_isinteger(L, 3) || !lua_isinteger(L, 4);
+    c->recipe[0] = bits_at(L, 3, c->floats);
+    c->recipe[1] = bits_at(L, 4, c->floats);
+    c->count = luaL_checkinteger(L, 5);
+    c->made = c->shape == MP_SHAPE_MAP && mp_call_lives(c);
+    if (c->made)
+        mp_call_recipe(c->call, c->recipe[0], c->recipe[1], c->floats ? MP_CALL_NUMBERS : 0);
+}
+
 /* core.input(call, "args"|"table", t, n) | (call, "range", first, step, n) |
  * (call, "function", f): where the items come from */
 static int call_input(lua_State *L)
@@ -65,12 +91,7 @@ static int call_input(lua_State *L)
     mp_lua_call *c = mp_check_call(L, 1);
     c->input = (enum mp_input)luaL_checkoption(L, 2, NULL, names);
     if (c->input == MP_INPUT_RANGE) {
-        c->integers = lua_isinteger(L, 3) && lua_isinteger(L, 4);
-        c->first = c->integers ? lua_tointeger(L, 3) : 0;
-        c->step = c->integers ? lua_tointeger(L, 4) : 0;
-        c->first_number = luaL_checknumber(L, 3);
-        c->step_number = luaL_checknumber(L, 4);
-        c->count = luaL_checkinteger(L, 5);
+        set_range(L, c);
     } else {
         c->count = c->input == MP_INPUT_ARGS ? 1 : luaL_optinteger(L, 4, -1);
         lua_pushvalue(L, 3);
@@ -193,15 +214,6 @@ static void give_number(lua_State *L, mp_lua_call *c, int base)
     lua_settop(L, base);
 }
 
-static void push_range_value(lua_State *L, const mp_lua_call *c)
-{
-    if (c->integers)
-        lua_pushinteger(L, (lua_Integer)((lua_Unsigned)c->first +
-                                         (lua_Unsigned)c->given * (lua_Unsigned)c->step));
-    else
-        lua_pushnumber(L, c->first_number + (lua_Number)c->given * c->step_number);
-}
-
 /* core.feed's frame: 1 call, 2 budget, 3 input. */
 static int feed(lua_State *L, int status, lua_KContext given_before);
 
@@ -224,7 +236,7 @@ static bool pull(lua_State *L, mp_lua_call *c, lua_KContext context)
     case MP_INPUT_RANGE:
         if (c->given >= c->count)
             return false;
-        push_range_value(L, c);
+        mp_push_made(L, c->recipe, c->floats, (uint64_t)c->given + 1);
         return true;
     case MP_INPUT_FUNCTION:
         lua_pushvalue(L, 3);
@@ -259,6 +271,24 @@ static int feed(lua_State *L, int status, lua_KContext given_before)
     return 1;
 }
 
+/* Hands out granules of at least `budget` items that are made, if the input has so many;
+ * whether it has more. */
+static bool feed_made(lua_State *L, mp_lua_call *c, lua_Integer budget)
+{
+    mp_error error = {0};
+    lua_Integer enough = c->count - c->given < budget ? c->count : c->given + budget;
+    while (!c->stopped && c->given < enough) {
+        uint32_t n;
+        int status = mp_call_add_made(c->call, (uint64_t)(c->count - c->given), &n, &error);
+        c->given += n;
+        c->owner->items += n;
+        c->owner->bytes_out += sizeof(mp_granule);
+        if (status < 0)
+            mp_raise_system(L, &error);
+    }
+    return !c->stopped && c->given < c->count;
+}
+
 /* core.feed(call, budget): takes up to `budget` items, fewer where they are large;
  * false when no more will come. */
 static int call_feed(lua_State *L)
@@ -271,6 +301,10 @@ static int call_feed(lua_State *L)
     mp_check_not_giving(L, c->owner);
     if (c->in_runs && c->count < 0)
         set_granule(c);
+    if (c->made) {
+        lua_pushboolean(L, feed_made(L, c, lua_tointeger(L, 2)));
+        return 1;
+    }
     if (c->input == MP_INPUT_RANGE)
         lua_pushnil(L);
     else

@@ -51,6 +51,9 @@ static void make_columns(mp_random *r)
         r->by_index[bit][2] = UINT64_C(1) << bit;
         settle(r->by_seed[bit]);
         settle(r->by_index[bit]);
+        if (bit > 0)
+            add(r->by_step[bit], r->by_step[bit - 1]);
+        add(r->by_step[bit], r->by_index[bit]);
     }
     r->now[1] = 0xff;
     settle(r->now);
@@ -94,9 +97,15 @@ void mp_random_set(mp_random *r, uint64_t seed, uint64_t index)
 {
     if (r->state == NULL)
         return;
-    add_all(r->now, r->by_seed, seed ^ r->seed);
-    add_all(r->now, r->by_index, index ^ r->index);
+    uint64_t now[4] = {r->now[0], r->now[1], r->now[2], r->now[3]};
+    if (seed == r->seed && index == r->index + 1 && index != 0) {
+        add(now, r->by_step[__builtin_ctzll(index)]);
+    } else {
+        add_all(now, r->by_seed, seed ^ r->seed);
+        add_all(now, r->by_index, index ^ r->index);
+    }
     r->seed = seed;
     r->index = index;
-    memcpy(r->state, r->now, sizeof r->now);
+    for (int i = 0; i < 4; i++)
+        r->state[i] = r->now[i] = now[i];
 }

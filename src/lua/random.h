@@ -4,8 +4,9 @@
  * Lua 5.4 keeps the state of its generator, xoshiro256** (Blackman and Vigna,
  * 2018), in a userdata, the upvalue of math.random; randomseed(a, b) sets it to
  * (a, 0xff, b, 0) and steps 16 times. A step is linear over GF(2), so the state
- * after the 16 is an exclusive-or of one column for each bit of a and of b, and
- * going from one index to the next changes two bits on average. */
+ * after the 16 is an exclusive-or of one column for each bit of a and of b. Going from
+ * one index to the next changes its lowest bits, up to the lowest that the next has set,
+ * so that one sum of columns is to be added. */
 #ifndef MP_LUA_RANDOM_H
 #define MP_LUA_RANDOM_H
 
@@ -18,6 +19,7 @@ typedef struct mp_random {
     uint64_t now[4];         /* the state for seed and index */
     uint64_t by_seed[64][4]; /* columns */
     uint64_t by_index[64][4];
+    uint64_t by_step[64][4]; /* of the columns by_index up to each */
 } mp_random;
 
 /* Finds the generator of this Lua state and prepares the columns. Where math is

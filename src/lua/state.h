@@ -50,7 +50,21 @@ enum mp_shape {
 enum {
     MP_CALL_FIRST_VALUE = 1, /* a result is its first value */
     MP_CALL_POSITION = 2,    /* the function is told where in a run of items it is */
+    MP_CALL_NUMBERS = 4,     /* items that are made are floats, else integers */
 };
+
+/* The item of this index of a call whose items are made: a number, by a recipe of the first
+ * and the step, whose bits those words have. */
+static inline void mp_push_made(lua_State *L, const uint64_t recipe[2], bool floats, uint64_t index)
+{
+    double number[2];
+    if (!floats) {
+        lua_pushinteger(L, (lua_Integer)(recipe[0] + (index - 1) * recipe[1]));
+        return;
+    }
+    memcpy(number, recipe, sizeof number);
+    lua_pushnumber(L, number[0] + (lua_Number)(index - 1) * number[1]);
+}
 
 /* The binding's side of a worker process; lies in the pool's userdata. */
 typedef struct mp_worker_context {
@@ -137,12 +151,12 @@ typedef struct mp_lua_call {
     bool in_runs; /* results come of runs of items, at their ends */
     bool failed;
     enum mp_input input;
-    bool integers;        /* of a range */
-    lua_Integer count;    /* items of the input, -1 unknown */
-    lua_Integer given;    /* items taken from it */
-    lua_Integer expected; /* how many will come, as the caller says; 0: unknown */
-    lua_Integer first, step;
-    lua_Number first_number, step_number;
+    bool floats;           /* of a range */
+    bool made;             /* its items have no bytes */
+    lua_Integer count;     /* items of the input, -1 unknown */
+    lua_Integer given;     /* items taken from it */
+    lua_Integer expected;  /* how many will come, as the caller says; 0: unknown */
+    uint64_t recipe[2];    /* of a range: mp_push_made's */
     lua_Integer chunk;     /* explicit chunksize, 0 none */
     lua_Integer values;    /* apply: how many */
     uint64_t lowest_error; /* index, 0 none */

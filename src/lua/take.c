@@ -6,6 +6,7 @@
 #include "lua/state.h"
 
 #include "base/clock.h"
+#include "codec/decode_scalar.h"
 #include "codec/values.h"
 
 #include <errno.h>
@@ -64,9 +65,13 @@ static void note_order(lua_State *L, mp_lua_call *c, uint64_t index)
  * is not to be tried on the host. */
 static void set_args(lua_State *L, const mp_event *e)
 {
-    int top = lua_gettop(L);
+    int top = lua_gettop(L), n = 1;
     unsigned flags = MP_CODEC_FUNCTIONS | (e->kind != MP_EVENT_FAILED ? MP_CODEC_INERT : 0);
-    int n = mp_decode(L, e->item, e->item_size, NULL, -1, flags);
+    const mp_lua_call *c = e->user;
+    if (c->made)
+        mp_push_made(L, c->recipe, c->floats, e->index);
+    else
+        n = mp_decode(L, e->item, e->item_size, NULL, -1, flags);
     if (n < 0) {
         lua_settop(L, top);
         return;
@@ -371,6 +376,49 @@ static void settle(mp_lua_pool *p, const mp_event *e)
     }
 }
 
+/* Pushes the number, boolean or nil that a result is; false where it is something else.
+ * Nothing of the script's runs by it, no finalizer either, since nothing is made that the
+ * collector counts. */
+static bool push_plain(lua_State *L, const unsigned char *p, size_t size)
+{
+    if (size == 0)
+        return false;
+    unsigned major = *p >> 5;
+    return major != MP_MAJOR_BYTES && major != MP_MAJOR_TEXT && mp_push_scalar(L, &p, p + size);
+}
+
+/* Stores what is plain of the n results of the items behind `index` into the table of values
+ * at 3, up to the first that is not; their number. */
+static unsigned store_plain(lua_State *L, const mp_result_frame results[], unsigned n,
+                            uint64_t index)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (!push_plain(L, results[i].data, results[i].size))
+            return i;
+        lua_rawseti(L, 3, (lua_Integer)(index + i + 1));
+    }
+    return n;
+}
+
+enum { RUN_MAX = 64 };
+
+/* Settles e, the result of a map's item, and as many of those behind it as are plain, up to
+ * `max` in all; their number. */
+static lua_Integer settle_run(lua_State *L, mp_lua_pool *p, mp_event *e, lua_Integer max)
+{
+    mp_result_frame results[RUN_MAX];
+    mp_lua_call *c = e->user;
+    unsigned most = max - 1 < RUN_MAX ? (unsigned)(max - 1) : RUN_MAX;
+    unsigned there = mp_pool_ahead(p->pool, results, most);
+    unsigned n = store_plain(L, results, there, e->index);
+    for (unsigned i = 0; i < n; i++)
+        p->bytes_in += results[i].size;
+    c->done += n;
+    p->done += c->errand ? 0 : n;
+    mp_pool_settle_ahead(p->pool, results, n);
+    return n + 1;
+}
+
 /* Deals with e, an event of the call at 2, and with the results that follow it, up to `max` in
  * all; their number. */
 static lua_Integer deal_on(lua_State *L, mp_lua_pool *p, mp_event *e, lua_Integer max)
@@ -380,6 +428,8 @@ static lua_Integer deal_on(lua_State *L, mp_lua_pool *p, mp_event *e, lua_Intege
         lua_settop(L, 3);
         if (!deal(L, p, c, e))
             return n;
+        if (e->kind == MP_EVENT_DONE && c->shape == MP_SHAPE_MAP && !c->pack)
+            return n - 1 + settle_run(L, p, e, max - n + 1);
         if (e->kind != MP_EVENT_DONE || n == max) {
             settle(p, e);
             return n;

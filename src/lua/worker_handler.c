@@ -10,6 +10,7 @@
 #include "lua/worker_stop.h"
 
 #include "base/failpoint.h"
+#include "codec/encode_scalar.h"
 #include "codec/values.h"
 #include "process/memory.h"
 #include "process/output.h"
@@ -177,6 +178,11 @@ static void flush_lines(void)
 static int write_result(lua_State *L, item *i, int first)
 {
     int n = lua_gettop(L) - first + 1;
+    if (n == 1 && lua_isinteger(L, first) && mp_buffer_reserve(i->out, MP_HEAD_MAX) == 0) {
+        unsigned char *p = i->out->data + i->out->len;
+        i->out->len += (size_t)(mp_put_number(p, L, first) - p);
+        return MP_TASK_DONE;
+    }
     if (n > 1 && (i->task->block->flags & MP_CALL_FIRST_VALUE) != 0)
         n = 1;
     i->out->error = 0;
@@ -205,6 +211,16 @@ static void clear_behind(lua_State *L)
         lua_sethook(L, NULL, 0, 0);
 }
 
+/* As mp_decode. */
+static int push_arguments(lua_State *L, const mp_task *task)
+{
+    const mp_call_block *block = task->block;
+    if (task->bytes != NULL)
+        return mp_decode(L, task->bytes, task->size, NULL, -1, MP_CODEC_FUNCTIONS);
+    mp_push_made(L, block->recipe, (block->flags & MP_CALL_NUMBERS) != 0, task->index);
+    return 1;
+}
+
 static int run_item(lua_State *L, item *i)
 {
     if (!push_function(L, i))
@@ -215,7 +231,7 @@ static int run_item(lua_State *L, item *i)
         lua_pushboolean(L, i->task->last);
     }
     MP_FAILPOINT("item.decode");
-    int n = mp_decode(L, i->task->bytes, i->task->size, NULL, -1, MP_CODEC_FUNCTIONS);
+    int n = push_arguments(L, i->task);
     if (n < 0)
         return write_codec_failure(L, i, "decode", "arguments");
     lua_call(L, told + n, LUA_MULTRET);

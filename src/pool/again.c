@@ -40,6 +40,9 @@ void mp_pool_release_due(mp_pool *pool)
 static int copy_item(mp_row *from, mp_row *to, mp_error *error)
 {
     mp_pool *pool = from->call->pool;
+    to->payload = from->payload;
+    if (from->payload == MP_MADE)
+        return 0;
     mp_buffer *b = mp_pool_open(pool, error);
     if (b == NULL)
         return -ENOMEM;

@@ -333,6 +333,30 @@ bool mp_pool_follow(mp_pool *pool, mp_event *event)
     return true;
 }
 
+unsigned mp_pool_ahead(mp_pool *pool, mp_result_frame results[], unsigned max)
+{
+    mp_row *row = pool->given_row;
+    const mp_transport_ops *ops = pool->transport->ops;
+    if (pool->given != GIVEN_ITEM || pool->arrival.kind != MP_ARRIVAL_DONE || !goes_on(row) ||
+        ops->ahead == NULL)
+        return 0;
+    uint64_t next = row->first + row->done + 1;
+    uint64_t left = mp_below(next, row->count - row->done - 1, row->call->limit);
+    return ops->ahead(pool->transport, results, left < max ? (unsigned)left : max);
+}
+
+void mp_pool_settle_ahead(mp_pool *pool, const mp_result_frame results[], unsigned n)
+{
+    if (n == 0) {
+        mp_pool_settle(pool);
+        return;
+    }
+    pool->given = GIVEN_NONE;
+    pool->given_row->call->told += n + 1;
+    pool->transport->ops->taken_ahead(pool->transport, results, n);
+    mp_row_settle(pool->given_row, n + 1);
+}
+
 int mp_pool_again(mp_pool *pool, int64_t due, mp_error *error)
 {
     enum mp_given given = pool->given;

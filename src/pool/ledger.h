@@ -37,7 +37,7 @@ struct mp_row {
     uint64_t first;       /* index within its call of its first item */
     uint32_t count, done; /* items; those settled */
     enum mp_row_state state;
-    uint64_t payload; /* where its items lie */
+    uint64_t payload; /* where its items lie; MP_MADE: nowhere */
     size_t payload_size;
     uint64_t position;           /* in the ring, while published */
     uint32_t cursor;             /* item that cursor_at points to */

@@ -15,6 +15,7 @@ enum {
     RETRY_NS = 100000000, /* how long to sleep where workers cannot be started */
     TWIN_NS = 2000000,    /* between two looks for workers that are idle */
     MANY_NS = 50000000,   /* how long results that are there may wait for more */
+    CROWD_ROWS = 1 << 16,
 };
 
 #define CROWD_BYTES ((size_t)512 << 20)
@@ -122,6 +123,14 @@ static void check_anew(mp_call *call)
 void mp_call_word(mp_call *call, uint64_t word)
 {
     call->block->word = word;
+    check_anew(call);
+}
+
+void mp_call_recipe(mp_call *call, uint64_t first, uint64_t second, uint32_t flags)
+{
+    call->block->recipe[0] = first;
+    call->block->recipe[1] = second;
+    call->block->flags |= flags;
     check_anew(call);
 }
 
@@ -435,7 +444,9 @@ bool mp_pool_worker(const mp_pool *pool, unsigned rank, mp_worker_view *view)
 
 bool mp_pool_crowded(const mp_pool *pool)
 {
-    return pool->transport->ops->kept(pool->transport) > CROWD_BYTES && pool->ledger.live > 0;
+    uint64_t rows = pool->ledger.live;
+    return rows > CROWD_ROWS ||
+           (rows > 0 && pool->transport->ops->kept(pool->transport) > CROWD_BYTES);
 }
 
 bool mp_pool_busy(const mp_pool *pool)

@@ -92,6 +92,10 @@ void mp_call_in_runs(mp_call *call, uint32_t flags);
 /* Items that run last may run twice, where workers have nothing else to do. Once. */
 void mp_call_duplicate(mp_call *call);
 
+/* Two words for the handler, by which it makes the items that mp_call_add_made adds; before
+ * the first. `flags`: further ones for it. */
+void mp_call_recipe(mp_call *call, uint64_t first, uint64_t second, uint32_t flags);
+
 /* How many items a granule holds from here on, at least 1. */
 void mp_call_granule(mp_call *call, uint64_t items);
 
@@ -104,6 +108,10 @@ mp_buffer *mp_call_begin_item(mp_call *call, mp_error *error);
  * -EBUSY: whoever made the item's bytes has used the pool meanwhile (another item
  * begun, a function defined, a call opened or flushed); this item is not there then. */
 int mp_call_end_item(mp_call *call, mp_error *error);
+
+/* Hands out a granule of items that have no bytes, of `most` (at least 1) if it holds so many;
+ * *added gets their number. Errors as mp_call_end_item's. */
+int mp_call_add_made(mp_call *call, uint64_t most, uint32_t *added, mp_error *error);
 
 /* Hands out a granule that is not full. */
 int mp_call_flush(mp_call *call, mp_error *error);
@@ -137,6 +145,14 @@ void mp_pool_settle(mp_pool *pool);
 /* mp_pool_settle behind a DONE; true if the event of the same call's next item is DONE, too,
  * and there: it has taken the place of *event. Cheaper than mp_pool_next. */
 bool mp_pool_follow(mp_pool *pool, mp_event *event);
+
+/* Behind a DONE: what the items that follow it in its call came to, as far as these are DONE
+ * and there, up to `max`, in order. Their number; nothing is settled by this. */
+unsigned mp_pool_ahead(mp_pool *pool, mp_result_frame results[], unsigned max);
+
+/* mp_pool_settle, of the first `n` of those as well. Between the two calls the pool is not
+ * used. */
+void mp_pool_settle_ahead(mp_pool *pool, const mp_result_frame results[], unsigned n);
 
 /* In place of settling the event of an item: the item runs again, not before `due`
  * (mp_now's clock; 0: at once), as its next attempt. On failure, a negative errno

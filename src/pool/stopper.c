@@ -86,32 +86,43 @@ static void set(timer_t timer, int64_t at, int64_t interval)
     timer_settime(timer, TIMER_ABSTIME, &when, NULL);
 }
 
+static void arm(int64_t timeout)
+{
+    int64_t now = mp_now(), latest = MP_NEVER - MP_GRACE_MS * millisecond;
+    self.deadline = timeout < latest - now ? now + timeout : latest;
+    int64_t kill_at = self.deadline + MP_GRACE_MS * millisecond;
+    mp_store_release(&self.seat->kill_at, kill_at);
+    self.running = 1;
+    set(self.deadly, kill_at, 0);
+    set(self.polite, self.deadline, MP_INSIST_MS * millisecond);
+}
+
+/* True if its time was over. */
+static bool disarm(void)
+{
+    if (mp_now() >= self.deadline)
+        self.late = 1;
+    self.running = 0;
+    set(self.deadly, 0, 0);
+    set(self.polite, 0, 0);
+    mp_store_release(&self.seat->kill_at, 0);
+    bool late = self.late;
+    self.deadline = self.late = 0;
+    return late;
+}
+
 void mp_stopper_begin(int64_t timeout)
 {
-    self.late = 0;
     self.interrupted = 0;
-    self.deadline = 0;
-    if (timeout > 0) {
-        int64_t now = mp_now(), latest = MP_NEVER - MP_GRACE_MS * millisecond;
-        self.deadline = timeout < latest - now ? now + timeout : latest;
-        int64_t kill_at = self.deadline + MP_GRACE_MS * millisecond;
-        mp_store_release(&self.seat->kill_at, kill_at);
-        self.running = 1;
-        set(self.deadly, kill_at, 0);
-        set(self.polite, self.deadline, MP_INSIST_MS * millisecond);
-    }
+    if (timeout > 0)
+        arm(timeout);
     self.running = 1;
 }
 
 bool mp_stopper_end(void)
 {
-    if (self.deadline != 0 && mp_now() >= self.deadline)
-        self.late = 1;
+    if (self.deadline != 0)
+        return disarm();
     self.running = 0;
-    if (self.deadline != 0) {
-        set(self.deadly, 0, 0);
-        set(self.polite, 0, 0);
-        mp_store_release(&self.seat->kill_at, 0);
-    }
-    return self.late;
+    return false;
 }

@@ -30,6 +30,9 @@ static const unsigned char *read_within(const unsigned char **at, const unsigned
 
 const unsigned char *mp_row_item(mp_row *row, uint32_t number, size_t *size)
 {
+    *size = 0;
+    if (row->payload == MP_MADE)
+        return NULL;
     mp_transport *t = row->call->pool->transport;
     if (row->cursor_at == 0)
         row->cursor_at = row->payload;
@@ -48,9 +51,10 @@ const unsigned char *mp_row_item(mp_row *row, uint32_t number, size_t *size)
 static uint64_t rest_at(mp_row *row)
 {
     size_t size;
-    if (row->done > 0)
-        mp_row_item(row, row->done, &size);
-    return row->done > 0 ? row->cursor_at : row->payload;
+    if (row->done == 0 || row->payload == MP_MADE)
+        return row->payload;
+    mp_row_item(row, row->done, &size);
+    return row->cursor_at;
 }
 
 static int publish(mp_pool *pool, mp_row *row, mp_error *error)
@@ -128,7 +132,7 @@ static void remove_row(mp_row *row)
     mp_transport *t = call->pool->transport;
     mp_row_part(row);
     unlink_row(row);
-    if (!row->bound)
+    if (!row->bound && row->payload != MP_MADE)
         t->ops->drop(t, row->payload, row->payload_size);
     mp_ledger_remove(&call->pool->ledger, row);
 }
@@ -172,18 +176,27 @@ bool mp_row_withdraw(mp_row *row)
 
 /* ---- filling ---- */
 
-static mp_row *add_row(mp_call *call, mp_error *error)
+static mp_row *add_row(mp_call *call, uint64_t first, uint32_t count, mp_error *error)
 {
     mp_row *row = mp_ledger_add(&call->pool->ledger);
     if (row == NULL) {
-        mp_fail(error, -ENOMEM, "cannot note %u items", call->filled);
+        mp_fail(error, -ENOMEM, "cannot note %u items", count);
         return NULL;
     }
-    row->first = call->added - call->filled + 1;
-    row->count = call->filled;
-    row->payload_size = call->open->len;
+    row->first = first;
+    row->count = count;
     mp_call_link(call, row);
     return row;
+}
+
+/* Its items are whole: it goes its way. */
+static int hand_out(mp_row *row, mp_error *error)
+{
+    if (row->first < row->call->limit)
+        return mp_pool_queue(row->call->pool, row, error);
+    mp_row_step(row, MP_ROW_QUEUE);
+    mp_row_withdraw(row);
+    return 0;
 }
 
 int mp_call_flush(mp_call *call, mp_error *error)
@@ -195,18 +208,29 @@ int mp_call_flush(mp_call *call, mp_error *error)
         return 0;
     }
     call->open->len = call->item_at;
-    mp_row *row = add_row(call, error);
+    mp_row *row = add_row(call, call->added - call->filled + 1, call->filled, error);
     if (row == NULL)
         return -ENOMEM;
+    row->payload_size = call->open->len;
     row->payload = pool->transport->ops->keep(pool->transport);
     call->filled = 0;
     pool->filling = NULL;
-    if (row->first >= call->limit) {
-        mp_row_step(row, MP_ROW_QUEUE);
-        mp_row_withdraw(row);
-        return 0;
-    }
-    return mp_pool_queue(pool, row, error);
+    return hand_out(row, error);
+}
+
+int mp_call_add_made(mp_call *call, uint64_t most, uint32_t *added, mp_error *error)
+{
+    *added = 0;
+    int status = call->pool->filling == call ? mp_call_flush(call, error) : 0;
+    uint32_t count = (uint32_t)(most < call->granule ? most : call->granule);
+    mp_row *row = status == 0 ? add_row(call, call->added + 1, count, error) : NULL;
+    if (row == NULL)
+        return status < 0 ? status : -ENOMEM;
+    row->payload = MP_MADE;
+    *added = count;
+    call->added += count;
+    call->pending += mp_below(row->first, count, call->limit);
+    return hand_out(row, error);
 }
 
 mp_buffer *mp_pool_open(mp_pool *pool, mp_error *error)

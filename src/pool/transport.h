@@ -104,6 +104,11 @@ typedef struct mp_transport_ops {
     /* Instead of `taken`, behind a result of one item: true if the next arrival is the result
      * of the row's next item, whose bytes and index *a has then. NULL: never. */
     bool (*follow)(mp_transport *t, mp_arrival *a);
+    /* Behind the same: the results of the row's next items that lie there, too, up to `max`, as
+     * far as each is wanted; valid until `taken`. Their number. NULL: never. */
+    unsigned (*ahead)(const mp_transport *t, mp_result_frame results[], unsigned max);
+    /* Instead of `taken`: `n` (at least 1) of those are taken as well. */
+    void (*taken_ahead)(mp_transport *t, const mp_result_frame results[], unsigned n);
     /* Something has arrived. Cheap. */
     bool (*pending)(mp_transport *t);
     /* All that has arrived are results, for each of which its worker will still ring an armed

@@ -189,15 +189,23 @@ bool mp_local_next(mp_transport *t, mp_arrival *a)
     return looks_for_lost(l) && mp_local_next(t, a);
 }
 
+/* After so many of one seat it is the next one's turn. */
+static void count_turn(local *l, unsigned seat, unsigned frames)
+{
+    stream *s = l->streams[seat];
+    s->in_turn += frames;
+    if (s->in_turn >= TURN_FRAMES) {
+        s->in_turn = 0;
+        l->turn = seat + 1 < l->seats ? seat + 1 : 0;
+    }
+}
+
 static void frame_taken(local *l, unsigned seat)
 {
     stream *s = l->streams[seat];
     mp_result_consume(&s->reader);
     s->index += l->current_items;
-    if (++s->in_turn >= TURN_FRAMES) {
-        s->in_turn = 0;
-        l->turn = seat + 1 < l->seats ? seat + 1 : 0;
-    }
+    count_turn(l, seat, 1);
 }
 
 static void trouble_taken(local *l)
@@ -241,6 +249,21 @@ bool mp_local_follow(mp_transport *t, mp_arrival *a)
     a->data = frame.data;
     a->size = frame.size;
     return true;
+}
+
+unsigned mp_local_ahead(const mp_transport *t, mp_result_frame results[], unsigned max)
+{
+    const local *l = (const local *)(const void *)t;
+    return mp_result_ahead(&l->streams[l->current]->reader, MP_FRAME_DONE, results, max);
+}
+
+void mp_local_taken_ahead(mp_transport *t, const mp_result_frame results[], unsigned n)
+{
+    local *l = mp_local_of(t);
+    stream *s = l->streams[l->current];
+    mp_result_consume_upto(&s->reader, &results[n - 1]);
+    s->index += n + 1;
+    count_turn(l, l->current, n + 1);
 }
 
 static bool is_told(const local *l)

@@ -79,6 +79,8 @@ static inline local *mp_local_of(mp_transport *t)
 bool mp_local_next(mp_transport *t, mp_arrival *a);
 void mp_local_taken(mp_transport *t);
 bool mp_local_follow(mp_transport *t, mp_arrival *a);
+unsigned mp_local_ahead(const mp_transport *t, mp_result_frame results[], unsigned max);
+void mp_local_taken_ahead(mp_transport *t, const mp_result_frame results[], unsigned n);
 bool mp_local_pending(mp_transport *t);
 bool mp_local_may_wait(mp_transport *t);
 void mp_local_condemn(mp_transport *t);

@@ -16,6 +16,7 @@ typedef struct mp_call_block {
     uint64_t definition_at;   /* its bytes, MP_IN_HAND: inherited by the fork */
     uint64_t definition_size; /* bytes */
     uint64_t word;            /* the handler's */
+    uint64_t recipe[2];       /* its, too: by which it makes items that have no bytes */
     int64_t timeout;          /* nanoseconds that an item may run, 0: any */
     uint64_t definition_sum;  /* mp_checksum of the definition */
     uint32_t flags;           /* the handler's */
@@ -38,6 +39,11 @@ typedef struct mp_errand {
 #define MP_NOBODY UINT64_MAX /* the row of an errand whose outcome nobody waits for */
 
 #define MP_IN_HAND UINT64_MAX
+
+/* The payload of a granule whose items have no bytes: the handler makes them, of their
+ * index and the call's recipe. */
+#define MP_MADE UINT64_MAX
+
 #define MP_NO_LIMIT UINT64_MAX
 
 /* An item in the task memory: its length in four bytes (MP_LONG_ITEM: eight more

@@ -22,6 +22,7 @@ enum {
     LOOKS_AT_ONCE = 16,   /* how long to look for work before sleeping */
     IDLE_KEEP = 32 << 20, /* bytes of result memory that an idle worker keeps */
     EXIT_BROKEN = 70,
+    TELLING_PART = 16, /* of the ring: how much more the host is told of at once */
 };
 
 /* ---- items ---- */
@@ -66,18 +67,27 @@ static void publish_outcome(worker *w, int outcome, bool late)
     }
 }
 
+/* The host should hear of what it has not read; it is told again when that is much more. */
+static bool fills_up(worker *w)
+{
+    uint64_t tail = mp_load_relaxed(&w->writer.shared->tail);
+    if (tail - w->told < w->writer.capacity / TELLING_PART || !mp_result_filling(&w->writer))
+        return false;
+    w->told = tail;
+    return true;
+}
+
 static void close_item(worker *w, const mp_task *task, int outcome)
 {
     bool late = mp_stopper_end();
     w->writing = false;
-    mp_worker_close_frame(w);
     MP_FAILPOINT("result.before");
     publish_outcome(w, outcome, late);
     MP_FAILPOINT("result.after");
     if (w->texts.len > 0)
         mp_worker_publish_texts(w);
     w->index = 0;
-    if (late || outcome != MP_TASK_DONE || mp_result_filling(&w->writer))
+    if (late || outcome != MP_TASK_DONE || fills_up(w))
         mp_worker_ring(w);
     else if (task->block->quiet == 0)
         mp_bell_ring(&w->segment->bell, false);
@@ -110,9 +120,10 @@ static bool begin_next(worker *w, mp_task *task)
     MP_FAILPOINT("item.begun");
     task->first = i == 0;
     task->last = i + 1 == g->count;
-    w->run.whole = mp_handed_item(w->tasks, &w->run.at, task);
-    if (!w->run.whole)
+    if (w->run.at != NULL && !mp_handed_item(w->tasks, &w->run.at, task)) {
+        w->run.whole = false;
         return false;
+    }
     w->run.next = i + 1;
     open_item(w, task);
     return true;
@@ -134,7 +145,7 @@ static bool run_items(worker *w, const mp_granule *g)
         task.definition = w->tasks->base + task.block->definition_at;
     w->run.granule = g;
     w->run.next = 0;
-    w->run.at = w->tasks->base + g->payload;
+    w->run.at = g->payload != MP_MADE ? w->tasks->base + g->payload : NULL;
     w->run.whole = true;
     while (begin_next(w, &task)) {
         w->run.under_way = true;
@@ -414,8 +425,12 @@ static bool set_up(worker *w, mp_region *results)
     mp_store_relaxed(&w->seat->item_cost, 0);
     mp_bed_rise(&w->seat->bed);
     mp_store_relaxed(&w->seat->rung, UINT64_MAX);
-    return mp_robust_lock(&w->seat->alive, mp_deadline(1)) >= 0 &&
-           mp_result_writer_init(&w->writer, results, NULL) == 0;
+    if (mp_robust_lock(&w->seat->alive, mp_deadline(1)) < 0 ||
+        mp_result_writer_init(&w->writer, results, NULL) < 0)
+        return false;
+    w->told = mp_load_relaxed(&w->writer.shared->tail);
+    mp_worker_lend(w);
+    return true;
 }
 
 static void work(void *arg)

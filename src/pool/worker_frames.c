@@ -26,35 +26,27 @@ static int grow_patiently(mp_buffer *b, size_t more)
     worker *w = b->lender;
     for (;;) {
         uint64_t seen = reading_mark(w);
-        b->lender = w->ring_lender;
-        int status = w->ring_grow(b, more);
-        b->lender = w;
+        int status = mp_result_grow(&w->writer, more);
         if (status != -EAGAIN)
             return status;
         wait_for_reader(w, seen);
     }
 }
 
-mp_buffer *mp_worker_open_frame(worker *w)
+void mp_worker_open_frame_slowly(worker *w)
 {
     for (;;) {
         uint64_t seen = reading_mark(w);
-        mp_buffer *b = mp_result_open(&w->writer, sizeof(mp_frame_row));
-        if (b != NULL) {
-            w->ring_grow = b->grow;
-            w->ring_lender = b->lender;
-            b->grow = grow_patiently;
-            b->lender = w;
-            return b;
-        }
+        if (mp_result_open(&w->writer, sizeof(mp_frame_row)) != NULL)
+            return;
         wait_for_reader(w, seen);
     }
 }
 
-void mp_worker_close_frame(worker *w)
+void mp_worker_lend(worker *w)
 {
-    w->writer.out.grow = w->ring_grow;
-    w->writer.out.lender = w->ring_lender;
+    w->writer.out.grow = grow_patiently;
+    w->writer.out.lender = w;
 }
 
 void mp_worker_publish_small(worker *w, unsigned kind, const void *bytes, size_t size)
@@ -80,7 +72,6 @@ static int publish_text(worker *w, unsigned kind, const char *bytes, size_t size
     int status = mp_buffer_append(b, &w->index, sizeof w->index);
     if (status == 0)
         status = mp_buffer_append(b, bytes, size);
-    mp_worker_close_frame(w);
     if (status == 0)
         mp_result_publish(&w->writer, kind);
     else
@@ -108,10 +99,8 @@ int mp_worker_tell(void *teller, unsigned kind, const char *bytes, size_t size)
     worker *w = teller;
     if (w->writing && w->writer.out.len > 0)
         return keep_text(w, kind, bytes, size);
-    if (w->writing) {
-        mp_worker_close_frame(w);
+    if (w->writing)
         mp_result_discard(&w->writer);
-    }
     int status = publish_text(w, kind, bytes, size);
     if (w->writing)
         mp_worker_open_frame(w);

@@ -8,7 +8,7 @@
 /* The items of a granule, one after another. */
 typedef struct worker_run {
     const mp_granule *granule;
-    const unsigned char *at; /* the next item */
+    const unsigned char *at; /* the next item; NULL: they are made */
     uint32_t next;           /* its number in the granule, from 0 */
     bool under_way;          /* an item has been begun and not closed */
     bool whole;              /* nothing was damaged so far */
@@ -22,19 +22,20 @@ typedef struct worker {
     mp_region *tasks;
     const mp_handler *handler;
     mp_result_writer writer;
-    int (*ring_grow)(mp_buffer *, size_t);
-    void *ring_lender;
     bool writing;    /* the frame of an item's result is open */
     mp_buffer texts; /* told while that frame has bytes: each its head, then itself */
     uint64_t index;  /* of the item that runs, 0: none */
     mp_granule held[MP_HOLD_MAX];
     unsigned holding;
     worker_run run;
+    uint64_t told;    /* the ring's tail when its filling was told last */
     uint64_t unheard; /* the call whose results a host that is lazy has not heard of; 0: none */
     long processors;
     mp_patience patience;
     const _Atomic uint64_t *errand; /* where the next one stands once there is one */
 } worker;
+
+void mp_worker_open_frame_slowly(worker *w);
 
 /* Rings the bell, for a lazy host as well, and notes for which results. */
 static inline void mp_worker_ring(worker *w)
@@ -43,11 +44,17 @@ static inline void mp_worker_ring(worker *w)
     mp_bell_ring(&w->segment->bell, true);
 }
 
-/* Opens a frame; append to w->writer.out, which grows as it is needed. */
-mp_buffer *mp_worker_open_frame(worker *w);
+/* Once: the buffer of frames waits for room rather than be refused it. */
+void mp_worker_lend(worker *w);
 
-/* Before the open frame is published or discarded. */
-void mp_worker_close_frame(worker *w);
+/* Opens a frame; append to its buffer, which grows as it is needed. Waits for room. */
+static inline mp_buffer *mp_worker_open_frame(worker *w)
+{
+    mp_buffer *b = mp_result_open_at_once(&w->writer, sizeof(mp_frame_row));
+    if (b == NULL)
+        mp_worker_open_frame_slowly(w);
+    return &w->writer.out;
+}
 
 /* Publishes a frame of few bytes. Waits for room. */
 void mp_worker_publish_small(worker *w, unsigned kind, const void *bytes, size_t size);

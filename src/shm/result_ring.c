@@ -166,6 +166,35 @@ bool mp_result_peek(mp_result_reader *r, mp_result_frame *frame)
     return true;
 }
 
+unsigned mp_result_ahead(const mp_result_reader *r, unsigned kind, mp_result_frame frames[],
+                         unsigned max)
+{
+    if (r->at_once || r->next == r->at)
+        return 0;
+    const unsigned char *ring = r->region->base + MP_RING_AT;
+    const unsigned char *at = ring + (r->next & (r->capacity - 1));
+    uint64_t left = r->sure - r->next;
+    unsigned n = 0;
+    for (; n < max && left >= MP_FRAME_WORD; n++) {
+        uint32_t word;
+        memcpy(&word, at, MP_FRAME_WORD);
+        uint64_t size = word >> 8, taken = mp_frame_taken(size);
+        if (mp_frame_word(kind, (uint32_t)size) != word || size >= MP_FRAME_GAP || taken > left)
+            break;
+        frames[n] = (mp_result_frame){kind, at + MP_FRAME_WORD, size};
+        at += taken;
+        left -= taken;
+    }
+    return n;
+}
+
+void mp_result_consume_upto(mp_result_reader *r, const mp_result_frame *last)
+{
+    const unsigned char *from = r->region->base + MP_RING_AT + (r->next & (r->capacity - 1));
+    r->next += (uint64_t)(last->data - MP_FRAME_WORD - from) + mp_frame_taken(last->size);
+    mp_result_consume(r);
+}
+
 void mp_result_consume(mp_result_reader *r)
 {
     r->at = r->next;

@@ -105,6 +105,12 @@ void mp_result_writer_destroy(mp_result_writer *w);
  * nest; one that is still open is dropped. */
 mp_buffer *mp_result_open(mp_result_writer *w, size_t least);
 
+/* Worker: the same where it costs little; else NULL: mp_result_open may still do it. */
+mp_buffer *mp_result_open_at_once(mp_result_writer *w, size_t least);
+
+/* Worker: what grow of the open frame's buffer does, whoever has taken its place. */
+int mp_result_grow(mp_result_writer *w, size_t more);
+
 /* Worker: publishes the open frame as `kind` (0..15). One release store; wakes
  * nobody. */
 void mp_result_publish(mp_result_writer *w, unsigned kind);
@@ -152,6 +158,15 @@ bool mp_result_peek(mp_result_reader *r, mp_result_frame *frame);
  * latest by the peek that returns false. After a damaged frame all that was
  * published with it is passed over. */
 void mp_result_consume(mp_result_reader *r);
+
+/* Host: frames of this kind that lie in one piece behind the one that peek gave, up to `max`,
+ * as long as they are sound; they stay as it does. Their number. */
+unsigned mp_result_ahead(const mp_result_reader *r, unsigned kind, mp_result_frame frames[],
+                         unsigned max);
+
+/* Host: mp_result_consume, and the same for those up to this one, of those that
+ * mp_result_ahead gave. */
+void mp_result_consume_upto(mp_result_reader *r, const mp_result_frame *last);
 
 /* Host: bytes published and unread (ring only); for back-pressure. */
 uint64_t mp_result_unread(const mp_result_reader *r);

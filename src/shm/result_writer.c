@@ -201,12 +201,11 @@ static int grow_in_spill(mp_result_writer *w, uint64_t need)
     return status;
 }
 
-static int grow_open(mp_buffer *b, size_t more)
+int mp_result_grow(mp_result_writer *w, size_t more)
 {
-    mp_result_writer *w = b->lender;
     if (more > w->region->reserved)
         return -ENOMEM;
-    uint64_t need = b->len + more, tail = w->tail, floor = w->floor, at = w->open_at;
+    uint64_t need = w->out.len + more, tail = w->tail, floor = w->floor, at = w->open_at;
     if (w->open_where == IN_RING && grow_in_ring(w, need))
         return 0;
     int status = grow_in_spill(w, need);
@@ -217,6 +216,11 @@ static int grow_open(mp_buffer *b, size_t more)
         w->open_at = at;
     }
     return status;
+}
+
+static int grow_open(mp_buffer *b, size_t more)
+{
+    return mp_result_grow(b->lender, more);
 }
 
 /* Learns which extents the unread frames of a predecessor hold. */
@@ -273,25 +277,31 @@ static mp_buffer *open_slowly(mp_result_writer *w, size_t least)
     if (ensure_ring(w, MP_FRAME_RECORD + SPARE) < 0 && !retreat(w))
         return NULL;
     lend_ring(w);
-    if (w->out.cap < least && grow_open(&w->out, least) == -EAGAIN) {
+    if (w->out.cap < least && mp_result_grow(w, least) == -EAGAIN) {
         w->open_where = NOTHING;
         return NULL;
     }
     return &w->out;
 }
 
-mp_buffer *mp_result_open(mp_result_writer *w, size_t least)
+mp_buffer *mp_result_open_at_once(mp_result_writer *w, size_t least)
 {
     w->open_where = NOTHING;
     w->out.len = 0;
     uint64_t room = w->sure - w->tail;
     if (room < OPEN_ROOM || room - OPEN_ROOM < least)
-        return open_slowly(w, least);
+        return NULL;
     w->open_at = w->tail;
     w->out.data = ring_at(w, w->tail) + MP_FRAME_WORD;
     w->out.cap = room - MP_FRAME_WORD;
     w->open_where = IN_RING;
     return &w->out;
+}
+
+mp_buffer *mp_result_open(mp_result_writer *w, size_t least)
+{
+    mp_buffer *b = mp_result_open_at_once(w, least);
+    return b != NULL ? b : open_slowly(w, least);
 }
 
 static void put_word(mp_result_writer *w, uint64_t position, unsigned kind, uint64_t length)
