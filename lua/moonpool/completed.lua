@@ -20,6 +20,7 @@ local function watch(results, queue)
     if result.done then
       queue[#queue + 1] = result
     else
+      core.attend(result.call)
       result.watchers = result.watchers or {}
       table.insert(result.watchers, queue)
       if not known[result.pool] then

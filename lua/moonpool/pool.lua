@@ -80,13 +80,13 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
   })
   processes = check_processes("Pool", given.processes or core.default_processes()
     or core.process_cpu_count())
+  local first_seed = given.seed or seed.draw()
   return crew.note(setmetatable({
     core = core.pool(processes, given.initializer, given.initargs, given.maxtasksperchild,
-      given.memory_limit, given.output ~= nil, given.log ~= nil),
+      given.memory_limit, given.output ~= nil, given.log ~= nil, first_seed),
+    seed = first_seed,
     processes = processes,
     initializer = given.initializer,
-    seed = given.seed or seed.draw(),
-    seeds_used = 0,
     on_error = given.on_error,
     retries = given.retries,
     timeout = given.timeout,
@@ -99,8 +99,7 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
     output = given.output,
     log = given.log,
     state = "open",
-    outstanding = 0, -- calls that are not over, imaps apart
-    listening = 0,   -- those of them that have a callback
+    listening = 0, -- calls that are not over and have a callback
     callbacks = { first = 1, last = 0 },
     callback_errors = 0,
     iterators = setmetatable({}, { __mode = "k" }),
@@ -183,10 +182,8 @@ local function open_call(pool, name, f, shape, star, given, result, by_value)
   check_function(name, f)
   result.shape = shape
   result.collect = (given.on_error or pool.on_error) == "collect"
-  pool.seeds_used = pool.seeds_used + 1
   core.call(pool.core, f, SHAPES[shape], result.collect, star,
-    given.chunksize or 0, result, given.seed or seed.output(pool.seed, pool.seeds_used),
-    given.pack or false, by_value or false)
+    given.chunksize or 0, result, given.seed, given.pack or false, by_value or false)
   if shape == "map" and not (given.progress or pool.progress) then
     core.quiet(result.call)
   end
@@ -243,6 +240,26 @@ local function fill_apply(_, call, args)
   core.give(call, args)
 end
 
+-- submit_apply where no option says anything: in one step.
+local function submit_plainly(pool, f, args)
+  local result = AsyncResult.of_apply(pool, pool.on_error == "collect")
+  local ok, err = pcall(core.apply, pool.core, f, args, result, result.collect)
+  if not ok then
+    if result.call then
+      core.release(result.call)
+    end
+    errors.throw(err)
+  end
+  return result
+end
+
+-- Whether what was given to an apply form is as it mostly is, so that there is nothing to check.
+local function is_plain(pool, f, args, given, error_callback)
+  return given == nil and error_callback == nil and type(f) == "function"
+    and type(args) == "table" and getmetatable(pool) == Pool and pool.state == "open"
+    and not pool.broken and not pool.has_defaults
+end
+
 local function submit_apply(pool, name, f, args, given)
   local result = open_call(pool, name, f, "apply", true, given, AsyncResult.new(pool, given))
   return fill_call(pool, result, fill_apply, args or NO_ARGS)
@@ -250,6 +267,9 @@ end
 
 --- Runs f(args...) in a worker; returns all that it returns, raises what it raised.
 function Pool:apply(f, args, given)
+  if is_plain(self, f, args, given) then
+    return submit_plainly(self, f, args):get()
+  end
   check_open(self, "apply")
   check_args("apply", args)
   local result = submit_apply(self, "apply", f, args, options.of_apply("apply", given))
@@ -258,6 +278,9 @@ end
 
 --- The same, but returns an AsyncResult at once. Never blocks, never runs callbacks.
 function Pool:apply_async(f, args, given, error_callback)
+  if is_plain(self, f, args, given, error_callback) then
+    return submit_plainly(self, f, args)
+  end
   check_open(self, "apply_async")
   check_args("apply_async", args)
   local chosen = options.of_apply("apply_async", given, error_callback)
@@ -343,7 +366,7 @@ end
 
 -- Calls are outstanding, or callbacks wait that may run now.
 local function has_calls(pool)
-  return pool.outstanding > 0
+  return core.outstanding(pool.core) > 0
     or (not pool.dispatching and pool.callbacks.first <= pool.callbacks.last)
 end
 
@@ -508,7 +531,7 @@ end
 
 function Pool:__gc()
   if self.state ~= "joined" and core.owns(self.core) then
-    if self.state == "open" or (self.state == "closed" and self.outstanding > 0) then
+    if self.state == "open" or (self.state == "closed" and core.outstanding(self.core) > 0) then
       warn("moonpool: a pool was collected without close and join, or terminate; it is terminated")
     end
     core.free(self.core)

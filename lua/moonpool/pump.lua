@@ -60,20 +60,19 @@ end
 
 --- Counts a call whose end is waited for, and one that was given up.
 function pump.expect(pool, result)
-  pool.outstanding = pool.outstanding + 1
+  core.count(result.call)
   if result.callback or result.error_callback then
+    core.attend(result.call)
     pool.listening = pool.listening + 1
+    result.listens = true
   end
-  result.counted = true
 end
 
 function pump.forget(pool, result)
-  if result.counted then
-    result.counted = false
-    pool.outstanding = pool.outstanding - 1
-    if result.callback or result.error_callback then
-      pool.listening = pool.listening - 1
-    end
+  core.uncount(result.call)
+  if result.listens then
+    result.listens = false
+    pool.listening = pool.listening - 1
   end
 end
 
@@ -157,7 +156,7 @@ end
 -- A fork is refused, for the nth of the first workers or (0) a later one. A call that starts the
 -- first ones ends by that; later ones are tried again, and the others go on.
 local function meet_refusal(pool, errno, nth, text)
-  if nth > 0 and pool.outstanding > 0 and not pool.regrouped then
+  if nth > 0 and core.outstanding(pool.core) > 0 and not pool.regrouped then
     break_pool(pool, errors.new("system",
       ("cannot start worker %d of %d: fork: %s"):format(nth, pool.processes, text),
       { errno = errno }))

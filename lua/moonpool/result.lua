@@ -19,10 +19,17 @@ function AsyncResult.new(pool, options)
     callback = options.callback,
     error_callback = options.error_callback,
     done = false,
-    counted = false,
     shape = false, -- "apply" or "map", with the two below by the call's making
     collect = false,
     call = false,
+  }, AsyncResult)
+end
+
+--- The same for an apply without callbacks.
+function AsyncResult.of_apply(pool, collect)
+  next_id = next_id + 1
+  return setmetatable({
+    pool = pool, id = next_id, done = false, shape = "apply", collect = collect, call = false,
   }, AsyncResult)
 end
 
@@ -72,7 +79,7 @@ end
 function AsyncResult:get(timeout)
   errors.check_self(self, AsyncResult, "get", "result")
   local lazy = self.shape == "map" and self.pool.listening == 0
-  if not pump.until_over(self.pool, self, pump.deadline(timeout), lazy) then
+  if not self.done and not pump.until_over(self.pool, self, pump.deadline(timeout), lazy) then
     errors.raise("timeout", ("not done after %g seconds"):format(timeout))
   end
   if self.error ~= nil then

@@ -334,6 +334,19 @@ static int call_seal(lua_State *L)
     return 0;
 }
 
+void mp_call_give(lua_State *L, int call)
+{
+    mp_lua_call *c = lua_touserdata(L, call);
+    mp_error error = {0};
+    c->input = MP_INPUT_ARGS;
+    c->count = 1;
+    mp_call_granule(c->call, 1);
+    give_item(L, c, call);
+    c->stopped = true;
+    if (mp_call_lives(c) && mp_call_seal(c->call, &error) < 0)
+        mp_raise_system(L, &error);
+}
+
 /* core.give(call, args): core.input, core.feed and core.seal of a call of one item */
 static int call_give(lua_State *L)
 {
@@ -342,11 +355,8 @@ static int call_give(lua_State *L)
     if (!mp_call_lives(c))
         return 0;
     mp_check_not_giving(L, c->owner);
-    c->input = MP_INPUT_ARGS;
-    c->count = 1;
-    mp_call_granule(c->call, 1);
-    give_item(L, c, 1);
-    return call_seal(L);
+    mp_call_give(L, 1);
+    return 0;
 }
 
 void mp_open_input(lua_State *L)

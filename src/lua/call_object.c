@@ -155,18 +155,23 @@ static mp_definition *send_by_value(lua_State *L, mp_lua_pool *p, int function)
     return d;
 }
 
-static void replace_anchor(lua_State *L, int pool_index, mp_lua_call *c)
+/* Keeps the call on top, until mp_call_leave. */
+static void anchor(lua_State *L, int pool_index, mp_lua_call *c)
 {
     lua_getiuservalue(L, pool_index, POOL_CALLS);
-    lua_insert(L, -2);
-    lua_rawsetp(L, -2, c);
+    lua_pushvalue(L, -2);
+    c->number = luaL_ref(L, -2);
     lua_pop(L, 1);
 }
 
-static void anchor(lua_State *L, int pool_index, mp_lua_call *c)
+void mp_call_leave(lua_State *L, int index, mp_lua_call *c)
 {
-    lua_pushvalue(L, -1);
-    replace_anchor(L, pool_index, c);
+    if (c->number == 0)
+        return;
+    lua_getiuservalue(L, index, POOL_CALLS);
+    luaL_unref(L, -1, c->number);
+    c->number = 0;
+    lua_pop(L, 1);
 }
 
 bool mp_call_lives(const mp_lua_call *c)
@@ -186,7 +191,8 @@ static void set_metatable(lua_State *L, enum mp_shape shape)
 
 static mp_lua_call *push_call(lua_State *L, mp_lua_pool *p, int pool_index, enum mp_shape shape)
 {
-    mp_lua_call *c = lua_newuserdatauv(L, sizeof *c, CALL_USER_VALUES);
+    int values = shape == MP_SHAPE_APPLY ? CALL_APPLY_VALUES : CALL_USER_VALUES;
+    mp_lua_call *c = lua_newuserdatauv(L, sizeof *c, values);
     *c = (mp_lua_call){.owner = p, .count = -1, .shape = shape};
     set_metatable(L, shape);
     lua_pushvalue(L, pool_index);
@@ -226,7 +232,43 @@ static int open_call(mp_lua_call *c, mp_definition *d, uint32_t flags, uint64_t 
     return status;
 }
 
-/* core.call(pool, function, shape, keep_going, star, chunk, result, seed,
+/* The seed of the pool's next call: its k-th uses the k-th output of SplitMix64 started at the
+ * pool's seed (Steele, Lea and Flood, 2014), so that no two share a stream of random numbers. */
+static uint64_t next_seed(mp_lua_pool *p)
+{
+    uint64_t z = p->seed + ++p->seeds_used * UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+
+/* Opens the call that stands on top, of the function at 2 and the pool at 1, whose result object
+ * stands at `result`. */
+static void start_call(lua_State *L, mp_lua_call *c, int result, uint64_t word, bool by_value)
+{
+    mp_lua_pool *p = c->owner;
+    int call = lua_gettop(L);
+    lua_pushvalue(L, result);
+    lua_setiuservalue(L, call, CALL_RESULT);
+    lua_pushvalue(L, call);
+    lua_setfield(L, result, "call");
+    /* Asked behind the allocations above: a finalizer may make the first call. */
+    bool first_call = mp_pool_transport(p->pool)->ops->crew(mp_pool_transport(p->pool)) == 0;
+    if (first_call)
+        mp_check_fork(L);
+    bool in_hand = first_call && !by_value;
+    mp_definition *d = in_hand ? take_in_hand(L, p, 2) : send_by_value(L, p, 2);
+    uint32_t flags = c->shape == MP_SHAPE_MAP && !c->pack ? MP_CALL_FIRST_VALUE : 0;
+    lua_settop(L, call);
+    anchor(L, 1, c);
+    mp_error error = {0};
+    if (open_call(c, d, flags, word, first_call, &error) < 0) {
+        mp_call_leave(L, 1, c);
+        mp_raise_system(L, &error);
+    }
+}
+
+/* core.call(pool, function, shape, keep_going, star, chunk, result, seed or nil,
  * pack, by_value): a call without items, also as result.call, where it stands whenever an
  * interrupt comes; item i is to have the random numbers of (seed, i). The call that makes
  * workers gives them its function in hand, unless by_value. */
@@ -234,33 +276,60 @@ static int call_new(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);
     mp_check_not_giving(L, p);
-    enum mp_shape shape = (enum mp_shape)luaL_checkinteger(L, 3);
     lua_settop(L, 10);
-    mp_lua_call *c = push_call(L, p, 1, shape);
+    uint64_t word = next_seed(p);
+    if (!lua_isnil(L, 8))
+        word = (uint64_t)luaL_checkinteger(L, 8);
+    mp_lua_call *c = push_call(L, p, 1, (enum mp_shape)luaL_checkinteger(L, 3));
     c->keep_going = lua_toboolean(L, 4);
     c->star = lua_toboolean(L, 5);
     c->chunk = luaL_optinteger(L, 6, 0);
-    lua_pushvalue(L, 7);
-    lua_setiuservalue(L, 11, CALL_RESULT);
-    lua_pushvalue(L, 11);
-    lua_setfield(L, 7, "call");
-    /* Asked behind the allocations above: a finalizer may make the first call. */
-    bool first_call = mp_pool_transport(p->pool)->ops->crew(mp_pool_transport(p->pool)) == 0;
-    if (first_call)
-        mp_check_fork(L);
-    bool in_hand = first_call && !lua_toboolean(L, 10);
-    mp_definition *d = in_hand ? take_in_hand(L, p, 2) : send_by_value(L, p, 2);
     c->pack = lua_toboolean(L, 9);
-    uint64_t word = (uint64_t)luaL_checkinteger(L, 8);
-    uint32_t flags = shape == MP_SHAPE_MAP && !c->pack ? MP_CALL_FIRST_VALUE : 0;
-    anchor(L, 1, c);
-    mp_error error = {0};
-    if (open_call(c, d, flags, word, first_call, &error) < 0) {
-        lua_pushnil(L);
-        replace_anchor(L, 1, c);
-        return mp_raise_system(L, &error);
-    }
+    c->attended = c->shape != MP_SHAPE_APPLY;
+    start_call(L, c, 7, word, lua_toboolean(L, 10));
     return 1;
+}
+
+/* core.apply(pool, function, args, result, keep_going): a call of one item, which is handed out
+ * and counts as outstanding; as core.call otherwise */
+static int call_apply(lua_State *L)
+{
+    mp_lua_pool *p = mp_check_pool(L, 1);
+    mp_check_not_giving(L, p);
+    lua_settop(L, 5);
+    mp_lua_call *c = push_call(L, p, 1, MP_SHAPE_APPLY);
+    c->keep_going = lua_toboolean(L, 5);
+    c->star = true;
+    start_call(L, c, 4, next_seed(p), false);
+    lua_pushvalue(L, 3);
+    mp_call_give(L, 6);
+    if (!c->over) {
+        c->outstanding = true;
+        p->outstanding++;
+    }
+    return 0;
+}
+
+/* core.attend(call): its end is to be told by core.finished, whatever it is */
+static int call_attend(lua_State *L)
+{
+    mp_check_call(L, 1)->attended = true;
+    return 0;
+}
+
+/* core.count(call): it counts as outstanding until core.uncount(call) */
+static int call_count(lua_State *L)
+{
+    mp_lua_call *c = mp_check_call(L, 1);
+    c->owner->outstanding += !c->outstanding;
+    c->outstanding = true;
+    return 0;
+}
+
+static int call_uncount(lua_State *L)
+{
+    mp_call_forget(mp_check_call(L, 1));
+    return 0;
 }
 
 static int call_free(lua_State *L)
@@ -300,9 +369,7 @@ static int call_release(lua_State *L)
     mp_call_release(c->call);
     c->call = NULL;
     lua_getiuservalue(L, 1, CALL_POOL);
-    lua_getiuservalue(L, -1, POOL_CALLS);
-    lua_pushnil(L);
-    lua_rawsetp(L, -2, c);
+    mp_call_leave(L, 2, c);
     return 0;
 }
 
@@ -354,10 +421,10 @@ static int call_values(lua_State *L)
 void mp_open_call(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"call", call_new},        {"limit", call_limit},
-        {"release", call_release}, {"over", call_over},
-        {"counts", call_counts},   {"errors", call_errors},
-        {"values", call_values},   {NULL, NULL},
+        {"call", call_new},        {"apply", call_apply},     {"attend", call_attend},
+        {"count", call_count},     {"uncount", call_uncount}, {"limit", call_limit},
+        {"release", call_release}, {"over", call_over},       {"counts", call_counts},
+        {"errors", call_errors},   {"values", call_values},   {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, MP_CALL_META);

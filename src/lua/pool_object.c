@@ -18,17 +18,18 @@ static double optional_seconds(lua_State *L, int index)
 }
 
 /* core.pool(workers, initializer or nil, initargs or nil, maxtasksperchild or 0,
- * memory_limit or 0, has_output, has_log) */
+ * memory_limit or 0, has_output, has_log, seed) */
 static int pool_new(lua_State *L)
 {
     unsigned workers = (unsigned)luaL_checkinteger(L, 1);
-    lua_settop(L, 7);
+    lua_settop(L, 8);
     mp_lua_pool *p = lua_newuserdatauv(L, sizeof *p, POOL_USER_VALUES);
     *p = (mp_lua_pool){.generation = mp_fork_generation(),
                        .max_items = luaL_optinteger(L, 4, 0),
                        .memory_limit = luaL_optinteger(L, 5, 0),
                        .has_output = lua_toboolean(L, 6),
-                       .has_log = lua_toboolean(L, 7)};
+                       .has_log = lua_toboolean(L, 7),
+                       .seed = (uint64_t)luaL_checkinteger(L, 8)};
     mp_buffer_init_heap(&p->scratch);
     luaL_setmetatable(L, MP_POOL_META);
     for (int i = POOL_CALLS; i <= POOL_FINISHED; i++) {
@@ -245,6 +246,14 @@ static int pool_settled(lua_State *L)
     return 0;
 }
 
+/* core.outstanding(pool): how many calls core.count has counted and core.uncount not uncounted */
+static int pool_outstanding(lua_State *L)
+{
+    const mp_lua_pool *p = luaL_checkudata(L, 1, MP_POOL_META);
+    lua_pushinteger(L, (lua_Integer)p->outstanding);
+    return 1;
+}
+
 /* core.has_finished(pool): whether core.finished has one to give */
 static int pool_has_finished(lua_State *L)
 {
@@ -270,6 +279,7 @@ void mp_open_pool(lua_State *L)
         {"finished", pool_finished},
         {"settled", pool_settled},
         {"has_finished", pool_has_finished},
+        {"outstanding", pool_outstanding},
         {"owns", pool_owns},
         {"crowded", pool_crowded},
         {"stats", pool_stats},

@@ -80,9 +80,9 @@ typedef struct mp_worker_context {
     uint64_t last_id; /* whose function lies at FUNCTION on L's stack */
 } mp_worker_context;
 
-/* A pool. User values: 1 calls outstanding by address, 2 results finished and not
- * dispatched, 3 the worker's thread, 4 texts of tasks: three values each, 5 the function sent last
- * that is always sent the same. The functions in hand, by definition, stand in the registry by
+/* A pool. User values: 1 calls that are not over, each by its number there, 2 results finished and
+ * not dispatched, 3 the worker's thread, 4 texts of tasks: three values each, 5 the function sent
+ * last that is always sent the same. The functions in hand, by definition, stand in the registry by
  * the pool's address, where its workers find them, with the fields initializer and initargs. */
 enum {
     POOL_CALLS = 1,
@@ -108,6 +108,8 @@ typedef struct mp_lua_pool {
     mp_definition *sent; /* of POOL_SENT, with one user of its own; NULL: none */
     /* Whose item that value is: until it is whole no other may be begun. */
     const struct mp_lua_call *giving;
+    uint64_t seed, seeds_used;        /* of its calls */
+    uint64_t outstanding;             /* calls that somebody may wait for */
     lua_Integer finished, dispatched; /* counts of POOL_FINISHED */
     lua_Integer texts;                /* values in POOL_TEXTS */
     /* what has come of its items in all */
@@ -128,16 +130,17 @@ enum mp_input {
     MP_INPUT_FUNCTION, /* until it returns nil */
 };
 
-/* A call. User values: 1 its pool, 2 its values, 3 its errors by index, 4 packed
- * values by index (imap), 5 its input, 6 the result object. */
+/* A call. User values: 1 its pool, 2 its values, 3 the result object, 4 its errors by index;
+ * but for apply also 5 packed values by index (imap), 6 its input. */
 enum {
     CALL_POOL = 1,
     CALL_VALUES,
+    CALL_RESULT,
     CALL_ERRORS,
+    CALL_APPLY_VALUES = CALL_ERRORS,
     CALL_PACKS,
     CALL_INPUT,
-    CALL_RESULT,
-    CALL_USER_VALUES = 6
+    CALL_USER_VALUES = CALL_INPUT
 };
 
 typedef struct mp_lua_call {
@@ -147,8 +150,11 @@ typedef struct mp_lua_call {
     bool keep_going; /* on_error = "collect" */
     bool pack;       /* a map keeps all values of an item, as a table with n */
     bool over;
-    bool star;    /* items are argument lists */
-    bool in_runs; /* results come of runs of items, at their ends */
+    bool outstanding; /* counts as such in its pool */
+    bool attended;    /* somebody is to be told of its end */
+    int number;       /* among its pool's calls, 0: none */
+    bool star;        /* items are argument lists */
+    bool in_runs;     /* results come of runs of items, at their ends */
     bool failed;
     enum mp_input input;
     bool floats;           /* of a range */
@@ -188,6 +194,19 @@ static inline bool mp_call_goes_on(const mp_lua_call *c)
 /* Raises while an item of some call is encoded: a metamethod or a finalizer that runs then asks
  * for more. */
 void mp_check_not_giving(lua_State *L, const mp_lua_pool *p);
+
+/* It does not count as outstanding any more. */
+static inline void mp_call_forget(mp_lua_call *c)
+{
+    c->owner->outstanding -= c->outstanding;
+    c->outstanding = false;
+}
+
+/* The pool at `index` need not keep it any more. */
+void mp_call_leave(lua_State *L, int index, mp_lua_call *c);
+
+/* core.give's work: the call at `call` gets its one item, the arguments on top, and is whole. */
+void mp_call_give(lua_State *L, int call);
 
 /* Behind an error that a metamethod raised nobody is giving any more. */
 void mp_stop_giving(const mp_lua_call *c);

@@ -16,10 +16,10 @@
 #include <sys/wait.h>
 
 /* Pushes the call's userdata and, above it, its table of values. */
-static void push_call(lua_State *L, mp_lua_call *c)
+static void push_call(lua_State *L, const mp_lua_call *c)
 {
     lua_getiuservalue(L, 1, POOL_CALLS);
-    lua_rawgetp(L, -1, c);
+    lua_rawgeti(L, -1, c->number);
     lua_remove(L, -2);
     lua_getiuservalue(L, -1, CALL_VALUES);
 }
@@ -280,6 +280,18 @@ static bool store_result(lua_State *L, mp_lua_call *c, int call, const mp_event 
 
 /* ---- events ---- */
 
+/* The end of an apply that nobody attends, and that went well, is just noted. */
+static bool ends_quietly(lua_State *L, mp_lua_call *c, int call)
+{
+    if (c->attended || c->done == 0)
+        return false;
+    lua_getiuservalue(L, call, CALL_RESULT);
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "done");
+    mp_call_forget(c);
+    return true;
+}
+
 static void call_over(lua_State *L, mp_lua_pool *p, mp_lua_call *c, int call)
 {
     c->over = true;
@@ -287,13 +299,13 @@ static void call_over(lua_State *L, mp_lua_pool *p, mp_lua_call *c, int call)
         lua_pushinteger(L, c->given);
         lua_setfield(L, call + 1, "n");
     }
-    lua_getiuservalue(L, 1, POOL_FINISHED);
-    lua_getiuservalue(L, call, CALL_RESULT);
-    lua_rawseti(L, -2, p->finished + 1);
-    p->finished++;
-    lua_getiuservalue(L, 1, POOL_CALLS);
-    lua_pushnil(L);
-    lua_rawsetp(L, -2, c);
+    if (!ends_quietly(L, c, call)) {
+        lua_getiuservalue(L, 1, POOL_FINISHED);
+        lua_getiuservalue(L, call, CALL_RESULT);
+        lua_rawseti(L, -2, p->finished + 1);
+        p->finished++;
+    }
+    mp_call_leave(L, 1, c);
 }
 
 /* False where the item runs again. */

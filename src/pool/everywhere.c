@@ -47,6 +47,7 @@ static void withdraw_all(mp_call *call)
 
 static int post(mp_call *call, uint64_t payload, mp_error *error)
 {
+    mp_call_check_block(call);
     mp_pool *pool = call->pool;
     mp_transport *t = pool->transport;
     mp_buffer *b = mp_pool_open(pool, error);

@@ -24,6 +24,7 @@ struct mp_call {
     bool begun;     /* it is not whole yet */
     bool duplicate; /* its last items may run twice */
     bool in_runs;   /* a granule's items stand or fall together */
+    bool checked;   /* its block, which does not change any more */
     bool sealed, over, released;
     uint64_t errand_at; /* where its mp_errand lies */
     bool errand;        /* for every worker: its bytes stay, and new workers do it, too */
@@ -77,6 +78,14 @@ mp_buffer *mp_pool_open(mp_pool *pool, mp_error *error);
 static inline uint64_t mp_below(uint64_t first, uint64_t n, uint64_t limit)
 {
     return limit <= first ? 0 : limit - first < n ? limit - first : n;
+}
+
+/* Before the block is handed out. */
+static inline void mp_call_check_block(mp_call *call)
+{
+    if (!call->checked)
+        call->block->check = mp_call_block_check(call->block);
+    call->checked = true;
 }
 
 /* Puts a fresh row at the end of the backlog and hands out what the ring takes. */

@@ -78,7 +78,6 @@ static int make_block(mp_call *call, uint32_t flags, mp_error *error)
                            .definition_size = call->definition->size,
                            .definition_sum = call->definition->hash,
                            .flags = flags};
-    block.check = mp_call_block_check(&block);
     mp_buffer *b = mp_pool_open(pool, error);
     if (b == NULL)
         return -ENOMEM;
@@ -114,16 +113,9 @@ mp_call *mp_call_open(mp_pool *pool, mp_definition *definition, uint32_t flags, 
     return call;
 }
 
-/* Behind every change of the block. */
-static void check_anew(mp_call *call)
-{
-    call->block->check = mp_call_block_check(call->block);
-}
-
 void mp_call_word(mp_call *call, uint64_t word)
 {
     call->block->word = word;
-    check_anew(call);
 }
 
 void mp_call_recipe(mp_call *call, uint64_t first, uint64_t second, uint32_t flags)
@@ -131,26 +123,22 @@ void mp_call_recipe(mp_call *call, uint64_t first, uint64_t second, uint32_t fla
     call->block->recipe[0] = first;
     call->block->recipe[1] = second;
     call->block->flags |= flags;
-    check_anew(call);
 }
 
 void mp_call_timeout(mp_call *call, int64_t timeout)
 {
     call->block->timeout = timeout;
-    check_anew(call);
 }
 
 void mp_call_quiet(mp_call *call)
 {
     call->block->quiet = 1;
-    check_anew(call);
 }
 
 void mp_call_in_runs(mp_call *call, uint32_t flags)
 {
     call->in_runs = true;
     call->block->flags |= flags;
-    check_anew(call);
 }
 
 void mp_call_duplicate(mp_call *call)

@@ -59,6 +59,7 @@ static uint64_t rest_at(mp_row *row)
 
 static int publish(mp_pool *pool, mp_row *row, mp_error *error)
 {
+    mp_call_check_block(row->call);
     mp_granule g = {.row = row->id,
                     .first = row->first + row->done,
                     .payload = rest_at(row),
