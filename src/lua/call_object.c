@@ -193,7 +193,7 @@ static mp_lua_call *push_call(lua_State *L, mp_lua_pool *p, int pool_index, enum
 {
     int values = shape == MP_SHAPE_APPLY ? CALL_APPLY_VALUES : CALL_USER_VALUES;
     mp_lua_call *c = lua_newuserdatauv(L, sizeof *c, values);
-    *c = (mp_lua_call){.owner = p, .count = -1, .shape = shape};
+    *c = (mp_lua_call){.self = c, .owner = p, .count = -1, .shape = shape};
     set_metatable(L, shape);
     lua_pushvalue(L, pool_index);
     lua_setiuservalue(L, -2, CALL_POOL);

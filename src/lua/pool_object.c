@@ -24,7 +24,8 @@ static int pool_new(lua_State *L)
     unsigned workers = (unsigned)luaL_checkinteger(L, 1);
     lua_settop(L, 8);
     mp_lua_pool *p = lua_newuserdatauv(L, sizeof *p, POOL_USER_VALUES);
-    *p = (mp_lua_pool){.generation = mp_fork_generation(),
+    *p = (mp_lua_pool){.self = p,
+                       .generation = mp_fork_generation(),
                        .max_items = luaL_optinteger(L, 4, 0),
                        .memory_limit = luaL_optinteger(L, 5, 0),
                        .has_output = lua_toboolean(L, 6),

@@ -79,9 +79,13 @@ void mp_error_codec(lua_State *L, const char *kind, const char *root)
     lua_pop(L, 1);
 }
 
+/* Objects know themselves by size and address: luaL_checkudata looks a name up each time, which
+ * is as much as all the rest that many of the core's functions do. */
 mp_lua_pool *mp_check_pool(lua_State *L, int index)
 {
-    mp_lua_pool *p = luaL_checkudata(L, index, MP_POOL_META);
+    mp_lua_pool *p = lua_touserdata(L, index);
+    if (p == NULL || lua_rawlen(L, index) != sizeof *p || p->self != p)
+        luaL_typeerror(L, index, MP_POOL_META);
     if (p->pool == NULL)
         mp_raise(L, "closed", "the pool is closed");
     if (p->generation != mp_fork_generation())
@@ -90,17 +94,12 @@ mp_lua_pool *mp_check_pool(lua_State *L, int index)
     return p;
 }
 
-const char mp_call_plain_meta = 0;
-
 mp_lua_call *mp_check_call(lua_State *L, int index)
 {
-    /* luaL_checkudata looks a name up each time. */
-    if (lua_getmetatable(L, index)) {
-        bool plain = lua_rawgetp(L, LUA_REGISTRYINDEX, &mp_call_plain_meta) == LUA_TTABLE &&
-                     lua_rawequal(L, -1, -2);
-        lua_pop(L, 2);
-        if (plain)
-            return lua_touserdata(L, index);
-    }
-    return luaL_checkudata(L, index, MP_CALL_META);
+    mp_lua_call *c = lua_touserdata(L, index);
+    if (c == NULL || lua_rawlen(L, index) != sizeof *c || c->self != c)
+        luaL_typeerror(L, index, MP_CALL_META);
+    return c;
 }
+
+const char mp_call_plain_meta = 0;

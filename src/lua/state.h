@@ -94,6 +94,7 @@ enum {
 };
 
 typedef struct mp_lua_pool {
+    struct mp_lua_pool *self;
     mp_pool *pool;       /* NULL once freed */
     unsigned generation; /* of forks, of the process that made it */
     mp_worker_context worker;
@@ -144,6 +145,7 @@ enum {
 };
 
 typedef struct mp_lua_call {
+    struct mp_lua_call *self;
     mp_call *call; /* NULL once released */
     mp_lua_pool *owner;
     enum mp_shape shape;
