@@ -388,15 +388,17 @@ static void settle(mp_lua_pool *p, const mp_event *e)
     }
 }
 
-/* Pushes the number, boolean or nil that a result is; false where it is something else.
- * Nothing of the script's runs by it, no finalizer either, since nothing is made that the
- * collector counts. */
+/* Whether it begins as a number, a boolean or nil does. */
+static bool is_plain(const unsigned char *p, size_t size)
+{
+    return size > 0 && (*p >> 5 <= MP_MAJOR_NEGATIVE || *p >> 5 == MP_MAJOR_SIMPLE);
+}
+
+/* Pushes the result if it is plain. Nothing of the script's runs by it, no finalizer either,
+ * since nothing is made that the collector counts. */
 static bool push_plain(lua_State *L, const unsigned char *p, size_t size)
 {
-    if (size == 0)
-        return false;
-    unsigned major = *p >> 5;
-    return major != MP_MAJOR_BYTES && major != MP_MAJOR_TEXT && mp_push_scalar(L, &p, p + size);
+    return is_plain(p, size) && mp_push_scalar(L, &p, p + size);
 }
 
 /* Stores what is plain of the n results of the items behind `index` into the table of values
@@ -440,7 +442,8 @@ static lua_Integer deal_on(lua_State *L, mp_lua_pool *p, mp_event *e, lua_Intege
         lua_settop(L, 3);
         if (!deal(L, p, c, e))
             return n;
-        if (e->kind == MP_EVENT_DONE && c->shape == MP_SHAPE_MAP && !c->pack)
+        if (e->kind == MP_EVENT_DONE && c->shape == MP_SHAPE_MAP && !c->pack &&
+            is_plain(e->data, e->size))
             return n - 1 + settle_run(L, p, e, max - n + 1);
         if (e->kind != MP_EVENT_DONE || n == max) {
             settle(p, e);
