@@ -124,6 +124,10 @@ function Iterator:next(timeout)
 end
 
 function Iterator:__call()
+  local index, value = core.next_plain(self.call)
+  if index then
+    return index, value
+  end
   return self:next()
 end
 

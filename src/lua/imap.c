@@ -37,6 +37,7 @@ static int imap_room(lua_State *L)
         uint64_t most = window(c), flying = (uint64_t)c->given - c->consumed;
         room = flying < most ? most - flying : 0;
         room = room * 4 < most ? 0 : room;
+        c->refill_at = most - (most + 3) / 4;
         tune_granule(c, most);
     }
     lua_pushinteger(L, (lua_Integer)room);
@@ -89,6 +90,33 @@ static void note_taken(mp_lua_call *c)
     }
 }
 
+static lua_Integer next_index(const mp_lua_call *c)
+{
+    bool unordered = c->shape == MP_SHAPE_IMAP_UNORDERED;
+    return (lua_Integer)(unordered ? c->order[c->order_first] : c->consumed + 1);
+}
+
+/* core.next_plain(call): core.next where one value has come, nothing failed and no input is
+ * wanted; else nothing, and the long way is to be taken */
+static int imap_next_plain(lua_State *L)
+{
+    mp_lua_call *c = mp_check_call(L, 1);
+    bool refill = !c->stopped && (uint64_t)c->given - c->consumed <= c->refill_at;
+    if (c->call == NULL || c->failures > 0 || refill ||
+        (c->shape == MP_SHAPE_IMAP_UNORDERED && c->order_count == 0))
+        return 0;
+    lua_Integer index = next_index(c);
+    lua_settop(L, 1);
+    lua_getiuservalue(L, 1, CALL_VALUES);
+    lua_pushinteger(L, index);
+    if (lua_rawgeti(L, 2, index) == LUA_TNIL)
+        return 0;
+    lua_pushnil(L);
+    lua_rawseti(L, 2, index);
+    note_taken(c);
+    return 2;
+}
+
 /* core.next(call): index and values of the next item; index, nil and an error;
  * false if it has not come yet; nothing when all that came is taken and no more comes */
 static int imap_next(lua_State *L)
@@ -102,7 +130,7 @@ static int imap_next(lua_State *L)
         lua_pushboolean(L, 0);
         return 1;
     }
-    lua_Integer index = (lua_Integer)(unordered ? c->order[c->order_first] : c->consumed + 1);
+    lua_Integer index = next_index(c);
     lua_pushinteger(L, index);
     int n = c->failures > 0 ? push_error(L, index) : 0;
     if (n == 0)
@@ -120,6 +148,7 @@ void mp_open_imap(lua_State *L)
     static const luaL_Reg functions[] = {
         {"room", imap_room},
         {"next", imap_next},
+        {"next_plain", imap_next_plain},
         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);

@@ -171,7 +171,8 @@ typedef struct mp_lua_call {
     uint64_t failures, done;
     /* imap */
     uint64_t consumed;
-    uint64_t *order; /* ring of indexes as they complete; order_room is a power of two */
+    uint64_t refill_at; /* with so few in flight its input is asked for more */
+    uint64_t *order;    /* ring of indexes as they complete; order_room is a power of two */
     size_t order_first, order_count, order_room;
     uint64_t bytes_out;     /* of all items given, for the window */
     bool within;            /* its item is made while another value is encoded */
