@@ -4,6 +4,7 @@
  * Invariant: a userdata whose generation is another process's touches nothing
  * shared and is freed without harm to its owner. */
 #include "lua/baggage.h"
+#include "lua/worker_state.h"
 
 #include "base/clock.h"
 
@@ -31,6 +32,7 @@ static int pool_new(lua_State *L)
                        .has_output = lua_toboolean(L, 6),
                        .has_log = lua_toboolean(L, 7),
                        .seed = (uint64_t)luaL_checkinteger(L, 8)};
+    mp_worker_prepare();
     mp_buffer_init_heap(&p->scratch);
     luaL_setmetatable(L, MP_POOL_META);
     for (int i = POOL_CALLS; i <= POOL_FINISHED; i++) {

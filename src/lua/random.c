@@ -8,6 +8,14 @@
 
 enum { DISCARDED = 16 };
 
+/* The same for every state and process. */
+static struct {
+    uint64_t by_seed[64][4];
+    uint64_t by_index[64][4];
+    uint64_t by_step[64][4]; /* sums of the columns by_index up to each */
+    uint64_t start[4];       /* the state for seed and index 0 */
+} columns;
+
 static uint64_t rotate(uint64_t x, int n)
 {
     return x << n | x >> (64 - n);
@@ -38,25 +46,25 @@ static void add(uint64_t to[4], const uint64_t column[4])
 }
 
 /* Adds the columns of the bits in `changed`. */
-static void add_all(uint64_t to[4], uint64_t columns[64][4], uint64_t changed)
+static void add_all(uint64_t to[4], uint64_t of[64][4], uint64_t changed)
 {
     for (; changed != 0; changed &= changed - 1)
-        add(to, columns[__builtin_ctzll(changed)]);
+        add(to, of[__builtin_ctzll(changed)]);
 }
 
-static void make_columns(mp_random *r)
+void mp_random_prepare(void)
 {
     for (int bit = 0; bit < 64; bit++) {
-        r->by_seed[bit][0] = UINT64_C(1) << bit;
-        r->by_index[bit][2] = UINT64_C(1) << bit;
-        settle(r->by_seed[bit]);
-        settle(r->by_index[bit]);
+        columns.by_seed[bit][0] = UINT64_C(1) << bit;
+        columns.by_index[bit][2] = UINT64_C(1) << bit;
+        settle(columns.by_seed[bit]);
+        settle(columns.by_index[bit]);
         if (bit > 0)
-            add(r->by_step[bit], r->by_step[bit - 1]);
-        add(r->by_step[bit], r->by_index[bit]);
+            add(columns.by_step[bit], columns.by_step[bit - 1]);
+        add(columns.by_step[bit], columns.by_index[bit]);
     }
-    r->now[1] = 0xff;
-    settle(r->now);
+    columns.start[1] = 0xff;
+    settle(columns.start);
 }
 
 /* Pushes math[name]; false where it is no function. */
@@ -83,7 +91,7 @@ void mp_random_init(mp_random *r, lua_State *L)
 {
     int top = lua_gettop(L);
     *r = (mp_random){0};
-    make_columns(r);
+    memcpy(r->now, columns.start, sizeof r->now);
     if (push_math(L, "random") && lua_getupvalue(L, -1, 1) != NULL && lua_isuserdata(L, -1) &&
         lua_rawlen(L, -1) == sizeof r->now) {
         r->state = lua_touserdata(L, -1);
@@ -99,10 +107,10 @@ void mp_random_set(mp_random *r, uint64_t seed, uint64_t index)
         return;
     uint64_t now[4] = {r->now[0], r->now[1], r->now[2], r->now[3]};
     if (seed == r->seed && index == r->index + 1 && index != 0) {
-        add(now, r->by_step[__builtin_ctzll(index)]);
+        add(now, columns.by_step[__builtin_ctzll(index)]);
     } else {
-        add_all(now, r->by_seed, seed ^ r->seed);
-        add_all(now, r->by_index, index ^ r->index);
+        add_all(now, columns.by_seed, seed ^ r->seed);
+        add_all(now, columns.by_index, index ^ r->index);
     }
     r->seed = seed;
     r->index = index;

@@ -16,14 +16,14 @@
 typedef struct mp_random {
     uint64_t *state; /* the generator's, NULL where it is not as expected */
     uint64_t seed, index;
-    uint64_t now[4];         /* the state for seed and index */
-    uint64_t by_seed[64][4]; /* columns */
-    uint64_t by_index[64][4];
-    uint64_t by_step[64][4]; /* of the columns by_index up to each */
+    uint64_t now[4]; /* the state for seed and index */
 } mp_random;
 
-/* Finds the generator of this Lua state and prepares the columns. Where math is
- * not open, or its generator is another one, mp_random_set does nothing. */
+/* Once in a process, before workers are forked, so that they inherit it: makes the columns. */
+void mp_random_prepare(void);
+
+/* Behind that: finds the generator of this Lua state. Where math is not open, or its generator
+ * is another one, mp_random_set does nothing. */
 void mp_random_init(mp_random *r, lua_State *L);
 
 /* Sets the generator as math.randomseed(seed, index) would. */

@@ -11,6 +11,7 @@
 
 #include <limits.h>
 #include <lualib.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -91,16 +92,30 @@ void mp_worker_furnish(lua_State *L, const mp_birth *birth)
     mp_globals_begin(L);
 }
 
-/* The interpreters whose C functions are known: they leave signals and timers alone. */
-static bool is_interpreter(void)
+/* Whether the program is one whose C functions are known: they leave signals and timers alone. */
+static bool is_interpreter;
+
+static void look_at_program(void)
 {
     char path[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
     if (n <= 0)
-        return false;
+        return;
     path[n] = '\0';
     const char *name = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
-    return strcmp(name, "moonpool") == 0 || strncmp(name, "lua", 3) == 0;
+    is_interpreter = strcmp(name, "moonpool") == 0 || strncmp(name, "lua", 3) == 0;
+}
+
+static void prepare(void)
+{
+    look_at_program();
+    mp_random_prepare();
+}
+
+void mp_worker_prepare(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, prepare);
 }
 
 static bool is_own(const char *path)
@@ -112,7 +127,7 @@ static bool is_own(const char *path)
 
 int mp_worker_push_libraries(lua_State *L)
 {
-    int own = is_interpreter() ? 0 : -1;
+    int own = is_interpreter ? 0 : -1;
     luaL_getsubtable(L, LUA_REGISTRYINDEX, "_CLIBS"); /* Lua's package library keeps it */
     for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1))
         if (own >= 0 && lua_type(L, -2) == LUA_TSTRING && is_own(lua_tostring(L, -2)))

@@ -6,6 +6,10 @@
 
 #include <lua.h>
 
+/* Host, before it forks workers, at any time and by any thread: finds out what is the same for
+ * all of them. */
+void mp_worker_prepare(void);
+
 /* Worker, once, protected: whole lines on stdout and stderr, os.exit that ends this process
  * only and closes nothing inherited, the inherited globals noted, a collector that
  * holds back. Raises Lua errors. */

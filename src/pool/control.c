@@ -71,7 +71,7 @@ static int furnish(mp_segment *s, unsigned seats, mp_error *error)
 
 int mp_segment_create(mp_segment *s, unsigned seats, mp_error *error)
 {
-    *s = (mp_segment){.bell.fd = -1};
+    *s = (mp_segment){.bell.fd = -1, .processors = sysconf(_SC_NPROCESSORS_ONLN)};
     size_t deaths_at = round_up(sizeof(mp_control), 64);
     size_t slots_at = round_up(deaths_at + MP_DEATHS * sizeof(mp_death), 4096);
     int status = mp_region_create(&s->region, "moonpool", RESERVE, RESERVE, slots_at, error);

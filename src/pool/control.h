@@ -123,6 +123,7 @@ typedef struct mp_segment {
     mp_death *deaths;
     mp_task_ring ring;
     mp_bell bell;
+    long processors; /* online when it was made */
 } mp_segment;
 
 /* Host: makes the segment for `seats` workers and its bell. */

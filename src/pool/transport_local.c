@@ -162,7 +162,7 @@ static bool local_may_spin(const mp_transport *t)
     const local *l = (const local *)(const void *)t;
     unsigned wanted = (unsigned)mp_load_relaxed(&l->segment.control->wanted);
     unsigned sleepers = mp_segment_sleepers(&l->segment);
-    return wanted < sleepers + (unsigned)l->processors;
+    return wanted < sleepers + (unsigned)l->segment.processors;
 }
 
 static uint32_t local_item_cost(const mp_transport *t, uint32_t kind)
@@ -363,8 +363,7 @@ int mp_transport_local(mp_transport **t, unsigned workers, const mp_handler *han
                  .handler = *handler,
                  .epoll_fd = -1,
                  .alarm_fd = -1,
-                 .segment.bell.fd = -1,
-                 .processors = sysconf(_SC_NPROCESSORS_ONLN)};
+                 .segment.bell.fd = -1};
     LIST_INIT(&l->broods);
     for (unsigned i = 0; i < MP_WORKERS_MAX; i++)
         l->by_rank[i] = NO_SEAT;

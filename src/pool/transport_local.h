@@ -51,8 +51,7 @@ typedef struct local {
     int64_t look_at; /* when to look at them anyhow */
     bool damaged;    /* a result could not be read, and that was not told */
     int epoll_fd;
-    int alarm_fd; /* timerfd */
-    long processors;
+    int alarm_fd;           /* timerfd */
     unsigned turn;          /* the seat to be read first */
     unsigned current;       /* the seat of the arrival that `next` gave, or CURRENT_... */
     uint32_t current_items; /* how many items it tells of */

@@ -346,7 +346,7 @@ static bool may_look(const worker *w)
     unsigned sleepers = mp_segment_sleepers(w->segment);
     unsigned awake = wanted > sleepers ? wanted - sleepers : 1;
     bool host_awake = mp_load_relaxed(&c->bell.armed) == MP_BELL_OFF;
-    return (long)awake + host_awake <= w->processors;
+    return (long)awake + host_awake <= w->segment->processors;
 }
 
 static bool work_waits(const worker *w)
@@ -463,8 +463,7 @@ void mp_worker_run(mp_segment *segment, unsigned seat, uint32_t incarnation, mp_
                 .incarnation = incarnation,
                 .tasks = tasks,
                 .handler = handler,
-                .errand = &segment->control->errands,
-                .processors = sysconf(_SC_NPROCESSORS_ONLN)};
+                .errand = &segment->control->errands};
     if (!set_up(&w, results) || mp_stopper_open(w.seat, tasks->base, handler) < 0)
         _exit(EXIT_BROKEN);
     mp_buffer_init_heap(&w.texts);

@@ -30,7 +30,6 @@ typedef struct worker {
     worker_run run;
     uint64_t told;    /* the ring's tail when its filling was told last */
     uint64_t unheard; /* the call whose results a host that is lazy has not heard of; 0: none */
-    long processors;
     mp_patience patience;
     const _Atomic uint64_t *errand; /* where the next one stands once there is one */
 } worker;
