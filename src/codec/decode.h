@@ -20,6 +20,7 @@
 
 #include "codec/classes.h"
 #include "codec/head.h"
+#include "codec/keys.h"
 #include "codec/scratch.h"
 #include "codec/tags.h"
 #include "codec/values.h"
@@ -67,6 +68,7 @@ enum mp_decode_slot {
     MP_HELD_CELLS,   /* 2 n + 1 -> function, 2 n + 2 -> which upvalue of it */
     MP_HELD_GLOBALS, /* name, value, name, value ... */
     MP_HELD_MESSAGE,
+    MP_HELD_KEYS, /* mp_keys_of's */
     MP_DECODE_SLOTS,
 };
 
@@ -82,6 +84,7 @@ typedef struct mp_decoder {
     int skipped;         /* depth of definitions whose table is known already */
     size_t budget;       /* items for which room may still be made beforehand */
     mp_classes *classes; /* of this state; valid once a class was met */
+    mp_keys *keys;       /* NULL until a key is met */
     lua_Integer class;   /* the id of the next table, or 0 */
     lua_Integer shareables;
     lua_Integer cells;

@@ -61,6 +61,23 @@ static bool is_key(lua_State *L)
     }
 }
 
+/* Reads a key that is a short string; false where another thing comes. */
+static bool read_key(mp_decoder *d)
+{
+    if (d->p == d->end)
+        return false;
+    unsigned major = *d->p >> 5;
+    size_t len = *d->p & 31;
+    if ((major != MP_MAJOR_BYTES && major != MP_MAJOR_TEXT) || len - 1 >= MP_KEY_MAX ||
+        len >= (size_t)(d->end - d->p))
+        return false;
+    if (d->keys == NULL)
+        d->keys = mp_keys_of(d->L, mp_decode_slot(d, MP_HELD_KEYS));
+    mp_key_push(d->L, d->keys, mp_decode_slot(d, MP_HELD_KEYS), d->p + 1, len);
+    d->p += 1 + len;
+    return true;
+}
+
 mp_reading mp_decode_map_step(mp_decoder *d, bool ready)
 {
     lua_State *L = d->L;
@@ -75,7 +92,8 @@ mp_reading mp_decode_map_step(mp_decoder *d, bool ready)
         ready = false;
     }
     while (ready || more(d, frame)) {
-        if (!ready && !mp_decode_scalar(d) && (reading = mp_decode_item(d)) != MP_READ)
+        bool there = ready || read_key(d) || mp_decode_scalar(d);
+        if (!there && (reading = mp_decode_item(d)) != MP_READ)
             return reading;
         ready = false;
         if (!is_key(L))

@@ -282,6 +282,7 @@ static void begin(mp_decoder *d)
     lua_settop(L, d->base + MP_DECODE_SLOTS - 1);
     d->skipped = 0;
     d->budget = (size_t)(d->end - d->p);
+    d->keys = NULL;
     d->class = d->shareables = d->cells = d->globals = 0;
     d->waiting.count = 0;
     d->frames = d->frames_inline;
