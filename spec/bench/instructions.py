@@ -8,19 +8,15 @@ those recorded, the comparison says nothing and is left out.
 import concurrent.futures
 import json
 import os
-import pathlib
 import re
 import subprocess
 
-HERE = pathlib.Path(__file__).resolve().parent
+from programs import HERE, Failure
+
 RECORD = HERE / "instructions.json"
 MARGIN = 0.02
 FEW, MANY = 1000, 3000
 FEW_LARGE, MANY_LARGE = 20, 60  # of cases of a thousand values each
-
-
-class Failure(Exception):
-    """The program or valgrind has failed."""
 
 
 def output(argv):

@@ -2,7 +2,7 @@
 local mp = require "moonpool"
 local bench = dofile((arg[0]:match("^.*/") or "") .. "bench.lua")
 
-local ITEMS = 100000
+local ITEMS = tonumber(arg[3]) or 100000
 local square = bench.square
 
 bench.throughput {
