@@ -78,9 +78,15 @@ end
 --- The values, or raises the failure. A "timeout" error after `timeout` seconds.
 function AsyncResult:get(timeout)
   errors.check_self(self, AsyncResult, "get", "result")
-  local lazy = self.shape == "map" and self.pool.listening == 0
-  if not self.done and not pump.until_over(self.pool, self, pump.deadline(timeout), lazy) then
-    errors.raise("timeout", ("not done after %g seconds"):format(timeout))
+  local deadline
+  if timeout ~= nil then
+    deadline = pump.deadline(timeout)
+  end
+  if not self.done then
+    local lazy = self.shape == "map" and self.pool.listening == 0
+    if not pump.until_over(self.pool, self, deadline, lazy) then
+      errors.raise("timeout", ("not done after %g seconds"):format(timeout))
+    end
   end
   if self.error ~= nil then
     errors.throw(self.error)

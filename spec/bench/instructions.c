@@ -20,7 +20,7 @@ enum { IN_FLIGHT = 1024 };
 
 /* Lua draws the seed of its string table from the clock and from addresses, which are always the
  * same under valgrind: with this one the table is, too. */
-time_t time(time_t *now)
+time_t time(time_t *now) /* NOLINT(readability-inconsistent-declaration-parameter-name) */
 {
     if (now != NULL)
         *now = 0;

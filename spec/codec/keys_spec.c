@@ -25,7 +25,7 @@ static bool gives(const char *bytes, size_t len)
 
 TEST(gives_the_string_of_any_bytes_whatever_stood_there)
 {
-    unsigned char bytes[MP_KEY_MAX];
+    unsigned char bytes[MP_KEY_MAX] = {0};
     open_state();
     srand(3);
     for (int i = 0; i < 100000; i++) {

@@ -84,8 +84,10 @@ void mp_error_codec(lua_State *L, const char *kind, const char *root)
 mp_lua_pool *mp_check_pool(lua_State *L, int index)
 {
     mp_lua_pool *p = lua_touserdata(L, index);
-    if (p == NULL || lua_rawlen(L, index) != sizeof *p || p->self != p)
-        luaL_typeerror(L, index, MP_POOL_META);
+    if (p == NULL || lua_rawlen(L, index) != sizeof *p || p->self != p) {
+        luaL_typeerror(L, index, MP_POOL_META); /* does not return */
+        return NULL;
+    }
     if (p->pool == NULL)
         mp_raise(L, "closed", "the pool is closed");
     if (p->generation != mp_fork_generation())
@@ -97,8 +99,10 @@ mp_lua_pool *mp_check_pool(lua_State *L, int index)
 mp_lua_call *mp_check_call(lua_State *L, int index)
 {
     mp_lua_call *c = lua_touserdata(L, index);
-    if (c == NULL || lua_rawlen(L, index) != sizeof *c || c->self != c)
-        luaL_typeerror(L, index, MP_CALL_META);
+    if (c == NULL || lua_rawlen(L, index) != sizeof *c || c->self != c) {
+        luaL_typeerror(L, index, MP_CALL_META); /* does not return */
+        return NULL;
+    }
     return c;
 }
 
