@@ -241,10 +241,13 @@ local function fill_apply(_, call, args)
 end
 
 -- submit_apply where no option says anything: in one step.
-local function submit_plainly(pool, f, args)
+local function submit_plainly(pool, name, f, args)
   local result = AsyncResult.of_apply(pool, pool.on_error == "collect")
   local ok, err = pcall(core.apply, pool.core, f, args, result, result.collect)
   if not ok then
+    if not core.owns(pool.core) then
+      check_open(pool, name) -- which says so
+    end
     if result.call then
       core.release(result.call)
     end
@@ -268,7 +271,7 @@ end
 --- Runs f(args...) in a worker; returns all that it returns, raises what it raised.
 function Pool:apply(f, args, given)
   if is_plain(self, f, args, given) then
-    return submit_plainly(self, f, args):get()
+    return submit_plainly(self, "apply", f, args):get()
   end
   check_open(self, "apply")
   check_args("apply", args)
@@ -279,7 +282,7 @@ end
 --- The same, but returns an AsyncResult at once. Never blocks, never runs callbacks.
 function Pool:apply_async(f, args, given, error_callback)
   if is_plain(self, f, args, given, error_callback) then
-    return submit_plainly(self, f, args)
+    return submit_plainly(self, "apply_async", f, args)
   end
   check_open(self, "apply_async")
   check_args("apply_async", args)

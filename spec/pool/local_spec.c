@@ -210,7 +210,7 @@ TEST(says_that_there_is_no_memory_for_a_pool)
         mp_error error = {0};
         mp_transport *t = NULL;
         char list[40];
-        snprintf(list, sizeof list, "region.grow:error@%d", n);
+        snprintf(list, sizeof list, "region.create:error@%d", n);
         setenv("MOONPOOL_FAILPOINTS", list, 1);
         /* Counted anew for each process. */
         pid_t child = fork();

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SLOTS = 1 << 16, RESERVE = 64 << 20 };
+enum { SLOTS = 1 << 16, FIRST_SLOTS = 64, RESERVE = 64 << 20 };
 static const size_t seat_room = MP_SEATS_MAX * sizeof(mp_seat);
 
 static size_t round_up(size_t n, size_t step)
@@ -74,7 +74,8 @@ int mp_segment_create(mp_segment *s, unsigned seats, mp_error *error)
     *s = (mp_segment){.bell.fd = -1, .processors = sysconf(_SC_NPROCESSORS_ONLN)};
     size_t deaths_at = round_up(sizeof(mp_control), 64);
     size_t slots_at = round_up(deaths_at + MP_DEATHS * sizeof(mp_death), 4096);
-    int status = mp_region_create(&s->region, "moonpool", RESERVE, RESERVE, slots_at, error);
+    size_t size = slots_at + FIRST_SLOTS * sizeof(mp_task_slot);
+    int status = mp_region_create(&s->region, "moonpool", RESERVE, RESERVE, size, error);
     if (status == 0)
         status = mp_region_create(&s->seat_region, "moonpool-seats", seat_room, seat_room,
                                   seats * sizeof(mp_seat), error);

@@ -290,7 +290,8 @@ int mp_payload_create(mp_payload **payload, const char *name, mp_error *error)
     p->page = p->run = NONE;
     for (unsigned i = 0; i < CLASSES; i++)
         p->first[i] = NONE;
-    int status = mp_region_create(&p->region, name, RESERVE, LEAST_RESERVE, PAGE_BYTES, error);
+    int status =
+        mp_region_create(&p->region, name, RESERVE, LEAST_RESERVE, UNIT + PAGE_BYTES, error);
     /* The first unit stays used: no piece has offset 0, and every run has one before it. */
     if (status == 0)
         status = raise_top(p, 1, error);

@@ -136,7 +136,8 @@ int mp_region_create(mp_region *r, const char *name, size_t reserve, size_t leas
     int status = map(r, round_to_page(reserve), least);
     if (status < 0)
         mp_fail(error, status, "mmap of %zu bytes of address space for %s", least, name);
-    else if ((status = grow_to(r, round_to_page(size))) < 0)
+    else if ((status = MP_FAILPOINT_ERROR("region.create") ? -ENOMEM
+                                                           : grow_to(r, round_to_page(size))) < 0)
         mp_fail(error, status, "fallocate of %zu bytes for %s", size, name);
     if (status < 0)
         mp_region_destroy(r);

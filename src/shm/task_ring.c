@@ -96,6 +96,7 @@ int mp_task_ring_create(mp_task_ring *ring, mp_task_ring_shared *shared, mp_regi
     *ring = (mp_task_ring){
         .shared = shared, .region = region, .slots_at = slots_at, .capacity = capacity};
     mp_store_relaxed(&shared->slots, capacity);
+    mp_store_relaxed(&shared->allocated, slots_there(ring));
     return allocate(ring, 0, error);
 }
 
