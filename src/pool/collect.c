@@ -304,10 +304,13 @@ static void end_item(mp_pool *pool, enum mp_given given)
         bury(pool, pool->arrival.death);
 }
 
-/* The row has a further item that is wanted, and nobody else decides about this one. */
-static bool goes_on(const mp_row *row)
+/* A DONE was given whose row has a further item that is wanted, and nobody else decides about
+ * this one. */
+static bool goes_on(const mp_pool *pool)
 {
-    return row->done + 1 < row->count && row->first + row->done + 1 < row->call->limit &&
+    const mp_row *row = pool->given_row;
+    return pool->given == GIVEN_ITEM && pool->arrival.kind == MP_ARRIVAL_DONE &&
+           row->done + 1 < row->count && row->first + row->done + 1 < row->call->limit &&
            !row->answered && row->twin == NULL && !row->call->released;
 }
 
@@ -315,8 +318,7 @@ bool mp_pool_follow(mp_pool *pool, mp_event *event)
 {
     mp_row *row = pool->given_row;
     const mp_transport_ops *ops = pool->transport->ops;
-    if (pool->given != GIVEN_ITEM || pool->arrival.kind != MP_ARRIVAL_DONE || !goes_on(row) ||
-        ops->follow == NULL) {
+    if (!goes_on(pool) || ops->follow == NULL) {
         mp_pool_settle(pool);
         return false;
     }
@@ -337,8 +339,7 @@ unsigned mp_pool_ahead(mp_pool *pool, mp_result_frame results[], unsigned max)
 {
     mp_row *row = pool->given_row;
     const mp_transport_ops *ops = pool->transport->ops;
-    if (pool->given != GIVEN_ITEM || pool->arrival.kind != MP_ARRIVAL_DONE || !goes_on(row) ||
-        ops->ahead == NULL)
+    if (!goes_on(pool) || ops->ahead == NULL)
         return 0;
     uint64_t next = row->first + row->done + 1;
     uint64_t left = mp_below(next, row->count - row->done - 1, row->call->limit);

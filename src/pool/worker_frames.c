@@ -33,14 +33,16 @@ static int grow_patiently(mp_buffer *b, size_t more)
     }
 }
 
-void mp_worker_open_frame_slowly(worker *w)
+mp_buffer *mp_worker_open_frame(worker *w)
 {
-    for (;;) {
+    mp_buffer *b = mp_result_open(&w->writer, sizeof(mp_frame_row));
+    while (b == NULL) { /* the mark is on the host's cache line: seldom looked at */
         uint64_t seen = reading_mark(w);
-        if (mp_result_open(&w->writer, sizeof(mp_frame_row)) != NULL)
-            return;
-        wait_for_reader(w, seen);
+        b = mp_result_open(&w->writer, sizeof(mp_frame_row));
+        if (b == NULL)
+            wait_for_reader(w, seen);
     }
+    return b;
 }
 
 void mp_worker_lend(worker *w)

@@ -34,8 +34,6 @@ typedef struct worker {
     const _Atomic uint64_t *errand; /* where the next one stands once there is one */
 } worker;
 
-void mp_worker_open_frame_slowly(worker *w);
-
 /* Rings the bell, for a lazy host as well, and notes for which results. */
 static inline void mp_worker_ring(worker *w)
 {
@@ -47,13 +45,7 @@ static inline void mp_worker_ring(worker *w)
 void mp_worker_lend(worker *w);
 
 /* Opens a frame; append to its buffer, which grows as it is needed. Waits for room. */
-static inline mp_buffer *mp_worker_open_frame(worker *w)
-{
-    mp_buffer *b = mp_result_open_at_once(&w->writer, sizeof(mp_frame_row));
-    if (b == NULL)
-        mp_worker_open_frame_slowly(w);
-    return &w->writer.out;
-}
+mp_buffer *mp_worker_open_frame(worker *w);
 
 /* Publishes a frame of few bytes. Waits for room. */
 void mp_worker_publish_small(worker *w, unsigned kind, const void *bytes, size_t size);

@@ -147,22 +147,27 @@ static bool peek_slowly(mp_result_reader *r, mp_result_frame *frame)
     return true;
 }
 
+/* The frame whose word lies at `at`, of `left` bytes there; false where it is no plain one. */
+static bool read_frame(const unsigned char *at, uint64_t left, mp_result_frame *frame)
+{
+    uint32_t word;
+    if (left < MP_FRAME_WORD)
+        return false;
+    memcpy(&word, at, MP_FRAME_WORD);
+    uint64_t size = word >> 8;
+    *frame = (mp_result_frame){mp_frame_kind_of(word), at + MP_FRAME_WORD, size};
+    return size < MP_FRAME_GAP && mp_frame_taken(size) <= left && mp_frame_word_holds(word);
+}
+
 bool mp_result_peek(mp_result_reader *r, mp_result_frame *frame)
 {
     if (r->at == r->seen && !look_for_more(r))
         return false;
-    uint64_t left = r->sure - r->at;
-    if (left < MP_FRAME_WORD)
+    const unsigned char *at = r->region->base + MP_RING_AT + (r->at & (r->capacity - 1));
+    if (!read_frame(at, r->sure - r->at, frame))
         return peek_slowly(r, frame);
-    const unsigned char *record = r->region->base + MP_RING_AT + (r->at & (r->capacity - 1));
-    uint32_t word;
-    memcpy(&word, record, MP_FRAME_WORD);
-    uint64_t size = word >> 8, taken = mp_frame_taken(size);
-    if (size >= MP_FRAME_GAP || taken > left || !mp_frame_word_holds(word))
-        return peek_slowly(r, frame);
-    r->next = r->at + taken;
+    r->next = r->at + mp_frame_taken(frame->size);
     r->at_once = false;
-    *frame = (mp_result_frame){mp_frame_kind_of(word), record + MP_FRAME_WORD, size};
     return true;
 }
 
@@ -171,17 +176,11 @@ unsigned mp_result_ahead(const mp_result_reader *r, unsigned kind, mp_result_fra
 {
     if (r->at_once || r->next == r->at)
         return 0;
-    const unsigned char *ring = r->region->base + MP_RING_AT;
-    const unsigned char *at = ring + (r->next & (r->capacity - 1));
+    const unsigned char *at = r->region->base + MP_RING_AT + (r->next & (r->capacity - 1));
     uint64_t left = r->sure - r->next;
     unsigned n = 0;
-    for (; n < max && left >= MP_FRAME_WORD; n++) {
-        uint32_t word;
-        memcpy(&word, at, MP_FRAME_WORD);
-        uint64_t size = word >> 8, taken = mp_frame_taken(size);
-        if (mp_frame_word(kind, (uint32_t)size) != word || size >= MP_FRAME_GAP || taken > left)
-            break;
-        frames[n] = (mp_result_frame){kind, at + MP_FRAME_WORD, size};
+    for (; n < max && read_frame(at, left, &frames[n]) && frames[n].kind == kind; n++) {
+        uint64_t taken = mp_frame_taken(frames[n].size);
         at += taken;
         left -= taken;
     }

@@ -105,9 +105,6 @@ void mp_result_writer_destroy(mp_result_writer *w);
  * nest; one that is still open is dropped. */
 mp_buffer *mp_result_open(mp_result_writer *w, size_t least);
 
-/* Worker: the same where it costs little; else NULL: mp_result_open may still do it. */
-mp_buffer *mp_result_open_at_once(mp_result_writer *w, size_t least);
-
 /* Worker: what grow of the open frame's buffer does, whoever has taken its place. */
 int mp_result_grow(mp_result_writer *w, size_t more);
 

@@ -284,24 +284,18 @@ static mp_buffer *open_slowly(mp_result_writer *w, size_t least)
     return &w->out;
 }
 
-mp_buffer *mp_result_open_at_once(mp_result_writer *w, size_t least)
+mp_buffer *mp_result_open(mp_result_writer *w, size_t least)
 {
     w->open_where = NOTHING;
     w->out.len = 0;
     uint64_t room = w->sure - w->tail;
     if (room < OPEN_ROOM || room - OPEN_ROOM < least)
-        return NULL;
+        return open_slowly(w, least);
     w->open_at = w->tail;
     w->out.data = ring_at(w, w->tail) + MP_FRAME_WORD;
     w->out.cap = room - MP_FRAME_WORD;
     w->open_where = IN_RING;
     return &w->out;
-}
-
-mp_buffer *mp_result_open(mp_result_writer *w, size_t least)
-{
-    mp_buffer *b = mp_result_open_at_once(w, least);
-    return b != NULL ? b : open_slowly(w, least);
 }
 
 static void put_word(mp_result_writer *w, uint64_t position, unsigned kind, uint64_t length)
