@@ -18,7 +18,6 @@ local options = require "moonpool.options"
 local progress = require "moonpool.progress"
 local pump = require "moonpool.pump"
 local reduce = require "moonpool.reduce"
-local seed = require "moonpool.seed"
 
 local Pool = { __name = "Pool" }
 Pool.__index = Pool
@@ -80,11 +79,11 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
   })
   processes = check_processes("Pool", given.processes or core.default_processes()
     or core.process_cpu_count())
-  local first_seed = given.seed or seed.draw()
+  local seed = given.seed or math.random(0)
   return crew.note(setmetatable({
     core = core.pool(processes, given.initializer, given.initargs, given.maxtasksperchild,
-      given.memory_limit, given.output ~= nil, given.log ~= nil, first_seed),
-    seed = first_seed,
+      given.memory_limit, given.output ~= nil, given.log ~= nil, seed),
+    seed = seed,
     processes = processes,
     initializer = given.initializer,
     on_error = given.on_error,
@@ -242,7 +241,7 @@ end
 
 -- submit_apply where no option says anything: in one step.
 local function submit_plainly(pool, name, f, args)
-  local result = AsyncResult.of_apply(pool, pool.on_error == "collect")
+  local result = AsyncResult.new(pool, NONE, "apply", pool.on_error == "collect")
   local ok, err = pcall(core.apply, pool.core, f, args, result, result.collect)
   if not ok then
     if not core.owns(pool.core) then

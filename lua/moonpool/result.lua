@@ -10,8 +10,9 @@ AsyncResult.__index = AsyncResult
 
 local next_id = 0
 
---- A result of `pool` for a call that is about to be made.
-function AsyncResult.new(pool, options)
+--- A result of `pool` for a call that is about to be made. Its shape ("apply" or "map") and
+--- whether errors are collected may be told by the call's making.
+function AsyncResult.new(pool, options, shape, collect)
   next_id = next_id + 1
   return setmetatable({
     pool = pool,
@@ -19,17 +20,9 @@ function AsyncResult.new(pool, options)
     callback = options.callback,
     error_callback = options.error_callback,
     done = false,
-    shape = false, -- "apply" or "map", with the two below by the call's making
-    collect = false,
-    call = false,
-  }, AsyncResult)
-end
-
---- The same for an apply without callbacks.
-function AsyncResult.of_apply(pool, collect)
-  next_id = next_id + 1
-  return setmetatable({
-    pool = pool, id = next_id, done = false, shape = "apply", collect = collect, call = false,
+    shape = shape or false,
+    collect = collect or false,
+    call = false, -- by the call's making
   }, AsyncResult)
 end
 
@@ -78,10 +71,7 @@ end
 --- The values, or raises the failure. A "timeout" error after `timeout` seconds.
 function AsyncResult:get(timeout)
   errors.check_self(self, AsyncResult, "get", "result")
-  local deadline
-  if timeout ~= nil then
-    deadline = pump.deadline(timeout)
-  end
+  local deadline = pump.deadline(timeout)
   if not self.done then
     local lazy = self.shape == "map" and self.pool.listening == 0
     if not pump.until_over(self.pool, self, deadline, lazy) then

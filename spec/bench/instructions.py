@@ -9,9 +9,8 @@ import concurrent.futures
 import json
 import os
 import re
-import subprocess
 
-from programs import HERE, Failure
+from programs import HERE, Failure, output, run
 
 RECORD = HERE / "instructions.json"
 MARGIN = 0.02
@@ -19,18 +18,10 @@ FEW, MANY = 1000, 3000
 FEW_LARGE, MANY_LARGE = 20, 60  # of cases of a thousand values each
 
 
-def output(argv):
-    # No environment, since it moves the stack, whose address Lua's string table depends on.
-    done = subprocess.run(argv, capture_output=True, text=True, check=False,
-                          env={"PATH": os.defpath})
-    if done.returncode != 0:
-        raise Failure(f"{' '.join(argv)}: exit status {done.returncode}\n{done.stderr}")
-    return done
-
-
 def count(program, case, times):
-    told = output(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
-                   str(program), case, str(times)]).stderr
+    # No environment, since it moves the stack, whose address Lua's string table depends on.
+    told = run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", str(program),
+                case, str(times)], env={"PATH": os.defpath}).stderr
     found = re.search(r"Collected : (\d+)", told)
     if found is None:
         raise Failure(f"callgrind said nothing of {case}\n{told}")
@@ -45,29 +36,25 @@ def per_item(program, case):
 
 def toolchain(program):
     """What the counts depend on besides the source: the compiler, as the program names it."""
-    comment = output(["readelf", "-p", ".comment", str(program)]).stdout
+    comment = output(["readelf", "-p", ".comment", str(program)])
     found = re.search(r"GCC: .*|clang .*", comment)
     return found.group(0) if found else "unknown"
 
 
 def measure(program):
     """{case: instructions}, two at a time."""
-    cases = output([str(program)]).stdout.splitlines()
+    cases = output([str(program)]).splitlines()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         return dict(zip(cases, pool.map(lambda case: per_item(program, case), cases)))
 
 
-def record(program):
-    counts = {"toolchain": toolchain(program), "counts": measure(program)}
-    RECORD.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
-    return counts["counts"]
-
-
-def compare(program):
-    """[(case, instructions, recorded or None, within the margin or None)]."""
+def compare(program, keep):
+    """[(case, instructions, recorded or None, within the margin or None)]; recorded now if `keep`."""
+    found = {"toolchain": toolchain(program), "counts": measure(program)}
+    if keep:
+        RECORD.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     known = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
-    same = known.get("toolchain") == toolchain(program)
-    before = known.get("counts", {}) if same else {}
+    before = known["counts"] if known.get("toolchain") == found["toolchain"] else {}
     return [(case, n, before.get(case),
              None if case not in before else n <= before[case] * (1 + MARGIN))
-            for case, n in measure(program).items()]
+            for case, n in found["counts"].items()]
