@@ -98,7 +98,7 @@ function crew.install(Pool, inner)
   local function submit(pool, f, args, given)
     given.chunksize = 2
     local result = inner.open_call(pool, "everywhere", f, "map", true, given,
-      AsyncResult.new(pool, given), true)
+      AsyncResult.called_back(pool, given), true)
     core.retry(result.call, 0, 0)
     return inner.fill_call(pool, result, fill, args or NO_ARGS)
   end

@@ -226,7 +226,8 @@ local function fill_map(pool, call, name, source)
 end
 
 local function submit_map(pool, name, f, source, star, given, prepare)
-  local result = open_call(pool, name, f, "map", star, given, AsyncResult.new(pool, given))
+  local result = open_call(pool, name, f, "map", star, given,
+    AsyncResult.called_back(pool, given))
   if prepare then
     prepare(result.call)
   end
@@ -241,8 +242,8 @@ end
 
 -- submit_apply where no option says anything: in one step.
 local function submit_plainly(pool, name, f, args)
-  local result = AsyncResult.new(pool, NONE, "apply", pool.on_error == "collect")
-  local ok, err = pcall(core.apply, pool.core, f, args, result, result.collect)
+  local result = AsyncResult.new(pool)
+  local ok, err = pcall(core.apply, pool.core, f, args, result)
   if not ok then
     if not core.owns(pool.core) then
       check_open(pool, name) -- which says so
@@ -263,7 +264,8 @@ local function is_plain(pool, f, args, given, error_callback)
 end
 
 local function submit_apply(pool, name, f, args, given)
-  local result = open_call(pool, name, f, "apply", true, given, AsyncResult.new(pool, given))
+  local result = open_call(pool, name, f, "apply", true, given,
+    AsyncResult.called_back(pool, given))
   return fill_call(pool, result, fill_apply, args or NO_ARGS)
 end
 

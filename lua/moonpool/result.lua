@@ -10,20 +10,28 @@ AsyncResult.__index = AsyncResult
 
 local next_id = 0
 
---- A result of `pool` for a call that is about to be made. Its shape ("apply" or "map") and
---- whether errors are collected may be told by the call's making.
-function AsyncResult.new(pool, options, shape, collect)
+-- What most have in common stands here, so that a plain one has four fields only: a hundred
+-- thousand of them are waited for at once.
+AsyncResult.shape = "apply" -- or "map"
+AsyncResult.collect = false -- whether a map's errors are among its values
+
+--- A result of `pool` for a call that is about to be made.
+function AsyncResult.new(pool)
   next_id = next_id + 1
   return setmetatable({
     pool = pool,
     id = next_id,
-    callback = options.callback,
-    error_callback = options.error_callback,
     done = false,
-    shape = shape or false,
-    collect = collect or false,
     call = false, -- by the call's making
   }, AsyncResult)
+end
+
+--- The same for a call with callbacks.
+function AsyncResult.called_back(pool, options)
+  local result = AsyncResult.new(pool)
+  result.callback = options.callback
+  result.error_callback = options.error_callback
+  return result
 end
 
 local function cancelled(result)

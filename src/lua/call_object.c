@@ -290,19 +290,18 @@ static int call_new(lua_State *L)
     return 1;
 }
 
-/* core.apply(pool, function, args, result, keep_going): a call of one item, which is handed out
- * and counts as outstanding; as core.call otherwise */
+/* core.apply(pool, function, args, result): a call of one item, which is handed out and counts
+ * as outstanding; as core.call otherwise */
 static int call_apply(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);
     mp_check_not_giving(L, p);
-    lua_settop(L, 5);
+    lua_settop(L, 4);
     mp_lua_call *c = push_call(L, p, 1, MP_SHAPE_APPLY);
-    c->keep_going = lua_toboolean(L, 5);
     c->star = true;
     start_call(L, c, 4, next_seed(p), false);
     lua_pushvalue(L, 3);
-    mp_call_give(L, 6);
+    mp_call_give(L, 5);
     if (!c->over) {
         c->outstanding = true;
         p->outstanding++;
