@@ -25,9 +25,10 @@
 enum {
     PAGE = 4096,
     STEP_MIN = 64 << 10,
-    STEP_MAX = 64 << 20,
-    AS_SHARE = 32,  /* of a limited address space a region asks for this part at most, */
-    LEFT_SHARE = 8, /* and for this part of what it could have where it is short */
+    STEP_MAX = 64 << 20,  /* bytes in one call of the kernel */
+    AHEAD_MAX = 16 << 20, /* beyond what was asked for */
+    AS_SHARE = 32,        /* of a limited address space a region asks for this part at most, */
+    LEFT_SHARE = 8,       /* and for this part of what it could have where it is short */
 };
 
 static size_t round_to_page(size_t n)
@@ -146,7 +147,7 @@ int mp_region_create(mp_region *r, const char *name, size_t reserve, size_t leas
 
 static size_t generous(const mp_region *r, size_t upto)
 {
-    size_t step = r->size < STEP_MIN ? STEP_MIN : smaller(r->size, STEP_MAX);
+    size_t step = r->size < STEP_MIN ? STEP_MIN : smaller(r->size, AHEAD_MAX);
     return smaller(r->reserved, larger(r->size + step, upto));
 }
 

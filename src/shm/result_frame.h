@@ -17,7 +17,7 @@
 
 enum {
     MP_RING_AT = 4096,        /* the ring's first byte in the region */
-    MP_RING_FIRST = 16 << 10, /* bytes of it that are always allocated */
+    MP_RING_FIRST = 32 << 10, /* bytes of it that are always allocated */
     MP_FRAME_WORD = 4,
     MP_FRAME_RECORD = 20, /* a spilled frame in the ring */
     MP_FRAME_GAP = 0xFFFFFE,
