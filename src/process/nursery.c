@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/fd.h"
+#include "process/pidfd.h"
 #include "process/ward.h"
 
 #include <errno.h>
@@ -22,7 +23,6 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -104,7 +104,7 @@ static int fork_and_watch(mp_nursery *n, mp_ward *w, mp_error *error)
     /* The nursery's ends make room for the pidfd. */
     mp_fd_close(&w->host_end);
     mp_fd_close(&w->child_fd);
-    n->pidfd = mp_fd_lift((int)syscall(SYS_pidfd_open, n->pid, 0));
+    n->pidfd = mp_pidfd_open(n->pid);
     if (n->pidfd >= 0)
         return 0;
     int code = mp_fail(error, -errno, "nursery: pidfd_open");
@@ -156,30 +156,10 @@ void mp_nursery_nudge(const mp_nursery *n)
     eventfd_write(n->nudge_fd, 1); /* EAGAIN: it has nudges enough to read */
 }
 
-static int wait_status(const siginfo_t *info)
-{
-    if (info->si_code == CLD_EXITED)
-        return W_EXITCODE(info->si_status, 0);
-    return info->si_status | (info->si_code == CLD_DUMPED ? WCOREFLAG : 0);
-}
-
 bool mp_nursery_gone(mp_nursery *n)
 {
-    struct pollfd p = {.fd = n->pidfd, .events = POLLIN};
-    siginfo_t info = {.si_pid = 0};
-    if (n->gone || poll(&p, 1, 0) <= 0)
-        return n->gone;
-    int status = waitid(P_PIDFD, (id_t)n->pidfd, &info, WEXITED | WNOHANG);
-    if (status < 0 && errno == EINTR)
-        return false;
-    if (status < 0)
-        n->status = -1; /* ECHILD: reaped by somebody, or by SIGCHLD being ignored */
-    else if (info.si_pid == 0)
-        return false; /* a tracer has it first */
-    else
-        n->status = wait_status(&info);
-    n->gone = true;
-    return true;
+    n->gone = n->gone || mp_pidfd_ended(n->pidfd, &n->status);
+    return n->gone;
 }
 
 static bool is_host(const mp_nursery *n)
@@ -190,7 +170,7 @@ static bool is_host(const mp_nursery *n)
 static void send(const mp_nursery *n, int signal)
 {
     if (!n->gone)
-        syscall(SYS_pidfd_send_signal, n->pidfd, signal, NULL, 0);
+        mp_pidfd_signal(n->pidfd, signal);
 }
 
 void mp_nursery_go_on(const mp_nursery *n)

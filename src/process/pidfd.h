@@ -1,0 +1,20 @@
+/* A child known by a descriptor, so that a number that the system has given to
+ * somebody else since is never waited for nor signalled. */
+#ifndef MP_PROCESS_PIDFD_H
+#define MP_PROCESS_PIDFD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* A descriptor (3 or more, close-on-exec) of the process `pid`, this process's own child that
+ * nobody has waited for; it becomes readable when that has ended. Returns -1 with errno. */
+int mp_pidfd_open(pid_t pid);
+
+/* Whether the child has ended; it is no zombie then. Sets *status, as waitpid gives it, or to -1
+ * where somebody else took it, or SIGCHLD is ignored. Never blocks. */
+bool mp_pidfd_ended(int pidfd, int *status);
+
+/* Sends the signal; nothing where the process is gone. */
+void mp_pidfd_signal(int pidfd, int signal);
+
+#endif
