@@ -145,4 +145,14 @@ function crew.open_pools()
   return open
 end
 
+--- Terminates the pools of this process that were not joined: it ends.
+function crew.end_all()
+  for pool in pairs(pools) do
+    if pool.state ~= "joined" and core.owns(pool.core) then
+      pcall(pool.terminate, pool)
+      pcall(pool.join, pool)
+    end
+  end
+end
+
 return crew

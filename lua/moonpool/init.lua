@@ -6,8 +6,10 @@ local Pool = require "moonpool.pool"
 local completed = require "moonpool.completed"
 local errors = require "moonpool.errors"
 local iterable = require "moonpool.iterable"
+local process = require "moonpool.process"
 local pump = require "moonpool.pump"
 local reload = require "moonpool.reload"
+local wait = require "moonpool.wait"
 
 local mp = { _VERSION = "Moonpool " .. core.version }
 
@@ -59,26 +61,11 @@ mp.getppid = core.parent_pid
 mp.cpu_count = core.cpu_count
 mp.process_cpu_count = core.process_cpu_count
 
-local Process = { __name = "Process" }
-Process.__index = Process
-
-function Process:__tostring()
-  return ("Process %s (pid %d)"):format(self.name, self.pid)
-end
-
---- This process: its name (PoolWorker-N in a pool's worker) and pid.
-function mp.current_process()
-  local number = core.worker()
-  return setmetatable(
-    { name = number and ("PoolWorker-%d"):format(number) or "MainProcess", pid = core.pid() },
-    Process)
-end
-
---- In a worker the process that made the pool, else nil.
-function mp.parent_process()
-  local number, host = core.worker()
-  return number and setmetatable({ name = "MainProcess", pid = host }, Process) or nil
-end
+mp.Process = process.new
+mp.current_process = process.current
+mp.parent_process = process.parent
+mp.active_children = process.active_children
+mp.wait = wait.any
 
 --- A value's bytes (CBOR, RFC 8949). `options.functions`: functions may be met.
 function mp.dumps(value, options)

@@ -18,6 +18,7 @@ local options = require "moonpool.options"
 local progress = require "moonpool.progress"
 local pump = require "moonpool.pump"
 local reduce = require "moonpool.reduce"
+local wait = require "moonpool.wait"
 
 local Pool = { __name = "Pool" }
 Pool.__index = Pool
@@ -541,6 +542,10 @@ function Pool:__gc()
     core.free(self.core)
   end
 end
+
+wait.register(AsyncResult, AsyncResult.ready, function(result)
+  return result.pool:fileno()
+end)
 
 function Pool:__tostring()
   return ("Pool of %d (%s)"):format(self.processes, self.state)

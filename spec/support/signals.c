@@ -1,6 +1,7 @@
 /* require "spec.signals": what C modules do to a process. block() blocks every signal;
  * blocked() counts those that are; alarm(seconds) starts an interval timer, running() says
- * whether it runs; sleep(seconds) sleeps, whatever comes. */
+ * whether it runs; sleep(seconds) sleeps, whatever comes; ignore_children() gives SIGCHLD
+ * no hearing, so that none becomes a zombie. */
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
@@ -53,11 +54,19 @@ static int sleep_through(lua_State *L)
     return 0;
 }
 
+static int ignore_children(lua_State *L)
+{
+    (void)L;
+    signal(SIGCHLD, SIG_IGN);
+    return 0;
+}
+
 __attribute__((visibility("default"))) int luaopen_spec_signals(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"block", block},         {"blocked", blocked},
-                                         {"alarm", start_alarm},   {"running", running},
-                                         {"sleep", sleep_through}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"block", block},     {"blocked", blocked},     {"alarm", start_alarm},
+        {"running", running}, {"sleep", sleep_through}, {"ignore_children", ignore_children},
+        {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -25,14 +25,15 @@ static unsigned count_threads(void)
                                                                       : 1;
 }
 
-void mp_check_fork(lua_State *L)
+void mp_check_fork(lua_State *L, const char *to_do)
 {
     unsigned threads = count_threads();
     if (threads > 1)
-        mp_raise(L, "state",
-                 "start method \"fork\" needs a process with one thread, this one has %u: make "
-                 "the pool's first call before other threads are started",
-                 threads);
+        mp_raise(
+            L, "state",
+            "start method \"fork\" needs a process with one thread, this one has %u: %s before "
+            "other threads are started",
+            threads, to_do);
 }
 
 /* The function goes to the workers by the fork that makes them. */
@@ -255,7 +256,7 @@ static void start_call(lua_State *L, mp_lua_call *c, int result, uint64_t word, 
     /* Asked behind the allocations above: a finalizer may make the first call. */
     bool first_call = mp_pool_transport(p->pool)->ops->crew(mp_pool_transport(p->pool)) == 0;
     if (first_call)
-        mp_check_fork(L);
+        mp_check_fork(L, "make the pool's first call");
     bool in_hand = first_call && !by_value;
     mp_definition *d = in_hand ? take_in_hand(L, p, 2) : send_by_value(L, p, 2);
     uint32_t flags = c->shape == MP_SHAPE_MAP && !c->pack ? MP_CALL_FIRST_VALUE : 0;

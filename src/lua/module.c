@@ -53,6 +53,7 @@ static void push_core(lua_State *L)
     mp_open_codec(L);
     mp_open_system(L);
     mp_open_worker(L);
+    mp_open_process(L);
 }
 
 int luaopen_moonpool(lua_State *L)

@@ -214,8 +214,8 @@ void mp_call_give(lua_State *L, int call);
 /* Behind an error that a metamethod raised nobody is giving any more. */
 void mp_stop_giving(const mp_lua_call *c);
 
-/* Raises unless this process may fork. */
-void mp_check_fork(lua_State *L);
+/* Raises unless this process may fork, for what was to be done (a few words). */
+void mp_check_fork(lua_State *L, const char *to_do);
 
 /* Lets the call's granules hold its chunksize, or else about so many items. */
 void mp_call_plan(mp_lua_call *c, lua_Integer items);
@@ -249,6 +249,7 @@ void mp_open_take(lua_State *L);
 void mp_open_codec(lua_State *L);
 void mp_open_system(lua_State *L);
 void mp_open_worker(lua_State *L);
+void mp_open_process(lua_State *L);
 
 /* The handler that runs Lua functions in the workers of this pool, each of which
  * leaves after max_items (0: none). */

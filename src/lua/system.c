@@ -55,20 +55,43 @@ void mp_block_interrupts(sigset_t *before)
     pthread_sigmask(SIG_BLOCK, &interrupts, before);
 }
 
-/* core.nap(deadline): sleeps until then (monotonic seconds): true; false if a signal
- * came first, or a hook is to run, between the look at it and the sleep, too */
-static int nap(lua_State *L)
+/* Sleeps until the deadline, until one of the descriptors is readable, until a signal came or
+ * until a hook is to run; from the look for that on, too. True for a signal that brought one. */
+static bool sleep_on(lua_State *L, struct pollfd fds[], nfds_t n, int64_t deadline)
 {
-    int64_t deadline = mp_at_deadline(L, 1), left = deadline - mp_now();
+    int64_t left = deadline - mp_now();
     sigset_t before;
     mp_block_interrupts(&before);
     int64_t most = mp_hook_waits(L) ? MP_HOOK_PAUSE_NS : MP_NEVER;
     left = left < 0 ? 0 : left > most ? most : left;
     struct timespec t = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
-    ppoll(NULL, 0, &t, &before);
+    bool woken = ppoll(fds, n, &t, &before) < 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    mp_hook_waits(L);
+    return mp_hook_waits(L) && woken;
+}
+
+/* core.nap(deadline): sleeps until then (monotonic seconds): true; false if it was woken */
+static int nap(lua_State *L)
+{
+    int64_t deadline = mp_at_deadline(L, 1);
+    sleep_on(L, NULL, 0, deadline);
     lua_pushboolean(L, mp_now() >= deadline);
+    return 1;
+}
+
+/* core.sleep_on(descriptors, deadline or nil): sleeps until one of those in the list is readable,
+ * until then, or until it is woken: true where that was by a signal for which a hook is to run */
+static int nap_on(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_Unsigned n = lua_rawlen(L, 1);
+    struct pollfd *fds = lua_newuserdatauv(L, n * sizeof *fds, 0);
+    for (lua_Unsigned i = 0; i < n; i++) {
+        lua_rawgeti(L, 1, (lua_Integer)i + 1);
+        fds[i] = (struct pollfd){.fd = (int)luaL_checkinteger(L, -1), .events = POLLIN};
+        lua_pop(L, 1);
+    }
+    lua_pushboolean(L, sleep_on(L, fds, (nfds_t)n, mp_at_deadline(L, 2)));
     return 1;
 }
 
@@ -155,6 +178,7 @@ void mp_open_system(lua_State *L)
         {"time", system_time},
         {"monotonic", monotonic},
         {"nap", nap},
+        {"sleep_on", nap_on},
         {"undisturbed", undisturbed},
         {"pid", pid},
         {"parent_pid", parent_pid},

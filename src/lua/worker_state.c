@@ -22,8 +22,8 @@
  * when as much again was allocated, this much at least. */
 enum { COLLECTOR_KB = 1 << 10, COLLECTOR_MAX_KB = 1 << 20 };
 
-/* os.exit([code]) of a worker: its process ends, no state is closed. */
-static int worker_exit(lua_State *L)
+/* os.exit([code]) of a child: its process ends, no state is closed. */
+static int child_exit(lua_State *L)
 {
     int code = 0;
     if (lua_isboolean(L, 1))
@@ -31,7 +31,7 @@ static int worker_exit(lua_State *L)
     else
         code = (int)luaL_optinteger(L, 1, 0);
     mp_output_flush();
-    fflush(stderr);
+    fflush(NULL);
     _exit(code);
 }
 
@@ -39,7 +39,7 @@ static void replace_exit(lua_State *L)
 {
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     if (lua_getfield(L, -1, LUA_OSLIBNAME) == LUA_TTABLE) {
-        lua_pushcfunction(L, worker_exit);
+        lua_pushcfunction(L, child_exit);
         lua_setfield(L, -2, "exit");
     }
     lua_pop(L, 2);
@@ -90,6 +90,38 @@ void mp_worker_furnish(lua_State *L, const mp_birth *birth)
     setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
     replace_exit(L);
     mp_globals_begin(L);
+}
+
+static void forget_worker(lua_State *L)
+{
+    static const char *const fields[] = {MP_WORKER_SEAT, MP_WORKER_HOST, MP_WORKER_CONTEXT,
+                                         MP_WORKER_POOL};
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        lua_pushnil(L);
+        lua_setfield(L, LUA_REGISTRYINDEX, fields[i]);
+    }
+}
+
+/* They were held back around the fork. */
+static void admit_interrupts(void)
+{
+    sigset_t interrupts;
+    sigemptyset(&interrupts);
+    sigaddset(&interrupts, SIGINT);
+    sigaddset(&interrupts, SIGURG);
+    pthread_sigmask(SIG_UNBLOCK, &interrupts, NULL);
+}
+
+void mp_child_furnish(lua_State *L)
+{
+    drop_hooks(L);
+    hold_collector_back(L);
+    forget_worker(L);
+    if (!mp_output_detach())
+        setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+    setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
+    replace_exit(L);
+    admit_interrupts();
 }
 
 /* Whether the program is one whose C functions are known: they leave signals and timers alone. */

@@ -15,6 +15,11 @@ void mp_worker_prepare(void);
  * holds back. Raises Lua errors. */
 void mp_worker_furnish(lua_State *L, const mp_birth *birth);
 
+/* The child of a process of the script's own, once, protected: no hooks, no worker though its
+ * parent be one, whole lines on stdout and stderr, os.exit that closes nothing inherited, a
+ * collector that holds back. Raises Lua errors. */
+void mp_child_furnish(lua_State *L);
+
 /* Registry fields of a worker's state: the number of its seat, from 1, and the pid
  * of the process that made the pool. */
 #define MP_WORKER_SEAT "moonpool.worker"

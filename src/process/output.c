@@ -148,6 +148,13 @@ int mp_output_flush(void)
     return status;
 }
 
+bool mp_output_detach(void)
+{
+    out.sink = NULL;
+    out.partial.len = 0;
+    return out.stream != NULL && out.stream == stdout;
+}
+
 /* ---- coming and going ---- */
 
 static void give_back_stdout(void)

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/robust.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /* Gets whole lines (one or more, each with its newline; the last may lack it
@@ -26,6 +27,10 @@ typedef int (*mp_output_sink)(void *ctx, const char *bytes, size_t size);
  * writing call, and what it was to write is dropped. Returns 0 or a negative
  * errno; called again it changes lock and sink. */
 int mp_output_install(mp_robust *lock, mp_output_sink sink, void *ctx, mp_error *error);
+
+/* A worker's child: drops the sink and the unfinished line that it has inherited, which are its
+ * parent's; its own lines go to descriptor 1. False where nothing is installed. */
+bool mp_output_detach(void);
 
 /* Worker: passes on an unfinished line. Returns 0 (also where nothing is
  * installed) or a negative errno. */

@@ -1,0 +1,114 @@
+/* Processes of the script's own (lua/moonpool/process.lua): the fork, and what can be asked
+ * of a child.
+ *
+ * Invariant: behind the fork the child has all that it needs, so that nothing that can
+ * raise stands between it and its function, and no error of its reaches the frames that it
+ * has inherited. */
+#include "lua/state.h"
+#include "lua/worker_state.h"
+
+#include "process/offspring.h"
+
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#define META "moonpool.process"
+
+/* The child, protected: its function at 1. */
+static int run(lua_State *L)
+{
+    mp_child_furnish(L);
+    lua_call(L, 0, 1);
+    return 1;
+}
+
+static int be_the_child(void *ctx)
+{
+    lua_State *L = ctx;
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK)
+        return EXIT_FAILURE;
+    return lua_isinteger(L, -1) ? (int)lua_tointeger(L, -1) : EXIT_FAILURE;
+}
+
+static mp_offspring *check(lua_State *L)
+{
+    return luaL_checkudata(L, 1, META);
+}
+
+/* core.unborn(): a child that core.bear may bear */
+static int process_unborn(lua_State *L)
+{
+    mp_offspring *o = lua_newuserdatauv(L, sizeof *o, 0);
+    *o = (mp_offspring){.pid = -1, .pidfd = -1, .gone = true};
+    luaL_setmetatable(L, META);
+    return 1;
+}
+
+/* core.bear(child, f): forks; the child calls f on a stack of its own and ends with the integer
+ * that it returns as its exit code */
+static int process_bear(lua_State *L)
+{
+    mp_error error = {0};
+    mp_offspring *o = check(L);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    mp_check_fork(L, "start the process");
+    lua_State *own = lua_newthread(L);
+    lua_pushcfunction(own, run);
+    lua_pushvalue(L, 2);
+    lua_xmove(L, own, 1);
+    if (mp_offspring_start(o, be_the_child, own, &error) < 0)
+        mp_raise_system(L, &error);
+    return 0;
+}
+
+/* core.ended(child): whether it has; its exit code, or minus the signal that killed it, or nil
+ * where nobody knows */
+static int process_ended(lua_State *L)
+{
+    mp_offspring *o = check(L);
+    bool gone = mp_offspring_gone(o);
+    lua_pushboolean(L, gone);
+    if (!gone || o->status < 0)
+        return 1;
+    lua_pushinteger(L, WIFSIGNALED(o->status) ? -WTERMSIG(o->status) : WEXITSTATUS(o->status));
+    return 2;
+}
+
+static int process_signal(lua_State *L)
+{
+    mp_offspring_signal(check(L), (int)luaL_checkinteger(L, 2));
+    return 0;
+}
+
+/* core.sentinel(child): its pid, and the descriptor that becomes readable when it ends */
+static int process_sentinel(lua_State *L)
+{
+    const mp_offspring *o = check(L);
+    lua_pushinteger(L, o->pid);
+    lua_pushinteger(L, o->pidfd);
+    return 2;
+}
+
+static int process_close(lua_State *L)
+{
+    mp_offspring_close(check(L));
+    return 0;
+}
+
+void mp_open_process(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"unborn", process_unborn},
+        {"bear", process_bear},
+        {"ended", process_ended},
+        {"signal", process_signal},
+        {"sentinel", process_sentinel},
+        {"leave", process_close},
+        {NULL, NULL},
+    };
+    luaL_setfuncs(L, functions, 0);
+    luaL_newmetatable(L, META);
+    lua_pushcfunction(L, process_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+}

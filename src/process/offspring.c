@@ -1,0 +1,175 @@
+/* Children that are copies of this process: see offspring.h.
+ *
+ * All of them hang on one lifeline, which is there while any of them may live: from
+ * the first fork until the last was seen to be gone, so for good where one was closed
+ * while it ran. A child opens one of its own when it bears children itself. */
+#include "process/offspring.h"
+
+#include "base/failpoint.h"
+#include "base/fd.h"
+#include "process/lifeline.h"
+#include "process/pidfd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct {
+    mp_lifeline line;
+    int read_end;
+    unsigned living; /* not seen to be gone */
+    pid_t owner;     /* the process that wrote this: this one or one before it */
+} line;
+
+/* What a parent has left here is not this process's. */
+static void forget_parents_line(void)
+{
+    if (line.owner == getpid())
+        return;
+    if (line.living > 0)
+        mp_fd_close(&line.read_end);
+    line.living = 0;
+    line.owner = getpid();
+}
+
+static int hold_line(void)
+{
+    forget_parents_line();
+    int status = line.living == 0 ? mp_lifeline_open(&line.line, &line.read_end) : 0;
+    if (status == 0)
+        line.living++;
+    return status;
+}
+
+static void let_line_go(void)
+{
+    if (line.owner != getpid() || --line.living > 0)
+        return;
+    mp_lifeline_close(&line.line);
+    mp_fd_close(&line.read_end);
+}
+
+/* ---- the child ---- */
+
+/* Handlers of the parent's work on what is the parent's. */
+static void drop_handlers(void)
+{
+    struct sigaction now;
+    const struct sigaction fresh = {.sa_handler = SIG_DFL};
+    for (int number = 1; number < NSIG; number++)
+        if (sigaction(number, NULL, &now) == 0 && now.sa_handler != SIG_DFL &&
+            now.sa_handler != SIG_IGN)
+            sigaction(number, &fresh, NULL);
+}
+
+/* Without /proc there is the tie to the parent's thread. */
+static void tie(pid_t parent)
+{
+    int own_end = mp_lifeline_reopen(line.read_end);
+    if (own_end < 0 || mp_lifeline_arm(own_end) < 0)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        raise(SIGKILL);
+    forget_parents_line();
+}
+
+/* What the parent has not read of it yet is the parent's, too. */
+static void empty_input(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    __fpurge(stdin);
+    dup2(fd, STDIN_FILENO);
+    if (fd != STDIN_FILENO)
+        close(fd);
+}
+
+static _Noreturn void live(pid_t parent, const sigset_t *mask, int (*body)(void *ctx), void *ctx)
+{
+    drop_handlers();
+    tie(parent);
+    empty_input();
+    pthread_sigmask(SIG_SETMASK, mask, NULL);
+    int code = body(ctx);
+    fflush(NULL);
+    _exit(code);
+}
+
+/* ---- the parent ---- */
+
+static pid_t fork_quietly(int (*body)(void *ctx), void *ctx)
+{
+    sigset_t all, before;
+    if (MP_FAILPOINT_ERROR("process.start")) {
+        errno = EAGAIN;
+        return -1;
+    }
+    fflush(NULL);
+    pid_t parent = getpid();
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    pid_t pid = fork();
+    if (pid == 0)
+        live(parent, &before, body, ctx);
+    int saved = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = saved;
+    return pid;
+}
+
+static void end_unwatched(mp_offspring *o)
+{
+    kill(o->pid, SIGKILL);
+    while (waitpid(o->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+}
+
+int mp_offspring_start(mp_offspring *o, int (*body)(void *ctx), void *ctx, mp_error *error)
+{
+    *o = (mp_offspring){.pid = -1, .pidfd = -1, .gone = true};
+    int status = hold_line();
+    if (status < 0)
+        return mp_fail(error, status, "process: no lifeline");
+    o->pid = fork_quietly(body, ctx);
+    if (o->pid < 0) {
+        status = mp_fail(error, -errno, "process: fork");
+        let_line_go();
+        return status;
+    }
+    o->pidfd = mp_pidfd_open(o->pid);
+    if (o->pidfd < 0) {
+        status = mp_fail(error, -errno, "process: pidfd_open");
+        end_unwatched(o);
+        let_line_go();
+        return status;
+    }
+    o->gone = false;
+    return 0;
+}
+
+bool mp_offspring_gone(mp_offspring *o)
+{
+    if (!o->gone && mp_pidfd_ended(o->pidfd, &o->status)) {
+        o->gone = true;
+        let_line_go();
+    }
+    return o->gone;
+}
+
+void mp_offspring_signal(const mp_offspring *o, int signal)
+{
+    if (!o->gone)
+        mp_pidfd_signal(o->pidfd, signal);
+}
+
+void mp_offspring_close(mp_offspring *o)
+{
+    mp_fd_close(&o->pidfd);
+    o->gone = true;
+}
