@@ -1,5 +1,5 @@
 -- Processes of one's own: each runs a function beside the script, with all that the script has, and
--- tells by its exit code how it went. Whatever the script dies of, none of them stays behind.
+-- tells by its exit code how it went. A daemon ends with the script, whatever that dies of.
 
 local mp = require "moonpool"
 

@@ -183,7 +183,8 @@ local function check_fields(given)
 end
 
 --- A process that is to run target(args...): Process{target =, args =, name =, daemon =}. It is
---- forked by start, with all that the script has then, and ends with its parent at the latest.
+--- forked by start, with all that the script has then. A daemon ends with its parent at the
+--- latest, however that ends; another is waited for where the parent's state is closed.
 function process.new(given)
   given = given == nil and {} or given
   check_fields(given)
@@ -218,7 +219,7 @@ end
 local function bear(self, state)
   local child = core.unborn()
   local maker = states[process.current()]
-  core.bear(child, function() return be(self, state, maker) end)
+  core.bear(child, state.daemon, function() return be(self, state, maker) end)
   state.child = child
   state.pid, state.sentinel = core.sentinel(child)
   children[self] = true
@@ -256,19 +257,30 @@ function methods:join(timeout)
   return true
 end
 
--- This process ends with its parent.
+function process.parent_lives()
+  return core.parent_pid() == states[parent].pid
+end
+
+-- The descriptor stays open: it is asked for once or never.
 function process.join_parent(deadline)
-  repeat
-    local over = core.nap(deadline)
-  until over
-  return false
+  local state = states[parent]
+  state.watch = state.watch or core.watch_parent(state.pid)
+  while process.parent_lives() do
+    if deadline and core.monotonic() >= deadline then
+      return false
+    end
+    core.sleep_on({ state.watch }, deadline)
+  end
+  return true
 end
 
 --- Whether it was started and has not ended.
 function methods:is_alive()
   local state = check_self(self, "is_alive")
-  if self == current or self == parent then
+  if self == current then
     return true
+  elseif self == parent then
+    return process.parent_lives()
   elseif state.maker == core.pid() and not state.child then
     return false
   end

@@ -49,7 +49,7 @@ TEST(tells_the_exit_code)
 {
     mp_offspring o;
     int code = 7, before = lowest_free();
-    REQUIRE(mp_offspring_start(&o, number, &code, &error) == 0);
+    REQUIRE(mp_offspring_start(&o, true, number, &code, &error) == 0);
     struct pollfd p = {.fd = o.pidfd, .events = POLLIN};
     CHECK_EQ_INT(poll(&p, 1, 5000), 1);
     CHECK(mp_offspring_gone(&o));
@@ -63,7 +63,7 @@ TEST(tells_the_exit_code)
 TEST(tells_the_signal)
 {
     mp_offspring o;
-    REQUIRE(mp_offspring_start(&o, sleep_for_ever, NULL, &error) == 0);
+    REQUIRE(mp_offspring_start(&o, true, sleep_for_ever, NULL, &error) == 0);
     CHECK(!mp_offspring_gone(&o));
     mp_offspring_signal(&o, SIGTERM);
     CHECK(ends(&o));
@@ -74,7 +74,7 @@ TEST(tells_the_signal)
 TEST(knows_nothing_of_an_end_that_another_has_taken)
 {
     mp_offspring o;
-    REQUIRE(mp_offspring_start(&o, sleep_for_ever, NULL, &error) == 0);
+    REQUIRE(mp_offspring_start(&o, true, sleep_for_ever, NULL, &error) == 0);
     mp_offspring_signal(&o, SIGKILL);
     CHECK_EQ_INT(waitpid(o.pid, NULL, 0), o.pid);
     CHECK(ends(&o));
@@ -109,7 +109,7 @@ TEST(has_its_parents_mask_and_deaf_ears_but_not_its_handlers)
     sigemptyset(&hup);
     sigaddset(&hup, SIGHUP);
     sigprocmask(SIG_BLOCK, &hup, NULL);
-    REQUIRE(mp_offspring_start(&o, tell_signals, NULL, &error) == 0);
+    REQUIRE(mp_offspring_start(&o, true, tell_signals, NULL, &error) == 0);
     sigprocmask(SIG_UNBLOCK, &hup, NULL);
     CHECK(ends(&o));
     CHECK_EQ_INT(WEXITSTATUS(o.status), 15);
@@ -131,7 +131,7 @@ TEST(has_nothing_to_read)
     REQUIRE(write(ends_of_pipe[1], "xyz", 3) == 3);
     dup2(ends_of_pipe[0], STDIN_FILENO);
     CHECK_EQ_INT(getc(stdin), 'x'); /* "yz" is buffered now */
-    REQUIRE(mp_offspring_start(&o, read_input, NULL, &error) == 0);
+    REQUIRE(mp_offspring_start(&o, true, read_input, NULL, &error) == 0);
     CHECK(ends(&o));
     CHECK_EQ_INT(WEXITSTATUS(o.status), 0);
     CHECK_EQ_INT(getc(stdin), 'y');
@@ -149,7 +149,7 @@ static int bear_and_sleep(void *ctx)
 {
     family *f = ctx;
     mp_offspring o;
-    if (mp_offspring_start(&o, sleep_for_ever, NULL, &error) < 0)
+    if (mp_offspring_start(&o, true, sleep_for_ever, NULL, &error) < 0)
         return 1;
     f->grandchild = o.pid;
     return sleep_for_ever(NULL);
@@ -159,7 +159,7 @@ static int die_with_children(void *ctx)
 {
     family *f = ctx;
     mp_offspring o;
-    if (mp_offspring_start(&o, bear_and_sleep, f, &error) < 0)
+    if (mp_offspring_start(&o, true, bear_and_sleep, f, &error) < 0)
         return 1;
     f->child = o.pid;
     while (f->grandchild == 0)
@@ -183,7 +183,7 @@ TEST(ends_with_its_parent_and_so_do_its_children)
     family *f = mmap(NULL, sizeof *f, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     REQUIRE(f != MAP_FAILED);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    REQUIRE(mp_offspring_start(&o, die_with_children, f, &error) == 0);
+    REQUIRE(mp_offspring_start(&o, true, die_with_children, f, &error) == 0);
     CHECK(ends(&o));
     CHECK(is_reaped(f->child));
     CHECK(is_reaped(f->grandchild));
@@ -197,7 +197,7 @@ TEST(hangs_on_one_lifeline_however_many_they_are)
     mp_offspring all[MANY];
     int before = lowest_free();
     for (int i = 0; i < MANY; i++)
-        REQUIRE(mp_offspring_start(&all[i], sleep_for_ever, NULL, &error) == 0);
+        REQUIRE(mp_offspring_start(&all[i], true, sleep_for_ever, NULL, &error) == 0);
     CHECK(lowest_free() < before + MANY + 10);
     mp_offspring_signal(&all[0], SIGKILL);
     CHECK(ends(&all[0]));

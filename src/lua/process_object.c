@@ -7,10 +7,13 @@
 #include "lua/state.h"
 #include "lua/worker_state.h"
 
+#include "base/fd.h"
 #include "process/offspring.h"
+#include "process/pidfd.h"
 
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define META "moonpool.process"
 
@@ -44,19 +47,19 @@ static int process_unborn(lua_State *L)
     return 1;
 }
 
-/* core.bear(child, f): forks; the child calls f on a stack of its own and ends with the integer
- * that it returns as its exit code */
+/* core.bear(child, tied, f): forks; the child calls f on a stack of its own and ends with the
+ * integer that it returns as its exit code; one that is tied ends with its parent */
 static int process_bear(lua_State *L)
 {
     mp_error error = {0};
     mp_offspring *o = check(L);
-    luaL_checktype(L, 2, LUA_TFUNCTION);
+    luaL_checktype(L, 3, LUA_TFUNCTION);
     mp_check_fork(L, "start the process");
     lua_State *own = lua_newthread(L);
     lua_pushcfunction(own, run);
-    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 3);
     lua_xmove(L, own, 1);
-    if (mp_offspring_start(o, be_the_child, own, &error) < 0)
+    if (mp_offspring_start(o, lua_toboolean(L, 2), be_the_child, own, &error) < 0)
         mp_raise_system(L, &error);
     return 0;
 }
@@ -89,6 +92,21 @@ static int process_sentinel(lua_State *L)
     return 2;
 }
 
+/* core.watch_parent(pid): a descriptor that becomes readable when the parent ends; nil where this
+ * pid is not the parent's any more */
+static int process_watch_parent(lua_State *L)
+{
+    pid_t pid = (pid_t)luaL_checkinteger(L, 1);
+    int fd = mp_pidfd_open(pid);
+    if (getppid() != pid)
+        mp_fd_close(&fd);
+    if (fd >= 0)
+        lua_pushinteger(L, fd);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
 static int process_close(lua_State *L)
 {
     mp_offspring_close(check(L));
@@ -104,6 +122,7 @@ void mp_open_process(lua_State *L)
         {"signal", process_signal},
         {"sentinel", process_sentinel},
         {"leave", process_close},
+        {"watch_parent", process_watch_parent},
         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);

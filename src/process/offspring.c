@@ -1,8 +1,8 @@
 /* Children that are copies of this process: see offspring.h.
  *
- * All of them hang on one lifeline, which is there while any of them may live: from
- * the first fork until the last was seen to be gone, so for good where one was closed
- * while it ran. A child opens one of its own when it bears children itself. */
+ * All that are tied hang on one lifeline, which is there while any of them may live:
+ * from the first fork until the last was seen to be gone, so for good where one was
+ * closed while it ran. A child opens one of its own when it ties children itself. */
 #include "process/offspring.h"
 
 #include "base/failpoint.h"
@@ -46,9 +46,9 @@ static int hold_line(void)
     return status;
 }
 
-static void let_line_go(void)
+static void let_line_go(const mp_offspring *o)
 {
-    if (line.owner != getpid() || --line.living > 0)
+    if (!o->tied || line.owner != getpid() || --line.living > 0)
         return;
     mp_lifeline_close(&line.line);
     mp_fd_close(&line.read_end);
@@ -75,7 +75,6 @@ static void tie(pid_t parent)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         raise(SIGKILL);
-    forget_parents_line();
 }
 
 /* What the parent has not read of it yet is the parent's, too. */
@@ -90,10 +89,13 @@ static void empty_input(void)
         close(fd);
 }
 
-static _Noreturn void live(pid_t parent, const sigset_t *mask, int (*body)(void *ctx), void *ctx)
+static _Noreturn void live(bool tied, pid_t parent, const sigset_t *mask, int (*body)(void *ctx),
+                           void *ctx)
 {
     drop_handlers();
-    tie(parent);
+    if (tied)
+        tie(parent);
+    forget_parents_line();
     empty_input();
     pthread_sigmask(SIG_SETMASK, mask, NULL);
     int code = body(ctx);
@@ -103,7 +105,7 @@ static _Noreturn void live(pid_t parent, const sigset_t *mask, int (*body)(void 
 
 /* ---- the parent ---- */
 
-static pid_t fork_quietly(int (*body)(void *ctx), void *ctx)
+static pid_t fork_quietly(bool tied, int (*body)(void *ctx), void *ctx)
 {
     sigset_t all, before;
     if (MP_FAILPOINT_ERROR("process.start")) {
@@ -116,7 +118,7 @@ static pid_t fork_quietly(int (*body)(void *ctx), void *ctx)
     pthread_sigmask(SIG_BLOCK, &all, &before);
     pid_t pid = fork();
     if (pid == 0)
-        live(parent, &before, body, ctx);
+        live(tied, parent, &before, body, ctx);
     int saved = errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = saved;
@@ -130,23 +132,24 @@ static void end_unwatched(mp_offspring *o)
         continue;
 }
 
-int mp_offspring_start(mp_offspring *o, int (*body)(void *ctx), void *ctx, mp_error *error)
+int mp_offspring_start(mp_offspring *o, bool tied, int (*body)(void *ctx), void *ctx,
+                       mp_error *error)
 {
-    *o = (mp_offspring){.pid = -1, .pidfd = -1, .gone = true};
-    int status = hold_line();
+    *o = (mp_offspring){.pid = -1, .pidfd = -1, .tied = tied, .gone = true};
+    int status = tied ? hold_line() : 0;
     if (status < 0)
         return mp_fail(error, status, "process: no lifeline");
-    o->pid = fork_quietly(body, ctx);
+    o->pid = fork_quietly(tied, body, ctx);
     if (o->pid < 0) {
         status = mp_fail(error, -errno, "process: fork");
-        let_line_go();
+        let_line_go(o);
         return status;
     }
     o->pidfd = mp_pidfd_open(o->pid);
     if (o->pidfd < 0) {
         status = mp_fail(error, -errno, "process: pidfd_open");
         end_unwatched(o);
-        let_line_go();
+        let_line_go(o);
         return status;
     }
     o->gone = false;
@@ -157,7 +160,7 @@ bool mp_offspring_gone(mp_offspring *o)
 {
     if (!o->gone && mp_pidfd_ended(o->pidfd, &o->status)) {
         o->gone = true;
-        let_line_go();
+        let_line_go(o);
     }
     return o->gone;
 }

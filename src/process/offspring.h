@@ -1,9 +1,9 @@
 /* A child process that is a copy of this one and runs something else: what
  * mp.Process is made of.
  *
- * It ends with its parent, whatever that dies of (lifeline.h), and it is known
- * by its pidfd. It has its parent's signal mask and ignored signals; handlers
- * of the parent's are not run in it. Its standard input is empty. */
+ * One that is tied ends with its parent, whatever that dies of (lifeline.h); another
+ * goes on without it. It is known by its pidfd. It has its parent's signal mask and ignored
+ * signals; handlers of the parent's are not run in it. Its standard input is empty. */
 #ifndef MP_PROCESS_OFFSPRING_H
 #define MP_PROCESS_OFFSPRING_H
 
@@ -15,6 +15,7 @@
 typedef struct mp_offspring {
     pid_t pid;
     int pidfd; /* readable once it has ended; -1: closed */
+    bool tied;
     bool gone;
     int status; /* once gone, as waitpid gives it; -1: unknown (somebody else took it) */
 } mp_offspring;
@@ -22,7 +23,8 @@ typedef struct mp_offspring {
 /* Forks. The child calls body(ctx), flushes its streams and ends with what that returned as its
  * exit code, or by an exit of its own; it never returns from here. The caller has one thread and
  * keeps *o until mp_offspring_close. Returns 0 or a negative errno with `error` set. */
-int mp_offspring_start(mp_offspring *o, int (*body)(void *ctx), void *ctx, mp_error *error);
+int mp_offspring_start(mp_offspring *o, bool tied, int (*body)(void *ctx), void *ctx,
+                       mp_error *error);
 
 /* Whether it has ended. Never blocks; it is a zombie until this or mp_offspring_close was
  * called. Parent only. */

@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* A descriptor (3 or more, close-on-exec) of the process `pid`, this process's own child that
- * nobody has waited for; it becomes readable when that has ended. Returns -1 with errno. */
+/* A descriptor (3 or more, close-on-exec) of the process that has the number `pid` now: this
+ * process's own child, for which nobody has waited, or its parent. It becomes readable when that
+ * has ended. Returns -1 with errno. */
 int mp_pidfd_open(pid_t pid);
 
 /* Whether the child has ended; it is no zombie then. Sets *status, as waitpid gives it, or to -1

@@ -25,7 +25,7 @@ local FRAME = [[
     sleep = function() mp.sleep(1000) end,
     command = function() os.execute("sleep 1000") end,
     wait = function()
-      local p = mp.Process{ target = function() note() mp.sleep(1000) end }
+      local p = mp.Process{ daemon = true, target = function() note() mp.sleep(1000) end }
       p:start()
       p:join()
     end,
@@ -34,7 +34,7 @@ local FRAME = [[
     end,
   }
   local function start(name)
-    local p = mp.Process{ target = function() note() what[name]() end }
+    local p = mp.Process{ daemon = true, target = function() note() what[name]() end }
     p:start()
     return p
   end
@@ -60,7 +60,7 @@ local function ends_empty(body, expected, options)
   return r
 end
 
-describe("SIGKILL of the parent ends its processes", function()
+describe("SIGKILL of the parent ends its daemons", function()
   for name, processes in pairs { loop = 1, sleep = 1, wait = 2, pool = 3 } do
     script.each_program(function(program)
       it(("that %s, under %s"):format(name, program), function()
@@ -103,6 +103,57 @@ describe("SIGKILL of the parent ends its processes", function()
     assert.equal(2, #r.pids)
     assert.is_true(script.gone(r.pids, 10))
     assert.is_true(script.left_nothing(r))
+  end)
+end)
+
+describe("a process that is no daemon", function()
+  it("outlives a parent that is killed, which it is told", function()
+    local path = script.temporary()
+    local r = run(([[
+      mp.Process{ target = function()
+        local parent = mp.parent_process()
+        note()
+        local before, joined = parent:is_alive(), parent:join(10)
+        local file = io.open(%q, "w")
+        file:write(tostring(before), " ", tostring(joined), " ", tostring(parent:is_alive()))
+        file:close()
+      end }:start()
+      until_noted(1)
+      die()
+    ]]):format(path))
+    assert.equal(9, r.signal)
+    assert.is_true(script.left_nothing(r))
+    assert.equal("true true false", script.read(path))
+    os.remove(path)
+  end)
+
+  it("is neither waited for nor ended by os.exit", function()
+    local path = script.temporary()
+    local r = run(([[
+      mp.Process{ target = function()
+        note()
+        mp.sleep(0.3)
+        local file = io.open(%q, "w")
+        file:write("done")
+        file:close()
+      end }:start()
+      until_noted(1)
+      os.exit(5)
+    ]]):format(path))
+    assert.equal(5, r.code)
+    assert.equal("", script.read(path))
+    assert.is_true(script.left_nothing(r))
+    assert.equal("done", script.read(path))
+    os.remove(path)
+  end)
+
+  it("is waited for by os.exit that closes the state", function()
+    local r = run [[
+      mp.Process{ target = function() mp.sleep(0.2) print "child" end }:start()
+      os.exit(5, true)
+    ]]
+    assert.equal(5, r.code)
+    assert.equal("child\n", r.output)
   end)
 end)
 
