@@ -9,6 +9,7 @@ local iterable = require "moonpool.iterable"
 local process = require "moonpool.process"
 local pump = require "moonpool.pump"
 local reload = require "moonpool.reload"
+local run = require "moonpool.run"
 local wait = require "moonpool.wait"
 
 local mp = { _VERSION = "Moonpool " .. core.version }
@@ -66,6 +67,7 @@ mp.current_process = process.current
 mp.parent_process = process.parent
 mp.active_children = process.active_children
 mp.wait = wait.any
+mp.run = run.run
 
 --- A value's bytes (CBOR, RFC 8949). `options.functions`: functions may be met.
 function mp.dumps(value, options)

@@ -54,6 +54,7 @@ static void push_core(lua_State *L)
     mp_open_system(L);
     mp_open_worker(L);
     mp_open_process(L);
+    mp_open_command(L);
 }
 
 int luaopen_moonpool(lua_State *L)

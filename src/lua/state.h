@@ -11,6 +11,8 @@
 #include <lua.h>
 #include <signal.h>
 
+struct pollfd;
+
 /* Registry names. */
 #define MP_ERROR_META "moonpool.Error"
 #define MP_POOL_META "moonpool.core.Pool"
@@ -232,6 +234,10 @@ enum { MP_HOOK_PAUSE_NS = 20000000 }; /* between two chances for a hook to run *
 /* Blocks the signals that are to end a wait early; *before: the mask to wait with. */
 void mp_block_interrupts(sigset_t *before);
 
+/* Sleeps until the deadline, until one of the n descriptors is ready, until a signal came or
+ * until a hook is to run; from the look for that on, too. True for a signal that brought one. */
+bool mp_sleep_on(lua_State *L, struct pollfd *fds, unsigned long n, int64_t deadline);
+
 /* The deadline at `index`, in seconds of core.monotonic's clock; none: MP_NEVER. */
 int64_t mp_at_deadline(lua_State *L, int index);
 
@@ -250,6 +256,7 @@ void mp_open_codec(lua_State *L);
 void mp_open_system(lua_State *L);
 void mp_open_worker(lua_State *L);
 void mp_open_process(lua_State *L);
+void mp_open_command(lua_State *L);
 
 /* The handler that runs Lua functions in the workers of this pool, each of which
  * leaves after max_items (0: none). */

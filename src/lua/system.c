@@ -55,9 +55,7 @@ void mp_block_interrupts(sigset_t *before)
     pthread_sigmask(SIG_BLOCK, &interrupts, before);
 }
 
-/* Sleeps until the deadline, until one of the descriptors is readable, until a signal came or
- * until a hook is to run; from the look for that on, too. True for a signal that brought one. */
-static bool sleep_on(lua_State *L, struct pollfd fds[], nfds_t n, int64_t deadline)
+bool mp_sleep_on(lua_State *L, struct pollfd *fds, unsigned long n, int64_t deadline)
 {
     int64_t left = deadline - mp_now();
     sigset_t before;
@@ -74,7 +72,7 @@ static bool sleep_on(lua_State *L, struct pollfd fds[], nfds_t n, int64_t deadli
 static int nap(lua_State *L)
 {
     int64_t deadline = mp_at_deadline(L, 1);
-    sleep_on(L, NULL, 0, deadline);
+    mp_sleep_on(L, NULL, 0, deadline);
     lua_pushboolean(L, mp_now() >= deadline);
     return 1;
 }
@@ -91,7 +89,7 @@ static int nap_on(lua_State *L)
         fds[i] = (struct pollfd){.fd = (int)luaL_checkinteger(L, -1), .events = POLLIN};
         lua_pop(L, 1);
     }
-    lua_pushboolean(L, sleep_on(L, fds, (nfds_t)n, mp_at_deadline(L, 2)));
+    lua_pushboolean(L, mp_sleep_on(L, fds, n, mp_at_deadline(L, 2)));
     return 1;
 }
 

@@ -12,6 +12,7 @@
 #include "base/failpoint.h"
 #include "codec/encode_scalar.h"
 #include "codec/values.h"
+#include "process/command.h"
 #include "process/memory.h"
 #include "process/output.h"
 
@@ -207,6 +208,7 @@ static void clear_before(lua_State *L, mp_worker_context *w, const mp_task *task
 static void clear_behind(lua_State *L)
 {
     mp_worker_stop_clear();
+    mp_command_end_all();
     if (lua_gethook(L) != NULL)
         lua_sethook(L, NULL, 0, 0);
 }

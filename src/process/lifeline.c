@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -116,16 +117,35 @@ void mp_lifeline_close(mp_lifeline *line)
     leave(&before);
 }
 
-int mp_lifeline_arm(int read_end)
+static bool is_cut(int read_end)
 {
     struct pollfd p = {.fd = read_end, .events = POLLIN};
-    if (fcntl(read_end, F_SETOWN, getpid()) < 0 || fcntl(read_end, F_SETSIG, SIGKILL) < 0 ||
+    return poll(&p, 1, 0) > 0;
+}
+
+static int arm(int read_end, pid_t owner)
+{
+    if (fcntl(read_end, F_SETOWN, owner) < 0 || fcntl(read_end, F_SETSIG, SIGKILL) < 0 ||
         fcntl(read_end, F_SETFL, O_ASYNC | O_NONBLOCK) < 0)
         return -errno;
-    /* The holder may have died before there was anything to signal. */
-    if (poll(&p, 1, 0) > 0)
-        raise(SIGKILL);
     return 0;
+}
+
+/* The holder may have died before there was anything to signal. */
+int mp_lifeline_arm(int read_end)
+{
+    int status = arm(read_end, getpid());
+    if (status == 0 && is_cut(read_end))
+        raise(SIGKILL);
+    return status;
+}
+
+int mp_lifeline_arm_group(int read_end)
+{
+    int status = arm(read_end, -getpid());
+    if (status == 0 && is_cut(read_end))
+        kill(-getpid(), SIGKILL);
+    return status;
 }
 
 int mp_lifeline_reopen(int read_end)

@@ -30,6 +30,11 @@ void mp_lifeline_close(mp_lifeline *line);
  * errno. */
 int mp_lifeline_arm(int read_end);
 
+/* The same for the process group that this process leads: `read_end` is to be kept open by
+ * somebody of the group, and there is no need of /proc where nobody else arms it.
+ * Async-signal-safe. */
+int mp_lifeline_arm_group(int read_end);
+
 /* Another open file for the pipe, for this process alone to arm. Needs /proc.
  * Returns the descriptor or a negative errno. */
 int mp_lifeline_reopen(int read_end);

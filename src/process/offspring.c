@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "process/lifeline.h"
 #include "process/pidfd.h"
+#include "process/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,17 +57,6 @@ static void let_line_go(const mp_offspring *o)
 
 /* ---- the child ---- */
 
-/* Handlers of the parent's work on what is the parent's. */
-static void drop_handlers(void)
-{
-    struct sigaction now;
-    const struct sigaction fresh = {.sa_handler = SIG_DFL};
-    for (int number = 1; number < NSIG; number++)
-        if (sigaction(number, NULL, &now) == 0 && now.sa_handler != SIG_DFL &&
-            now.sa_handler != SIG_IGN)
-            sigaction(number, &fresh, NULL);
-}
-
 /* Without /proc there is the tie to the parent's thread. */
 static void tie(pid_t parent)
 {
@@ -92,7 +82,7 @@ static void empty_input(void)
 static _Noreturn void live(bool tied, pid_t parent, const sigset_t *mask, int (*body)(void *ctx),
                            void *ctx)
 {
-    drop_handlers();
+    mp_signals_drop_handlers();
     if (tied)
         tie(parent);
     forget_parents_line();
