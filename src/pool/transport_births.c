@@ -11,12 +11,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 
 enum {
     RING_BYTES = 1 << 20,
     BURIAL_SECONDS = 2, /* for killed workers to be gone */
+    MAX_CHILDLESS = 10,
 };
 
 int mp_local_watch(const local *l, int fd, mp_error *error)
@@ -120,6 +122,29 @@ static void bury(local *l, unsigned i, int64_t deadline)
     mp_segment_clear(&l->segment, i);
 }
 
+static bool has_borne(const brood *b)
+{
+    for (unsigned i = 0; i < b->count; i++)
+        if (mp_load_acquire(&b->local->segment.seats[b->seats[i]].incarnation) != 0)
+            return true;
+    return false;
+}
+
+/* Nurseries that cannot live are told as workers are that are dead before their first task: by a
+ * trouble that ends all births. */
+static void count_childless(local *l, bool childless, int status)
+{
+    mp_control *c = l->segment.control;
+    l->childless = childless ? l->childless + 1 : 0;
+    if (l->childless < MAX_CHILDLESS)
+        return;
+    l->childless = 0;
+    mp_store_relaxed(&c->trouble_code, 0);
+    mp_store_relaxed(&c->trouble_count, MAX_CHILDLESS);
+    mp_store_relaxed(&c->trouble_status, status < 0 ? SIGKILL : status);
+    atomic_fetch_add_explicit(&c->trouble, 1, memory_order_release);
+}
+
 static void empty_seats(brood *b)
 {
     for (unsigned i = 0; i < b->count; i++) {
@@ -134,6 +159,8 @@ static void lose(brood *b)
 {
     local *l = b->local;
     int64_t deadline = mp_deadline(BURIAL_SECONDS);
+    bool childless = !has_borne(b);
+    int status = b->nursery.status;
     epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, b->nursery.pidfd, NULL);
     mp_nursery_close(&b->nursery);
     LIST_REMOVE(b, link);
@@ -143,6 +170,7 @@ static void lose(brood *b)
     free(b);
     if (LIST_EMPTY(&l->broods))
         l->trouble_told = mp_load_acquire(&l->segment.control->trouble);
+    count_childless(l, childless, status);
 }
 
 bool mp_local_bury_lost(local *l)

@@ -61,6 +61,7 @@ typedef struct local {
     uint32_t trouble_told, trouble_seen;
     uint64_t last_errand; /* 1 more than where it lies, 0: none */
     bool barren;          /* the trouble told last has ended all births */
+    unsigned childless;   /* nurseries lost in a row before any of them had borne a worker */
 } local;
 
 #define NO_SEAT UINT_MAX

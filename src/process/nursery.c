@@ -126,6 +126,7 @@ int mp_nursery_start(mp_nursery *n, const mp_nursery_ops *ops, void *owner, cons
     mp_ward w = {
         .ops = ops,
         .owner = owner,
+        .host = getpid(),
         .seat = calloc(places->count, sizeof *w.seat),
         .seats = places->count,
         .name = places->name,

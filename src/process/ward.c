@@ -284,13 +284,23 @@ static void empty_stdin(mp_ward *w)
     clearerr(stdin);
 }
 
+/* The other tie is to the host's thread, which may end before the host does. */
+static int tie_to_host(const mp_ward *w)
+{
+    if (mp_lifeline_arm(w->host_end) == 0)
+        return 0;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        return -errno;
+    return getppid() == w->host ? 0 : -ESRCH;
+}
+
 static void move_in(mp_ward *w)
 {
     w->pid = getpid();
     prctl(PR_SET_NAME, w->name);
     forget_handlers();
     empty_stdin(w);
-    if (mp_lifeline_arm(w->host_end) < 0 || mp_lifeline_open(&w->line, &w->worker_end) < 0)
+    if (tie_to_host(w) < 0 || mp_lifeline_open(&w->line, &w->worker_end) < 0)
         _exit(EXIT_NO_LIFELINE);
 }
 
