@@ -10,6 +10,7 @@ local process = require "moonpool.process"
 local pump = require "moonpool.pump"
 local reload = require "moonpool.reload"
 local run = require "moonpool.run"
+local sync = require "moonpool.sync"
 local wait = require "moonpool.wait"
 
 local mp = { _VERSION = "Moonpool " .. core.version }
@@ -69,6 +70,12 @@ mp.active_children = process.active_children
 mp.wait = wait.any
 mp.run = run.run
 
+for _, name in ipairs { "Lock", "RLock", "Semaphore", "BoundedSemaphore", "Event", "Condition",
+  "Barrier" } do
+  mp[name] = sync[name]
+end
+mp._attach = sync.attach -- by whose name what is shared is sent
+
 --- A value's bytes (CBOR, RFC 8949). `options.functions`: functions may be met.
 function mp.dumps(value, options)
   if options ~= nil and type(options) ~= "table" then
@@ -105,5 +112,7 @@ for name, f in pairs(mp) do
     end
   end
 end
+
+sync.by_name = mp._attach
 
 return mp

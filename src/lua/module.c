@@ -7,6 +7,7 @@
 #include "lua/state.h"
 
 #include "codec/names.h"
+#include "shm/session.h"
 
 #include <string.h>
 
@@ -55,6 +56,8 @@ static void push_core(lua_State *L)
     mp_open_worker(L);
     mp_open_process(L);
     mp_open_command(L);
+    mp_open_shared(L);
+    mp_open_sync(L);
 }
 
 int luaopen_moonpool(lua_State *L)
@@ -62,7 +65,8 @@ int luaopen_moonpool(lua_State *L)
     luaL_checkversion(L);
     lua_settop(L, 0);
     mp_fork_generation();
-    mp_names_refresh(L); /* before scripts put functions of their own in standard places */
+    mp_session_open(NULL); /* before any fork that is to share it; who needs it is told */
+    mp_names_refresh(L);   /* before scripts put functions of their own in standard places */
     if (luaL_newmetatable(L, MP_ERROR_META) == 0 && lua_getfield(L, -1, "module") == LUA_TTABLE)
         return 1;
     lua_settop(L, 0);

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "process/offspring.h"
 #include "process/pidfd.h"
+#include "shm/session.h"
 
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -30,7 +31,10 @@ static int be_the_child(void *ctx)
     lua_State *L = ctx;
     if (lua_pcall(L, 1, 1, 0) != LUA_OK)
         return EXIT_FAILURE;
-    return lua_isinteger(L, -1) ? (int)lua_tointeger(L, -1) : EXIT_FAILURE;
+    int code = lua_isinteger(L, -1) ? (int)lua_tointeger(L, -1) : EXIT_FAILURE;
+    if (code == 0)
+        mp_session_leave();
+    return code;
 }
 
 static mp_offspring *check(lua_State *L)

@@ -15,6 +15,7 @@
 #include "process/command.h"
 #include "process/memory.h"
 #include "process/output.h"
+#include "shm/session.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -419,6 +420,7 @@ static void finish(void *ctx)
 {
     (void)ctx;
     mp_output_flush();
+    mp_session_leave();
 }
 
 static void log_plainly(const mp_lua_pool *p, const char *text, size_t size)

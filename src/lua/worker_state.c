@@ -8,6 +8,7 @@
 
 #include "codec/globals.h"
 #include "process/output.h"
+#include "shm/session.h"
 
 #include <limits.h>
 #include <lualib.h>
@@ -32,6 +33,8 @@ static int child_exit(lua_State *L)
         code = (int)luaL_optinteger(L, 1, 0);
     mp_output_flush();
     fflush(NULL);
+    if (code == 0)
+        mp_session_leave();
     _exit(code);
 }
 

@@ -5,6 +5,7 @@
 #include "base/failpoint.h"
 #include "pool/stopper.h"
 #include "pool/transport_local.h"
+#include "shm/session.h"
 
 #include <unistd.h>
 
@@ -28,6 +29,7 @@ static void work(void *owner, unsigned seat, uint32_t incarnation)
 static enum mp_wanted wanted(void *owner)
 {
     const brood *b = owner;
+    mp_session_stand_by();
     int32_t all = mp_load_acquire(&b->local->segment.control->wanted);
     if (all <= 0)
         return (enum mp_wanted)all;

@@ -27,7 +27,7 @@ int mp_region_create(mp_region *r, const char *name, size_t reserve, size_t leas
                      mp_error *error);
 
 /* Makes sure that bytes [0, upto) are allocated. Grows by at least a step (it
- * doubles, by 64 MiB at most) where that can be had, so that repeated calls are
+ * doubles, by 16 MiB at most) where that can be had, so that repeated calls are
  * cheap. -ENOSPC, -ENOMEM (also: beyond the reservation), -EFBIG (RLIMIT_FSIZE:
  * no SIGXFSZ is ever delivered) when that cannot be had: the region is as it
  * was. Holds signals back for milliseconds. Only the writer may call it, and it

@@ -1,0 +1,35 @@
+/* Handles of the things that processes share: userdata that name a cell of the session. */
+#ifndef MP_LUA_SHARED_H
+#define MP_LUA_SHARED_H
+
+#include "shm/session.h"
+
+#include <lua.h>
+
+/* What a cell holds; the names that core.shared takes are in the same order in shared_object.c. */
+enum mp_shared_kind {
+    MP_SHARED_LOCK,
+    MP_SHARED_RLOCK,
+    MP_SHARED_SEMAPHORE,
+    MP_SHARED_BOUNDED_SEMAPHORE,
+    MP_SHARED_EVENT,
+    MP_SHARED_CONDITION,
+    MP_SHARED_BARRIER,
+    MP_SHARED_KINDS,
+};
+
+typedef struct mp_shared {
+    const void *self; /* it knows itself by size and address */
+    void *content;
+    mp_cell_name name;
+    enum mp_shared_kind kind;
+} mp_shared;
+
+/* The handle at `index`, of one of the kinds whose bits are set in `kinds` (1 << kind), the
+ * `method`'s object; raises "argument" for anything else. */
+mp_shared *mp_check_shared(lua_State *L, int index, unsigned kinds, const char *method);
+
+/* This process's name in the session; raises where it cannot have one. */
+uint32_t mp_shared_self(lua_State *L);
+
+#endif

@@ -1,0 +1,481 @@
+/* The session: see session.h.
+ *
+ * Whether a cell is taken says its `state`, generation and TAKEN, changed by
+ * compare-and-swap; who uses it say the bits of `users`, of which each member sets
+ * and clears its own, and whoever finds its member dead clears it as well. A process
+ * that is killed between taking a cell and setting its bit leaves a cell that is
+ * never free again, 256 bytes; nothing else depends on an order of steps.
+ *
+ * `unborn` counts the forks that have not set their bits yet: while there are any,
+ * their parent does not clear a bit of its own (it does when it drops the next one).
+ * A fork that failed, or was killed at once, is given up after some seconds. */
+#include "shm/session.h"
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "shm/region.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    VERSION = 1,
+    CELLS_MAX = 1 << 20,
+    CELLS_FIRST = 16,
+    WORDS = MP_MEMBERS / 64,
+    PLACE_BITS = 10,
+    LIFE_MASK = (1 << 21) - 1,
+    TAKEN = 1,
+    TRIES = 4, /* places of those that were given before, which may be free again */
+};
+
+static const int64_t birth_time = INT64_C(10000000000); /* nanoseconds */
+
+_Static_assert(MP_MEMBERS == 1 << PLACE_BITS, "a member's name holds its place");
+
+typedef struct cell {
+    _Atomic uint64_t state; /* generation << 8, and TAKEN */
+    _Atomic uint64_t users[WORDS];
+    _Alignas(8) unsigned char content[MP_CELL_ROOM];
+} cell;
+
+_Static_assert(sizeof(cell) == 256, "cells fill whole pages");
+
+typedef struct header {
+    char magic[8];
+    uint32_t version;
+    _Alignas(64) _Atomic uint32_t next_place; /* where a new member looks first */
+    _Atomic uint32_t places;                  /* above the highest one that was given */
+    _Atomic uint32_t next_cell;               /* where a new cell is looked for first */
+    _Atomic uint32_t cells;                   /* that are allocated */
+    mp_member members[MP_MEMBERS];
+} header;
+
+enum { CELLS_AT = (sizeof(header) + 4095) / 4096 * 4096 };
+
+/* This process's side of it. */
+static struct {
+    mp_region region;
+    uint32_t self;
+    uint32_t *uses; /* of each cell below `room`: how often this process uses it */
+    uint32_t room;
+    uint32_t used; /* cells that it uses */
+    uint32_t late; /* cells whose bit it has not cleared yet */
+    bool forking;
+    int64_t forked_at; /* the last time */
+} own = {.region.fd = -1};
+
+static header *head(void)
+{
+    return (header *)(void *)own.region.base;
+}
+
+static cell *cell_at(uint32_t index)
+{
+    return (cell *)(void *)(own.region.base + CELLS_AT) + index;
+}
+
+static uint64_t taken(uint32_t generation)
+{
+    return (uint64_t)generation << 8 | TAKEN;
+}
+
+/* ---- members ---- */
+
+static unsigned place_of(uint32_t member)
+{
+    return member & (MP_MEMBERS - 1);
+}
+
+static uint32_t name_of(unsigned place, uint32_t life)
+{
+    return (life & LIFE_MASK) << PLACE_BITS | place;
+}
+
+static struct flock byte_of(unsigned place, short type)
+{
+    return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = place, .l_len = 1};
+}
+
+static bool claim_place(unsigned place)
+{
+    struct flock lock = byte_of(place, F_WRLCK);
+    int status;
+    do
+        status = fcntl(own.region.fd, F_SETLK, &lock);
+    while (status < 0 && errno == EINTR);
+    return status == 0;
+}
+
+static bool is_held(unsigned place)
+{
+    struct flock lock = byte_of(place, F_WRLCK);
+    return fcntl(own.region.fd, F_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
+}
+
+static void clear_user(cell *c, unsigned place)
+{
+    atomic_fetch_and_explicit(&c->users[place / 64], ~(UINT64_C(1) << place % 64),
+                              memory_order_acq_rel);
+}
+
+static void set_user(cell *c, unsigned place)
+{
+    atomic_fetch_or_explicit(&c->users[place / 64], UINT64_C(1) << place % 64,
+                             memory_order_acq_rel);
+}
+
+/* What somebody has left who was killed. */
+static void clean_up(unsigned place)
+{
+    uint32_t cells = mp_load_acquire(&head()->cells);
+    for (uint32_t i = 0; i < cells; i++)
+        clear_user(cell_at(i), place);
+}
+
+static void raise_to(_Atomic uint32_t *word, uint32_t least)
+{
+    uint32_t now = mp_load_relaxed(word);
+    while (now < least && !mp_cas_u32(word, now, least))
+        now = mp_load_relaxed(word);
+}
+
+static void move_in(unsigned place)
+{
+    mp_member *m = &head()->members[place];
+    if (mp_load_relaxed(&m->pid) != 0)
+        clean_up(place);
+    uint32_t life = (mp_load_relaxed(&m->life) + 1) & LIFE_MASK;
+    mp_store_relaxed(&m->unborn, 0);
+    mp_store_relaxed(&m->awaits, 0);
+    mp_store_relaxed(&m->bystander, 0);
+    mp_store_relaxed(&m->life, life == 0 ? 1 : life);
+    mp_store_release(&m->pid, (uint32_t)getpid());
+    raise_to(&head()->places, place + 1);
+    own.self = name_of(place, mp_load_relaxed(&m->life));
+}
+
+static void try_place(unsigned place)
+{
+    if (claim_place(place))
+        move_in(place);
+}
+
+uint32_t mp_session_self(mp_error *error)
+{
+    if (own.self != 0)
+        return own.self;
+    if (own.region.base == NULL) {
+        mp_fail(error, -ENODEV, "this process has no session");
+        return 0;
+    }
+    unsigned given = mp_session_places(), first = mp_add_relaxed(&head()->next_place, TRIES);
+    for (unsigned i = 0; i < TRIES && given > 0 && own.self == 0; i++)
+        try_place((first + i) % given);
+    for (unsigned i = 0; i < MP_MEMBERS && own.self == 0; i++)
+        try_place((given + i) % MP_MEMBERS);
+    if (own.self == 0)
+        mp_fail(error, -EUSERS, "more than %d processes share something", MP_MEMBERS);
+    return own.self;
+}
+
+bool mp_session_alive(uint32_t member)
+{
+    const mp_member *m = &head()->members[place_of(member)];
+    if (member == own.self)
+        return true;
+    return name_of(place_of(member), mp_load_acquire(&m->life)) == member &&
+           is_held(place_of(member));
+}
+
+mp_member *mp_session_member(uint32_t member)
+{
+    return &head()->members[place_of(member)];
+}
+
+unsigned mp_session_places(void)
+{
+    return mp_load_acquire(&head()->places);
+}
+
+uint32_t mp_session_at(unsigned place)
+{
+    const mp_member *m = &head()->members[place];
+    return mp_load_acquire(&m->pid) == 0 ? 0 : name_of(place, mp_load_relaxed(&m->life));
+}
+
+/* ---- forks ---- */
+
+static void before_fork(void)
+{
+    own.forking = own.used > 0 && own.self != 0;
+    if (!own.forking)
+        return;
+    own.forked_at = mp_now();
+    mp_add_relaxed(&mp_session_member(own.self)->unborn, 1);
+}
+
+static void in_the_child(void)
+{
+    uint32_t parent = own.self;
+    own.self = 0;
+    own.late = 0;
+    if (!own.forking)
+        return;
+    if (mp_session_self(NULL) != 0)
+        for (uint32_t i = 0; i < own.room; i++)
+            if (own.uses[i] > 0)
+                set_user(cell_at(i), place_of(own.self));
+    atomic_fetch_sub_explicit(&mp_session_member(parent)->unborn, 1, memory_order_acq_rel);
+}
+
+/* ---- the session ---- */
+
+static int watch_error;
+
+static void watch_forks(void)
+{
+    watch_error = pthread_atfork(before_fork, NULL, in_the_child);
+}
+
+int mp_session_open(mp_error *error)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (own.region.base != NULL)
+        return 0;
+    pthread_once(&once, watch_forks);
+    if (watch_error != 0)
+        return mp_fail(error, -watch_error, "pthread_atfork");
+    size_t most = CELLS_AT + (size_t)CELLS_MAX * sizeof(cell);
+    int status = mp_region_create(&own.region, "moonpool-session", most, most / 16,
+                                  CELLS_AT + CELLS_FIRST * sizeof(cell), error);
+    if (status < 0)
+        return status;
+    memcpy(head()->magic, "mpsessio", sizeof head()->magic);
+    head()->version = VERSION;
+    mp_store_release(&head()->cells, CELLS_FIRST);
+    return 0;
+}
+
+/* ---- cells ---- */
+
+/* What others have allocated meanwhile is allocated for this process, too. */
+static bool is_there(uint32_t index)
+{
+    return index < CELLS_MAX && index < mp_load_acquire(&head()->cells);
+}
+
+static int note_use(uint32_t index)
+{
+    if (index >= own.room) {
+        uint32_t room = own.room == 0 ? CELLS_FIRST : own.room;
+        while (room <= index)
+            room *= 2;
+        uint32_t *uses = realloc(own.uses, room * sizeof *uses);
+        if (uses == NULL)
+            return -ENOMEM;
+        memset(uses + own.room, 0, (room - own.room) * sizeof *uses);
+        own.uses = uses;
+        own.room = room;
+    }
+    own.used += own.uses[index]++ == 0;
+    return 0;
+}
+
+static bool take_free(uint32_t index, mp_cell_name *name)
+{
+    cell *c = cell_at(index);
+    uint64_t state = mp_load_acquire(&c->state);
+    uint32_t generation = (uint32_t)(state >> 8) + 1;
+    if ((state & TAKEN) != 0 || !mp_cas_u64(&c->state, state, taken(generation)))
+        return false;
+    set_user(c, place_of(own.self));
+    memset(c->content, 0, sizeof c->content);
+    *name = (mp_cell_name){index, generation};
+    return true;
+}
+
+/* Several processes may grow it at once: what is allocated twice is there once. */
+static int add_cells(uint32_t known, mp_error *error)
+{
+    uint32_t more = known * 2 < CELLS_MAX ? known * 2 : CELLS_MAX;
+    if (more == known)
+        return mp_fail(error, -ENOSPC, "more than %d things are shared", CELLS_MAX);
+    size_t upto = CELLS_AT + (size_t)more * sizeof(cell);
+    int status = MP_FAILPOINT_ERROR("session.grow")
+                     ? mp_fail(error, -ENOMEM, "shared memory for %u things", more)
+                     : mp_region_take_over(&own.region, error);
+    if (status == 0)
+        status = mp_region_ensure(&own.region, upto, error);
+    if (status == 0)
+        raise_to(&head()->cells, more);
+    return status;
+}
+
+static bool find_free(uint32_t cells, mp_cell_name *name)
+{
+    uint32_t first = mp_load_relaxed(&head()->next_cell);
+    for (uint32_t i = 0; i < cells; i++) {
+        uint32_t index = (first + i) % cells;
+        if (!take_free(index, name))
+            continue;
+        mp_store_relaxed(&head()->next_cell, index + 1);
+        return true;
+    }
+    return false;
+}
+
+int mp_cell_create(mp_cell_name *name, mp_error *error)
+{
+    int status = mp_session_open(error);
+    if (status == 0 && mp_session_self(error) == 0)
+        status = -EUSERS;
+    while (status == 0) {
+        uint32_t cells = mp_load_acquire(&head()->cells);
+        if (find_free(cells, name))
+            break;
+        status = add_cells(cells, error);
+    }
+    if (status < 0)
+        return status;
+    status = note_use(name->index);
+    if (status < 0) {
+        clear_user(cell_at(name->index), place_of(own.self));
+        mp_store_release(&cell_at(name->index)->state, taken(name->generation) & ~(uint64_t)TAKEN);
+        return mp_fail(error, status, "cannot note what is shared");
+    }
+    return 0;
+}
+
+bool mp_cell_use(mp_cell_name name)
+{
+    if (own.region.base == NULL || !is_there(name.index) || mp_session_self(NULL) == 0)
+        return false;
+    cell *c = cell_at(name.index);
+    bool first = name.index >= own.room || own.uses[name.index] == 0;
+    if (first)
+        set_user(c, place_of(own.self));
+    if (mp_load_acquire(&c->state) == taken(name.generation) && note_use(name.index) == 0)
+        return true;
+    if (first)
+        clear_user(c, place_of(own.self));
+    return false;
+}
+
+/* Frees it unless a living member uses it; the dead do not. */
+static void free_if_unused(uint32_t index)
+{
+    cell *c = cell_at(index);
+    uint64_t state = mp_load_acquire(&c->state);
+    for (unsigned word = 0; word < WORDS; word++)
+        for (uint64_t left = mp_load_acquire(&c->users[word]); left != 0; left &= left - 1) {
+            unsigned place = word * 64 + (unsigned)__builtin_ctzll(left);
+            if (place == place_of(own.self) || is_held(place))
+                return;
+            clear_user(c, place);
+        }
+    if ((state & TAKEN) != 0)
+        mp_cas_u64(&c->state, state, state & ~(uint64_t)TAKEN);
+}
+
+static void let_go(uint32_t index)
+{
+    clear_user(cell_at(index), place_of(own.self));
+    free_if_unused(index);
+}
+
+static void let_late_ones_go(void)
+{
+    for (uint32_t i = 0; i < own.room && own.late > 0; i++) {
+        const cell *c = cell_at(i);
+        unsigned place = place_of(own.self);
+        if (own.uses[i] == 0 && (mp_load_relaxed(&c->users[place / 64]) >> place % 64 & 1) != 0) {
+            let_go(i);
+            own.late--;
+        }
+    }
+}
+
+static bool awaits_births(void)
+{
+    mp_member *m = mp_session_member(own.self);
+    if (mp_load_acquire(&m->unborn) == 0)
+        return false;
+    if (mp_now() - own.forked_at < birth_time)
+        return true;
+    mp_store_release(&m->unborn, 0);
+    return false;
+}
+
+void mp_cell_drop(mp_cell_name name)
+{
+    if (name.index >= own.room || own.uses[name.index] == 0 || --own.uses[name.index] > 0)
+        return;
+    own.used--;
+    if (own.self == 0)
+        return;
+    if (awaits_births()) {
+        own.late++;
+        return;
+    }
+    let_go(name.index);
+    let_late_ones_go();
+}
+
+void *mp_cell_content(mp_cell_name name)
+{
+    return cell_at(name.index)->content;
+}
+
+unsigned mp_cell_users(mp_cell_name name, unsigned *lost)
+{
+    cell *c = cell_at(name.index);
+    unsigned n = 0;
+    *lost = 0;
+    for (unsigned place = 0; place < mp_session_places(); place++) {
+        if ((mp_load_acquire(&c->users[place / 64]) >> place % 64 & 1) == 0)
+            continue;
+        if (place == place_of(own.self) || is_held(place)) {
+            n++;
+        } else {
+            clear_user(c, place);
+            *lost += mp_load_relaxed(&head()->members[place].bystander) == 0;
+        }
+    }
+    return n;
+}
+
+bool mp_session_expects(void)
+{
+    for (unsigned place = 0; place < mp_session_places(); place++) {
+        uint32_t name = mp_session_at(place);
+        if (name != 0 && mp_load_acquire(&mp_session_member(name)->unborn) > 0 &&
+            mp_session_alive(name))
+            return true;
+    }
+    return false;
+}
+
+void mp_session_stand_by(void)
+{
+    if (own.self != 0)
+        mp_store_relaxed(&mp_session_member(own.self)->bystander, 1);
+}
+
+void mp_session_leave(void)
+{
+    if (own.self == 0)
+        return;
+    for (uint32_t i = 0; i < own.room; i++)
+        if (own.uses[i] > 0)
+            let_go(i);
+    let_late_ones_go();
+    mp_store_release(&mp_session_member(own.self)->pid, 0);
+    own.self = 0;
+    own.used = 0;
+    own.room = 0;
+}
