@@ -9,10 +9,9 @@ local core, require = ...
 local errors = require "moonpool.errors"
 local pump = require "moonpool.pump"
 
-local sync = {}
-
--- Handles that another process may be about to take up: they stay used.
-local sent = {}
+local sync = {
+  sent = {}, -- handles that another process may be about to take up: they stay used
+}
 
 local function check_count(call, which, n, least)
   if math.type(n) ~= "integer" or n < least or n > 0x7fffffff then
@@ -333,9 +332,9 @@ end
 
 local function reduce(self)
   local kind, index, generation = core.shared_name(self)
-  sent[self] = true
+  sync.sent[self] = true
   if kind == "Condition" then
-    sent[core.shared_kept(self)] = true
+    sync.sent[core.shared_kept(self)] = true
   elseif kind == "Barrier" then
     core.barrier_do(self, "send")
   end
