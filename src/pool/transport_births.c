@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 
@@ -141,7 +140,7 @@ static void count_childless(local *l, bool childless, int status)
     l->childless = 0;
     mp_store_relaxed(&c->trouble_code, 0);
     mp_store_relaxed(&c->trouble_count, MAX_CHILDLESS);
-    mp_store_relaxed(&c->trouble_status, status < 0 ? SIGKILL : status);
+    mp_store_relaxed(&c->trouble_status, status);
     atomic_fetch_add_explicit(&c->trouble, 1, memory_order_release);
 }
 
@@ -159,8 +158,8 @@ static void lose(brood *b)
 {
     local *l = b->local;
     int64_t deadline = mp_deadline(BURIAL_SECONDS);
-    bool childless = !has_borne(b);
     int status = b->nursery.status;
+    bool childless = status > 0 && !has_borne(b); /* one that was told to end is no failure */
     epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, b->nursery.pidfd, NULL);
     mp_nursery_close(&b->nursery);
     LIST_REMOVE(b, link);
