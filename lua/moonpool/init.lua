@@ -5,11 +5,13 @@ local core, require = ...
 local Pool = require "moonpool.pool"
 local completed = require "moonpool.completed"
 local errors = require "moonpool.errors"
+local handle = require "moonpool.handle"
 local iterable = require "moonpool.iterable"
 local process = require "moonpool.process"
 local pump = require "moonpool.pump"
 local reload = require "moonpool.reload"
 local run = require "moonpool.run"
+local shared = require "moonpool.shared"
 local sync = require "moonpool.sync"
 local wait = require "moonpool.wait"
 
@@ -74,7 +76,9 @@ for _, name in ipairs { "Lock", "RLock", "Semaphore", "BoundedSemaphore", "Event
   "Barrier" } do
   mp[name] = sync[name]
 end
-mp._attach = sync.attach -- by whose name what is shared is sent
+mp.Value = shared.Value
+mp.Array = shared.Array
+mp._attach = handle.attach -- by whose name what is shared is sent
 
 --- A value's bytes (CBOR, RFC 8949). `options.functions`: functions may be met.
 function mp.dumps(value, options)
@@ -113,6 +117,6 @@ for name, f in pairs(mp) do
   end
 end
 
-sync.by_name = mp._attach
+handle.by_name = mp._attach
 
 return mp

@@ -1,17 +1,15 @@
 -- Locks, semaphores, events, conditions and barriers that processes share.
 --
 -- The steps are C (core.*); what waits goes round in Lua between slices of sleep, so that
--- time limits and Ctrl-C come through. A handle can be sent to any process of the tree; what was
--- sent stays alive as long as its sender.
+-- time limits and Ctrl-C come through.
 
 local core, require = ...
 
 local errors = require "moonpool.errors"
+local handle = require "moonpool.handle"
 local pump = require "moonpool.pump"
 
-local sync = {
-  sent = {}, -- handles that another process may be about to take up: they stay used
-}
+local sync = {}
 
 local function check_count(call, which, n, least)
   if math.type(n) ~= "integer" or n < least or n > 0x7fffffff then
@@ -298,68 +296,37 @@ function fields.broken(self)
   return select(3, core.barrier_state(self))
 end
 
--- ---- handles ----
+-- ---- the classes ----
 
--- What goes along with the name, beside what its cell holds.
-local function baggage(self, kind)
-  if kind == "Barrier" then
+for _, kind in ipairs { "Lock", "RLock" } do
+  handle.define(kind, { index = lock })
+end
+for _, kind in ipairs { "Semaphore", "BoundedSemaphore" } do
+  handle.define(kind, { index = semaphore })
+end
+handle.define("Event", { index = event })
+
+handle.define("Condition", {
+  index = condition,
+  furnish = function(self)
+    core.shared_keep(self, handle.attach(core.condition_lock(self)))
+  end,
+})
+
+handle.define("Barrier", {
+  index = function(self, key)
+    local read = fields[key]
+    return barrier[key] or read and read(self)
+  end,
+  furnish = function(self, action, timeout)
+    core.shared_keep(self, { action = action, timeout = timeout })
+  end,
+  baggage = function(self)
+    core.barrier_do(self, "send")
     local given = core.shared_kept(self)
     return given.action, given.timeout
-  end
-end
-
--- What a new handle keeps.
-local function furnish(self, kind, action, timeout)
-  if kind == "Barrier" then
-    core.shared_keep(self, { action = action, timeout = timeout })
-  elseif kind == "Condition" then
-    core.shared_keep(self, sync.attach(core.condition_lock(self)))
-  end
-  return self
-end
-
---- The handle of a thing that another process of the tree has sent by this name.
-function sync.attach(kind, index, generation, ...)
-  local self = core.shared_at(kind, index, generation)
-  if self == nil then
-    errors.raise("closed", ("this %s is gone: no process uses it any more"):format(kind))
-  end
-  if core.shared_kept(self) == nil then
-    furnish(self, kind, ...)
-  end
-  return self
-end
-
-local function reduce(self)
-  local kind, index, generation = core.shared_name(self)
-  sync.sent[self] = true
-  if kind == "Condition" then
-    sync.sent[core.shared_kept(self)] = true
-  elseif kind == "Barrier" then
-    core.barrier_do(self, "send")
-  end
-  return sync.by_name, kind, index, generation, baggage(self, kind)
-end
-
-local function describe(self)
-  local kind, index = core.shared_name(self)
-  return ("%s %d"):format(kind, index)
-end
-
-local CLASSES = {
-  Lock = lock, RLock = lock, Semaphore = semaphore, BoundedSemaphore = semaphore, Event = event,
-  Condition = condition, Barrier = barrier,
-}
-
-for kind, methods in pairs(CLASSES) do
-  local meta = core.shared_meta(kind)
-  meta.__reduce, meta.__tostring, meta.__index = reduce, describe, methods
-end
-
-core.shared_meta("Barrier").__index = function(self, key)
-  local read = fields[key]
-  return barrier[key] or read and read(self)
-end
+  end,
+})
 
 -- ---- making ----
 
@@ -414,7 +381,8 @@ function sync.Barrier(parties, action, timeout)
   pump.deadline(timeout) -- checks it
   local self = core.shared("Barrier")
   core.barrier_begin(self, parties)
-  return furnish(self, "Barrier", action, timeout)
+  core.shared_keep(self, { action = action, timeout = timeout })
+  return self
 end
 
 return sync

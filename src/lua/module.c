@@ -58,6 +58,7 @@ static void push_core(lua_State *L)
     mp_open_command(L);
     mp_open_shared(L);
     mp_open_sync(L);
+    mp_open_value(L);
 }
 
 int luaopen_moonpool(lua_State *L)

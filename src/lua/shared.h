@@ -15,6 +15,8 @@ enum mp_shared_kind {
     MP_SHARED_EVENT,
     MP_SHARED_CONDITION,
     MP_SHARED_BARRIER,
+    MP_SHARED_VALUE,
+    MP_SHARED_ARRAY,
     MP_SHARED_KINDS,
 };
 

@@ -9,7 +9,8 @@
 #include <string.h>
 
 static const char *const kinds[MP_SHARED_KINDS] = {
-    "Lock", "RLock", "Semaphore", "BoundedSemaphore", "Event", "Condition", "Barrier"};
+    "Lock",    "RLock", "Semaphore", "BoundedSemaphore", "Event", "Condition",
+    "Barrier", "Value", "Array"};
 
 static const char handles = 0; /* the registry's key of the table of handles */
 

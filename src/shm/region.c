@@ -170,6 +170,21 @@ int mp_region_grow(mp_region *r, size_t upto, mp_error *error)
     return 0;
 }
 
+int mp_region_fill(mp_region *r, size_t from, size_t upto, mp_error *error)
+{
+    int status = upto > r->reserved || MP_FAILPOINT_ERROR("region.fill") ? -ENOMEM : 0;
+    for (size_t at = from; at < upto && status == 0; at += STEP_MAX)
+        status = allocate(r->fd, at, smaller(upto, at + STEP_MAX));
+    if (status < 0)
+        mp_fail(error, status, "fallocate of %zu bytes of shared memory", upto - from);
+    return status;
+}
+
+void mp_region_punch(mp_region *r, size_t from, size_t upto)
+{
+    fallocate(r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(upto - from));
+}
+
 int mp_region_take_over(mp_region *r, mp_error *error)
 {
     struct stat st;

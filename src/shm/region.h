@@ -40,6 +40,14 @@ static inline int mp_region_ensure(mp_region *r, size_t upto, mp_error *error)
     return upto <= r->size ? 0 : mp_region_grow(r, upto, error);
 }
 
+/* Makes sure that [from, upto), whole pages, is allocated, zeroed where it was not; for a region
+ * of pieces that several processes allocate and give back (mp_region_punch), whose `size` means
+ * nothing. Returns 0 or a negative errno as mp_region_grow. */
+int mp_region_fill(mp_region *r, size_t from, size_t upto, mp_error *error);
+
+/* Gives the pages of [from, upto) back; they read as zeroes only once they are filled again. */
+void mp_region_punch(mp_region *r, size_t from, size_t upto);
+
 /* A new writer takes over: learns the size from the descriptor. */
 int mp_region_take_over(mp_region *r, mp_error *error);
 

@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
-#include "shm/region.h"
+#include "shm/session_inner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,65 +24,20 @@
 
 enum {
     VERSION = 1,
-    CELLS_MAX = 1 << 20,
     CELLS_FIRST = 16,
-    WORDS = MP_MEMBERS / 64,
     PLACE_BITS = 10,
     LIFE_MASK = (1 << 21) - 1,
-    TAKEN = 1,
     TRIES = 4, /* places of those that were given before, which may be free again */
 };
+
+#define ARENA_MOST ((size_t)64 << 30)
+#define ARENA_LEAST ((size_t)16 << 20)
 
 static const int64_t birth_time = INT64_C(10000000000); /* nanoseconds */
 
 _Static_assert(MP_MEMBERS == 1 << PLACE_BITS, "a member's name holds its place");
 
-typedef struct cell {
-    _Atomic uint64_t state; /* generation << 8, and TAKEN */
-    _Atomic uint64_t users[WORDS];
-    _Alignas(8) unsigned char content[MP_CELL_ROOM];
-} cell;
-
-_Static_assert(sizeof(cell) == 256, "cells fill whole pages");
-
-typedef struct header {
-    char magic[8];
-    uint32_t version;
-    _Alignas(64) _Atomic uint32_t next_place; /* where a new member looks first */
-    _Atomic uint32_t places;                  /* above the highest one that was given */
-    _Atomic uint32_t next_cell;               /* where a new cell is looked for first */
-    _Atomic uint32_t cells;                   /* that are allocated */
-    mp_member members[MP_MEMBERS];
-} header;
-
-enum { CELLS_AT = (sizeof(header) + 4095) / 4096 * 4096 };
-
-/* This process's side of it. */
-static struct {
-    mp_region region;
-    uint32_t self;
-    uint32_t *uses; /* of each cell below `room`: how often this process uses it */
-    uint32_t room;
-    uint32_t used; /* cells that it uses */
-    uint32_t late; /* cells whose bit it has not cleared yet */
-    bool forking;
-    int64_t forked_at; /* the last time */
-} own = {.region.fd = -1};
-
-static header *head(void)
-{
-    return (header *)(void *)own.region.base;
-}
-
-static cell *cell_at(uint32_t index)
-{
-    return (cell *)(void *)(own.region.base + CELLS_AT) + index;
-}
-
-static uint64_t taken(uint32_t generation)
-{
-    return (uint64_t)generation << 8 | TAKEN;
-}
+mp_session_side mp_session_own = {.cells.fd = -1, .arena.fd = -1};
 
 /* ---- members ---- */
 
@@ -106,7 +61,7 @@ static bool claim_place(unsigned place)
     struct flock lock = byte_of(place, F_WRLCK);
     int status;
     do
-        status = fcntl(own.region.fd, F_SETLK, &lock);
+        status = fcntl(mp_session_own.cells.fd, F_SETLK, &lock);
     while (status < 0 && errno == EINTR);
     return status == 0;
 }
@@ -114,16 +69,16 @@ static bool claim_place(unsigned place)
 static bool is_held(unsigned place)
 {
     struct flock lock = byte_of(place, F_WRLCK);
-    return fcntl(own.region.fd, F_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
+    return fcntl(mp_session_own.cells.fd, F_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
 }
 
-static void clear_user(cell *c, unsigned place)
+static void clear_user(mp_cell *c, unsigned place)
 {
     atomic_fetch_and_explicit(&c->users[place / 64], ~(UINT64_C(1) << place % 64),
                               memory_order_acq_rel);
 }
 
-static void set_user(cell *c, unsigned place)
+static void set_user(mp_cell *c, unsigned place)
 {
     atomic_fetch_or_explicit(&c->users[place / 64], UINT64_C(1) << place % 64,
                              memory_order_acq_rel);
@@ -132,9 +87,11 @@ static void set_user(cell *c, unsigned place)
 /* What somebody has left who was killed. */
 static void clean_up(unsigned place)
 {
-    uint32_t cells = mp_load_acquire(&head()->cells);
-    for (uint32_t i = 0; i < cells; i++)
-        clear_user(cell_at(i), place);
+    uint32_t cells = mp_load_acquire(&mp_session_head()->cells);
+    for (uint32_t i = 0; i < cells; i++) {
+        clear_user(mp_cell_at(i), place);
+        mp_cell_free_if_unused(i);
+    }
 }
 
 static void raise_to(_Atomic uint32_t *word, uint32_t least)
@@ -146,7 +103,7 @@ static void raise_to(_Atomic uint32_t *word, uint32_t least)
 
 static void move_in(unsigned place)
 {
-    mp_member *m = &head()->members[place];
+    mp_member *m = &mp_session_head()->members[place];
     if (mp_load_relaxed(&m->pid) != 0)
         clean_up(place);
     uint32_t life = (mp_load_relaxed(&m->life) + 1) & LIFE_MASK;
@@ -155,8 +112,8 @@ static void move_in(unsigned place)
     mp_store_relaxed(&m->bystander, 0);
     mp_store_relaxed(&m->life, life == 0 ? 1 : life);
     mp_store_release(&m->pid, (uint32_t)getpid());
-    raise_to(&head()->places, place + 1);
-    own.self = name_of(place, mp_load_relaxed(&m->life));
+    raise_to(&mp_session_head()->places, place + 1);
+    mp_session_own.self = name_of(place, mp_load_relaxed(&m->life));
 }
 
 static void try_place(unsigned place)
@@ -167,26 +124,27 @@ static void try_place(unsigned place)
 
 uint32_t mp_session_self(mp_error *error)
 {
-    if (own.self != 0)
-        return own.self;
-    if (own.region.base == NULL) {
+    if (mp_session_own.self != 0)
+        return mp_session_own.self;
+    if (mp_session_own.cells.base == NULL) {
         mp_fail(error, -ENODEV, "this process has no session");
         return 0;
     }
-    unsigned given = mp_session_places(), first = mp_add_relaxed(&head()->next_place, TRIES);
-    for (unsigned i = 0; i < TRIES && given > 0 && own.self == 0; i++)
+    unsigned given = mp_session_places(),
+             first = mp_add_relaxed(&mp_session_head()->next_place, TRIES);
+    for (unsigned i = 0; i < TRIES && given > 0 && mp_session_own.self == 0; i++)
         try_place((first + i) % given);
-    for (unsigned i = 0; i < MP_MEMBERS && own.self == 0; i++)
+    for (unsigned i = 0; i < MP_MEMBERS && mp_session_own.self == 0; i++)
         try_place((given + i) % MP_MEMBERS);
-    if (own.self == 0)
+    if (mp_session_own.self == 0)
         mp_fail(error, -EUSERS, "more than %d processes share something", MP_MEMBERS);
-    return own.self;
+    return mp_session_own.self;
 }
 
 bool mp_session_alive(uint32_t member)
 {
-    const mp_member *m = &head()->members[place_of(member)];
-    if (member == own.self)
+    const mp_member *m = &mp_session_head()->members[place_of(member)];
+    if (member == mp_session_own.self)
         return true;
     return name_of(place_of(member), mp_load_acquire(&m->life)) == member &&
            is_held(place_of(member));
@@ -194,17 +152,17 @@ bool mp_session_alive(uint32_t member)
 
 mp_member *mp_session_member(uint32_t member)
 {
-    return &head()->members[place_of(member)];
+    return &mp_session_head()->members[place_of(member)];
 }
 
 unsigned mp_session_places(void)
 {
-    return mp_load_acquire(&head()->places);
+    return mp_load_acquire(&mp_session_head()->places);
 }
 
 uint32_t mp_session_at(unsigned place)
 {
-    const mp_member *m = &head()->members[place];
+    const mp_member *m = &mp_session_head()->members[place];
     return mp_load_acquire(&m->pid) == 0 ? 0 : name_of(place, mp_load_relaxed(&m->life));
 }
 
@@ -212,24 +170,24 @@ uint32_t mp_session_at(unsigned place)
 
 static void before_fork(void)
 {
-    own.forking = own.used > 0 && own.self != 0;
-    if (!own.forking)
+    mp_session_own.forking = mp_session_own.used > 0 && mp_session_own.self != 0;
+    if (!mp_session_own.forking)
         return;
-    own.forked_at = mp_now();
-    mp_add_relaxed(&mp_session_member(own.self)->unborn, 1);
+    mp_session_own.forked_at = mp_now();
+    mp_add_relaxed(&mp_session_member(mp_session_own.self)->unborn, 1);
 }
 
 static void in_the_child(void)
 {
-    uint32_t parent = own.self;
-    own.self = 0;
-    own.late = 0;
-    if (!own.forking)
+    uint32_t parent = mp_session_own.self;
+    mp_session_own.self = 0;
+    mp_session_own.late = 0;
+    if (!mp_session_own.forking)
         return;
     if (mp_session_self(NULL) != 0)
-        for (uint32_t i = 0; i < own.room; i++)
-            if (own.uses[i] > 0)
-                set_user(cell_at(i), place_of(own.self));
+        for (uint32_t i = 0; i < mp_session_own.room; i++)
+            if (mp_session_own.uses[i] > 0)
+                set_user(mp_cell_at(i), place_of(mp_session_own.self));
     atomic_fetch_sub_explicit(&mp_session_member(parent)->unborn, 1, memory_order_acq_rel);
 }
 
@@ -245,19 +203,25 @@ static void watch_forks(void)
 int mp_session_open(mp_error *error)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    if (own.region.base != NULL)
+    if (mp_session_own.cells.base != NULL)
         return 0;
     pthread_once(&once, watch_forks);
     if (watch_error != 0)
         return mp_fail(error, -watch_error, "pthread_atfork");
-    size_t most = CELLS_AT + (size_t)CELLS_MAX * sizeof(cell);
-    int status = mp_region_create(&own.region, "moonpool-session", most, most / 16,
-                                  CELLS_AT + CELLS_FIRST * sizeof(cell), error);
+    size_t most = MP_CELLS_AT + (size_t)MP_CELLS_MAX * sizeof(mp_cell);
+    int status = mp_region_create(&mp_session_own.cells, "moonpool-session", most, most / 16,
+                                  MP_CELLS_AT + CELLS_FIRST * sizeof(mp_cell), error);
     if (status < 0)
         return status;
-    memcpy(head()->magic, "mpsessio", sizeof head()->magic);
-    head()->version = VERSION;
-    mp_store_release(&head()->cells, CELLS_FIRST);
+    status = mp_region_create(&mp_session_own.arena, "moonpool-arena", ARENA_MOST, ARENA_LEAST, 0,
+                              error);
+    if (status < 0) {
+        mp_region_destroy(&mp_session_own.cells);
+        return status;
+    }
+    memcpy(mp_session_head()->magic, "mpsessio", sizeof mp_session_head()->magic);
+    mp_session_head()->version = VERSION;
+    mp_store_release(&mp_session_head()->cells, CELLS_FIRST);
     return 0;
 }
 
@@ -266,34 +230,35 @@ int mp_session_open(mp_error *error)
 /* What others have allocated meanwhile is allocated for this process, too. */
 static bool is_there(uint32_t index)
 {
-    return index < CELLS_MAX && index < mp_load_acquire(&head()->cells);
+    return index < MP_CELLS_MAX && index < mp_load_acquire(&mp_session_head()->cells);
 }
 
 static int note_use(uint32_t index)
 {
-    if (index >= own.room) {
-        uint32_t room = own.room == 0 ? CELLS_FIRST : own.room;
+    if (index >= mp_session_own.room) {
+        uint32_t room = mp_session_own.room == 0 ? CELLS_FIRST : mp_session_own.room;
         while (room <= index)
             room *= 2;
-        uint32_t *uses = realloc(own.uses, room * sizeof *uses);
+        uint32_t *uses = realloc(mp_session_own.uses, room * sizeof *uses);
         if (uses == NULL)
             return -ENOMEM;
-        memset(uses + own.room, 0, (room - own.room) * sizeof *uses);
-        own.uses = uses;
-        own.room = room;
+        memset(uses + mp_session_own.room, 0, (room - mp_session_own.room) * sizeof *uses);
+        mp_session_own.uses = uses;
+        mp_session_own.room = room;
     }
-    own.used += own.uses[index]++ == 0;
+    mp_session_own.used += mp_session_own.uses[index]++ == 0;
     return 0;
 }
 
 static bool take_free(uint32_t index, mp_cell_name *name)
 {
-    cell *c = cell_at(index);
+    mp_cell *c = mp_cell_at(index);
     uint64_t state = mp_load_acquire(&c->state);
     uint32_t generation = (uint32_t)(state >> 8) + 1;
-    if ((state & TAKEN) != 0 || !mp_cas_u64(&c->state, state, taken(generation)))
+    if ((state & MP_CELL_TAKEN) != 0 || !mp_cas_u64(&c->state, state, mp_cell_taken(generation)))
         return false;
-    set_user(c, place_of(own.self));
+    set_user(c, place_of(mp_session_own.self));
+    mp_store_release(&c->extent_size, 0);
     memset(c->content, 0, sizeof c->content);
     *name = (mp_cell_name){index, generation};
     return true;
@@ -302,28 +267,28 @@ static bool take_free(uint32_t index, mp_cell_name *name)
 /* Several processes may grow it at once: what is allocated twice is there once. */
 static int add_cells(uint32_t known, mp_error *error)
 {
-    uint32_t more = known * 2 < CELLS_MAX ? known * 2 : CELLS_MAX;
+    uint32_t more = known * 2 < MP_CELLS_MAX ? known * 2 : MP_CELLS_MAX;
     if (more == known)
-        return mp_fail(error, -ENOSPC, "more than %d things are shared", CELLS_MAX);
-    size_t upto = CELLS_AT + (size_t)more * sizeof(cell);
+        return mp_fail(error, -ENOSPC, "more than %d things are shared", MP_CELLS_MAX);
+    size_t upto = MP_CELLS_AT + (size_t)more * sizeof(mp_cell);
     int status = MP_FAILPOINT_ERROR("session.grow")
                      ? mp_fail(error, -ENOMEM, "shared memory for %u things", more)
-                     : mp_region_take_over(&own.region, error);
+                     : mp_region_take_over(&mp_session_own.cells, error);
     if (status == 0)
-        status = mp_region_ensure(&own.region, upto, error);
+        status = mp_region_ensure(&mp_session_own.cells, upto, error);
     if (status == 0)
-        raise_to(&head()->cells, more);
+        raise_to(&mp_session_head()->cells, more);
     return status;
 }
 
 static bool find_free(uint32_t cells, mp_cell_name *name)
 {
-    uint32_t first = mp_load_relaxed(&head()->next_cell);
+    uint32_t first = mp_load_relaxed(&mp_session_head()->next_cell);
     for (uint32_t i = 0; i < cells; i++) {
         uint32_t index = (first + i) % cells;
         if (!take_free(index, name))
             continue;
-        mp_store_relaxed(&head()->next_cell, index + 1);
+        mp_store_relaxed(&mp_session_head()->next_cell, index + 1);
         return true;
     }
     return false;
@@ -335,7 +300,7 @@ int mp_cell_create(mp_cell_name *name, mp_error *error)
     if (status == 0 && mp_session_self(error) == 0)
         status = -EUSERS;
     while (status == 0) {
-        uint32_t cells = mp_load_acquire(&head()->cells);
+        uint32_t cells = mp_load_acquire(&mp_session_head()->cells);
         if (find_free(cells, name))
             break;
         status = add_cells(cells, error);
@@ -344,8 +309,9 @@ int mp_cell_create(mp_cell_name *name, mp_error *error)
         return status;
     status = note_use(name->index);
     if (status < 0) {
-        clear_user(cell_at(name->index), place_of(own.self));
-        mp_store_release(&cell_at(name->index)->state, taken(name->generation) & ~(uint64_t)TAKEN);
+        clear_user(mp_cell_at(name->index), place_of(mp_session_own.self));
+        mp_store_release(&mp_cell_at(name->index)->state,
+                         mp_cell_taken(name->generation) & ~(uint64_t)MP_CELL_TAKEN);
         return mp_fail(error, status, "cannot note what is shared");
     }
     return 0;
@@ -353,59 +319,64 @@ int mp_cell_create(mp_cell_name *name, mp_error *error)
 
 bool mp_cell_use(mp_cell_name name)
 {
-    if (own.region.base == NULL || !is_there(name.index) || mp_session_self(NULL) == 0)
+    if (mp_session_own.cells.base == NULL || !is_there(name.index) || mp_session_self(NULL) == 0)
         return false;
-    cell *c = cell_at(name.index);
-    bool first = name.index >= own.room || own.uses[name.index] == 0;
+    mp_cell *c = mp_cell_at(name.index);
+    bool first = name.index >= mp_session_own.room || mp_session_own.uses[name.index] == 0;
     if (first)
-        set_user(c, place_of(own.self));
-    if (mp_load_acquire(&c->state) == taken(name.generation) && note_use(name.index) == 0)
+        set_user(c, place_of(mp_session_own.self));
+    if (mp_load_acquire(&c->state) == mp_cell_taken(name.generation) && note_use(name.index) == 0)
         return true;
     if (first)
-        clear_user(c, place_of(own.self));
+        clear_user(c, place_of(mp_session_own.self));
     return false;
 }
 
 /* Frees it unless a living member uses it; the dead do not. */
-static void free_if_unused(uint32_t index)
+void mp_cell_free_if_unused(uint32_t index)
 {
-    cell *c = cell_at(index);
+    mp_cell *c = mp_cell_at(index);
     uint64_t state = mp_load_acquire(&c->state);
-    for (unsigned word = 0; word < WORDS; word++)
+    for (unsigned word = 0; word < MP_CELL_WORDS; word++)
         for (uint64_t left = mp_load_acquire(&c->users[word]); left != 0; left &= left - 1) {
             unsigned place = word * 64 + (unsigned)__builtin_ctzll(left);
-            if (place == place_of(own.self) || is_held(place))
+            if (place == place_of(mp_session_own.self) || is_held(place))
                 return;
             clear_user(c, place);
         }
-    if ((state & TAKEN) != 0)
-        mp_cas_u64(&c->state, state, state & ~(uint64_t)TAKEN);
+    if ((state & MP_CELL_TAKEN) == 0)
+        return;
+    uint64_t size = mp_load_acquire(&c->extent_size);
+    if (size > 0)
+        mp_region_punch(&mp_session_own.arena, c->extent_at, c->extent_at + size);
+    mp_cas_u64(&c->state, state, state & ~(uint64_t)MP_CELL_TAKEN);
 }
 
 static void let_go(uint32_t index)
 {
-    clear_user(cell_at(index), place_of(own.self));
-    free_if_unused(index);
+    clear_user(mp_cell_at(index), place_of(mp_session_own.self));
+    mp_cell_free_if_unused(index);
 }
 
 static void let_late_ones_go(void)
 {
-    for (uint32_t i = 0; i < own.room && own.late > 0; i++) {
-        const cell *c = cell_at(i);
-        unsigned place = place_of(own.self);
-        if (own.uses[i] == 0 && (mp_load_relaxed(&c->users[place / 64]) >> place % 64 & 1) != 0) {
+    for (uint32_t i = 0; i < mp_session_own.room && mp_session_own.late > 0; i++) {
+        const mp_cell *c = mp_cell_at(i);
+        unsigned place = place_of(mp_session_own.self);
+        if (mp_session_own.uses[i] == 0 &&
+            (mp_load_relaxed(&c->users[place / 64]) >> place % 64 & 1) != 0) {
             let_go(i);
-            own.late--;
+            mp_session_own.late--;
         }
     }
 }
 
 static bool awaits_births(void)
 {
-    mp_member *m = mp_session_member(own.self);
+    mp_member *m = mp_session_member(mp_session_own.self);
     if (mp_load_acquire(&m->unborn) == 0)
         return false;
-    if (mp_now() - own.forked_at < birth_time)
+    if (mp_now() - mp_session_own.forked_at < birth_time)
         return true;
     mp_store_release(&m->unborn, 0);
     return false;
@@ -413,13 +384,14 @@ static bool awaits_births(void)
 
 void mp_cell_drop(mp_cell_name name)
 {
-    if (name.index >= own.room || own.uses[name.index] == 0 || --own.uses[name.index] > 0)
+    if (name.index >= mp_session_own.room || mp_session_own.uses[name.index] == 0 ||
+        --mp_session_own.uses[name.index] > 0)
         return;
-    own.used--;
-    if (own.self == 0)
+    mp_session_own.used--;
+    if (mp_session_own.self == 0)
         return;
     if (awaits_births()) {
-        own.late++;
+        mp_session_own.late++;
         return;
     }
     let_go(name.index);
@@ -428,22 +400,22 @@ void mp_cell_drop(mp_cell_name name)
 
 void *mp_cell_content(mp_cell_name name)
 {
-    return cell_at(name.index)->content;
+    return mp_cell_at(name.index)->content;
 }
 
 unsigned mp_cell_users(mp_cell_name name, unsigned *lost)
 {
-    cell *c = cell_at(name.index);
+    mp_cell *c = mp_cell_at(name.index);
     unsigned n = 0;
     *lost = 0;
     for (unsigned place = 0; place < mp_session_places(); place++) {
         if ((mp_load_acquire(&c->users[place / 64]) >> place % 64 & 1) == 0)
             continue;
-        if (place == place_of(own.self) || is_held(place)) {
+        if (place == place_of(mp_session_own.self) || is_held(place)) {
             n++;
         } else {
             clear_user(c, place);
-            *lost += mp_load_relaxed(&head()->members[place].bystander) == 0;
+            *lost += mp_load_relaxed(&mp_session_head()->members[place].bystander) == 0;
         }
     }
     return n;
@@ -462,20 +434,20 @@ bool mp_session_expects(void)
 
 void mp_session_stand_by(void)
 {
-    if (own.self != 0)
-        mp_store_relaxed(&mp_session_member(own.self)->bystander, 1);
+    if (mp_session_own.self != 0)
+        mp_store_relaxed(&mp_session_member(mp_session_own.self)->bystander, 1);
 }
 
 void mp_session_leave(void)
 {
-    if (own.self == 0)
+    if (mp_session_own.self == 0)
         return;
-    for (uint32_t i = 0; i < own.room; i++)
-        if (own.uses[i] > 0)
+    for (uint32_t i = 0; i < mp_session_own.room; i++)
+        if (mp_session_own.uses[i] > 0)
             let_go(i);
     let_late_ones_go();
-    mp_store_release(&mp_session_member(own.self)->pid, 0);
-    own.self = 0;
-    own.used = 0;
-    own.room = 0;
+    mp_store_release(&mp_session_member(mp_session_own.self)->pid, 0);
+    mp_session_own.self = 0;
+    mp_session_own.used = 0;
+    mp_session_own.room = 0;
 }

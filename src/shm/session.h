@@ -19,7 +19,7 @@
 
 enum {
     MP_MEMBERS = 1024,
-    MP_CELL_ROOM = 120, /* bytes of a cell's content */
+    MP_CELL_ROOM = 104, /* bytes of a cell's content */
 };
 
 /* A process as the others see it. The member writes it; `awaits` anybody changes to 0. */
@@ -74,6 +74,13 @@ void mp_session_stand_by(void);
 
 /* This process ends in order: it uses nothing any more, and takes part no more. */
 void mp_session_leave(void);
+
+/* Gives the cell, which this process has just made, so many bytes beside its content: zeroed,
+ * page-aligned, gone with the cell. Returns 0 or a negative errno. */
+int mp_cell_extend(mp_cell_name name, size_t bytes, mp_error *error);
+
+/* Those bytes, and how many they are; NULL and 0 where there are none. They never move. */
+void *mp_cell_extent(mp_cell_name name, size_t *bytes);
 
 /* How many living members use it, and *lost, how many have used it that died without leaving;
  * those are forgotten now. Slow. */

@@ -53,7 +53,7 @@ bool mp_semaphore_give(mp_semaphore *s, uint32_t most);
 
 /* ---- who holds what of a semaphore, so that it is not lost with them ---- */
 
-enum { MP_HOLDERS = 24 };
+enum { MP_HOLDERS = 20 };
 
 typedef struct mp_holders {
     _Atomic uint32_t names[MP_HOLDERS];

@@ -1,0 +1,71 @@
+/* How the session lies in memory, for session.c and arena.c only. */
+#ifndef MP_SHM_SESSION_INNER_H
+#define MP_SHM_SESSION_INNER_H
+
+#include "shm/region.h"
+#include "shm/session.h"
+#include "shm/sync.h"
+
+enum {
+    MP_CELLS_MAX = 1 << 20,
+    MP_CELL_WORDS = MP_MEMBERS / 64,
+    MP_CELL_TAKEN = 1,
+};
+
+typedef struct mp_cell {
+    _Atomic uint64_t state; /* generation << 8, and MP_CELL_TAKEN */
+    _Atomic uint64_t users[MP_CELL_WORDS];
+    _Atomic uint64_t extent_size; /* bytes in the arena, 0 none */
+    uint64_t extent_at;
+    _Alignas(8) unsigned char content[MP_CELL_ROOM];
+} mp_cell;
+
+_Static_assert(sizeof(mp_cell) == 256, "cells fill whole pages");
+
+typedef struct mp_session_header {
+    char magic[8];
+    uint32_t version;
+    _Alignas(64) _Atomic uint32_t next_place; /* where a new member looks first */
+    _Atomic uint32_t places;                  /* above the highest one that was given */
+    _Atomic uint32_t next_cell;               /* where a new cell is looked for first */
+    _Atomic uint32_t cells;                   /* that are allocated */
+    mp_lock arena_guard;                      /* held by who looks for room in the arena */
+    mp_member members[MP_MEMBERS];
+} mp_session_header;
+
+enum { MP_CELLS_AT = (sizeof(mp_session_header) + 4095) / 4096 * 4096 };
+
+/* A process's side of it. */
+typedef struct mp_session_side {
+    mp_region cells; /* the header and the cells */
+    mp_region arena; /* what they need beside their content */
+    uint32_t self;
+    uint32_t *uses; /* of each cell below `room`: how often this process uses it */
+    uint32_t room;
+    uint32_t used; /* cells that it uses */
+    uint32_t late; /* cells whose bit it has not cleared yet */
+    bool forking;
+    int64_t forked_at; /* the last time */
+} mp_session_side;
+
+extern mp_session_side mp_session_own;
+
+static inline mp_session_header *mp_session_head(void)
+{
+    return (mp_session_header *)(void *)mp_session_own.cells.base;
+}
+
+static inline mp_cell *mp_cell_at(uint32_t index)
+{
+    return (mp_cell *)(void *)(mp_session_own.cells.base + MP_CELLS_AT) + index;
+}
+
+static inline uint64_t mp_cell_taken(uint32_t generation)
+{
+    return (uint64_t)generation << 8 | MP_CELL_TAKEN;
+}
+
+/* Frees the cell unless a living member uses it; its extent with it. */
+void mp_cell_free_if_unused(uint32_t index);
+
+#endif
