@@ -4,6 +4,7 @@ local core, require = ...
 
 local Pool = require "moonpool.pool"
 local completed = require "moonpool.completed"
+local connection = require "moonpool.connection"
 local errors = require "moonpool.errors"
 local handle = require "moonpool.handle"
 local iterable = require "moonpool.iterable"
@@ -76,6 +77,7 @@ for _, name in ipairs { "Lock", "RLock", "Semaphore", "BoundedSemaphore", "Event
   "Barrier" } do
   mp[name] = sync[name]
 end
+mp.Pipe = connection.Pipe
 mp.Value = shared.Value
 mp.Array = shared.Array
 mp._attach = handle.attach -- by whose name what is shared is sent

@@ -19,9 +19,9 @@ end
 
 local function kind_of(object)
   local metatable = getmetatable(object)
-  local kind = type(object) == "table" and metatable and kinds[metatable]
+  local kind = metatable and kinds[metatable]
   if not kind then
-    errors.argument("wait", "each object", "a Process or an AsyncResult", object)
+    errors.argument("wait", "each object", "a Process, an AsyncResult or a Connection", object)
   end
   return kind
 end

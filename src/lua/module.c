@@ -59,6 +59,7 @@ static void push_core(lua_State *L)
     mp_open_shared(L);
     mp_open_sync(L);
     mp_open_value(L);
+    mp_open_connection(L);
 }
 
 int luaopen_moonpool(lua_State *L)

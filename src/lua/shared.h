@@ -27,9 +27,9 @@ typedef struct mp_shared {
     enum mp_shared_kind kind;
 } mp_shared;
 
-/* The handle at `index`, of one of the kinds whose bits are set in `kinds` (1 << kind), the
+/* The handle at `index`, of one of the kinds whose bits are set in `wanted` (1 << kind), the
  * `method`'s object; raises "argument" for anything else. */
-mp_shared *mp_check_shared(lua_State *L, int index, unsigned kinds, const char *method);
+mp_shared *mp_check_shared(lua_State *L, int index, unsigned wanted, const char *method);
 
 /* This process's name in the session; raises where it cannot have one. */
 uint32_t mp_shared_self(lua_State *L);

@@ -421,6 +421,19 @@ unsigned mp_cell_users(mp_cell_name name, unsigned *lost)
     return n;
 }
 
+unsigned mp_cell_others(mp_cell_name name)
+{
+    const mp_cell *c = mp_cell_at(name.index);
+    unsigned n = 0;
+    if (mp_load_acquire(&c->state) != mp_cell_taken(name.generation))
+        return 0;
+    for (unsigned place = 0; place < mp_session_places(); place++)
+        n += place != place_of(mp_session_own.self) &&
+             (mp_load_acquire(&c->users[place / 64]) >> place % 64 & 1) != 0 &&
+             mp_load_relaxed(&mp_session_head()->members[place].bystander) == 0 && is_held(place);
+    return n;
+}
+
 bool mp_session_expects(void)
 {
     for (unsigned place = 0; place < mp_session_places(); place++) {

@@ -86,6 +86,10 @@ void *mp_cell_extent(mp_cell_name name, size_t *bytes);
  * those are forgotten now. Slow. */
 unsigned mp_cell_users(mp_cell_name name, unsigned *lost);
 
+/* How many other living members use it, those apart that stand by; 0 where there is no such cell
+ * any more. Any process, whether it uses it or not. */
+unsigned mp_cell_others(mp_cell_name name);
+
 /* Whether forks are under way that will use what their parents use. */
 bool mp_session_expects(void);
 

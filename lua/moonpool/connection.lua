@@ -1,0 +1,137 @@
+-- Pipe and its two Connections: whole messages, values or bytes.
+
+local core, require = ...
+
+local errors = require "moonpool.errors"
+local pump = require "moonpool.pump"
+local wait = require "moonpool.wait"
+
+local connection = {}
+
+local methods = {}
+local Connection = core.shared_meta("Connection")
+
+local function send_all(self, bytes)
+  core.connection_put(self, bytes)
+  while not core.connection_push(self) do
+    if not core.connection_sleep(self) and not core.connection_push(self) then
+      core.connection_alone(self)
+    end
+  end
+end
+
+local function receive(self, most)
+  local bytes = core.connection_pull(self, most)
+  while not bytes do
+    local spoken_to = core.connection_sleep(self)
+    bytes = core.connection_pull(self, most)
+    if not bytes and not spoken_to then
+      core.connection_alone(self)
+    end
+  end
+  return bytes
+end
+
+--- Sends a value: whatever can cross between processes. Waits for room; an error "system" (EPIPE)
+--- where nobody is left to receive it.
+function methods:send(value)
+  send_all(self, core.dumps(value, true))
+end
+
+--- Receives a value. An error "eof" where nothing is left and nobody who could send.
+function methods:recv()
+  local bytes = receive(self)
+  return (core.loads(bytes, 1, true))
+end
+
+local function check_index(which, index)
+  if index ~= nil and math.type(index) ~= "integer" then
+    errors.argument("send_bytes", which, "an integer", index)
+  end
+end
+
+--- Sends bytes i to j of a string (string.sub's), as a message.
+function methods:send_bytes(bytes, i, j)
+  if type(bytes) ~= "string" then
+    errors.argument("send_bytes", "the first argument", "a string", bytes)
+  end
+  check_index("i", i)
+  check_index("j", j)
+  send_all(self, (i or j) and bytes:sub(i or 1, j or -1) or bytes)
+end
+
+--- Receives a message's bytes. One that is longer than `most` stays there, and is an error
+--- "system" (EMSGSIZE).
+function methods:recv_bytes(most)
+  if most ~= nil and (math.type(most) ~= "integer" or most < 0) then
+    errors.argument("recv_bytes", "the argument", "a number of bytes", most)
+  end
+  return receive(self, most)
+end
+
+--- Whether recv would not wait: a message is there, or the end. Waits for that `timeout` seconds
+--- at most (0).
+function methods:poll(timeout)
+  local deadline = pump.deadline(timeout or 0)
+  while not core.connection_ready(self) do
+    if core.monotonic() >= deadline then
+      return false
+    end
+    if not core.connection_sleep(self, deadline) and not core.connection_ready(self) then
+      return true -- nobody is left: the end
+    end
+  end
+  return true
+end
+
+--- Closes this process's end.
+function methods:close()
+  core.connection_close(self)
+end
+
+--- Its descriptor.
+function methods:fileno()
+  local fd = core.connection_fd(self)
+  if not fd then
+    errors.raise("closed", "fileno: the connection is closed")
+  end
+  return fd
+end
+
+local fields = {}
+
+function fields.closed(fd)
+  return fd == nil
+end
+
+function fields.readable(_, reads)
+  return reads
+end
+
+function fields.writable(_, _, writes)
+  return writes
+end
+
+function Connection:__index(key)
+  local read = fields[key]
+  return methods[key] or read and read(core.connection_fd(self))
+end
+
+Connection.__close = methods.close
+
+function Connection:__tostring()
+  local fd = core.connection_fd(self)
+  return ("Connection (%s)"):format(fd or "closed")
+end
+
+wait.register(Connection, core.connection_ready, methods.fileno)
+
+--- Two Connections. Without duplex (false) the first receives what the second sends.
+function connection.Pipe(duplex)
+  if duplex ~= nil and type(duplex) ~= "boolean" then
+    errors.argument("Pipe", "the argument", "a boolean", duplex)
+  end
+  return core.pipe(duplex == false)
+end
+
+return connection

@@ -1,0 +1,206 @@
+/* Connections (lua/moonpool/connection.lua): the two ends of a pipe, and the steps of sending and
+ * receiving. What waits goes round in Lua.
+ *
+ * Each end has a cell of the session, so that the other one can ask whether any process is left
+ * that could speak: descriptors that a fork has copied would keep the socket open. */
+#include "lua/state.h"
+
+#include "base/clock.h"
+#include "process/connection.h"
+#include "shm/session.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#define META "Connection"
+
+static const int64_t slice = 50000000; /* nanoseconds between two looks at the other end */
+
+typedef struct end {
+    mp_connection c;
+    mp_cell_name own, other;
+    bool has_cell;
+    bool reads, writes;
+} end;
+
+static end *check(lua_State *L)
+{
+    end *e = luaL_checkudata(L, 1, META);
+    if (e->c.fd < 0)
+        mp_raise(L, "closed", "the connection is closed");
+    return e;
+}
+
+static end *push_end(lua_State *L, bool reads, bool writes)
+{
+    end *e = lua_newuserdatauv(L, sizeof *e, 1);
+    *e = (end){.c.fd = -1, .reads = reads, .writes = writes};
+    mp_buffer_init_heap(&e->c.in);
+    luaL_setmetatable(L, META);
+    return e;
+}
+
+static int give_cells(end *a, end *b, mp_error *error)
+{
+    int status = mp_cell_create(&a->own, error);
+    if (status < 0)
+        return status;
+    a->has_cell = true;
+    status = mp_cell_create(&b->own, error);
+    if (status < 0)
+        return status;
+    b->has_cell = true;
+    a->other = b->own;
+    b->other = a->own;
+    return 0;
+}
+
+/* core.pipe(one_way): its two ends; of a pipe that goes one way the first reads */
+static int pipe_new(lua_State *L)
+{
+    mp_error error = {0};
+    bool one_way = lua_toboolean(L, 1);
+    end *a = push_end(L, true, !one_way);
+    end *b = push_end(L, !one_way, true);
+    if (give_cells(a, b, &error) < 0 || mp_connection_pair(&a->c, &b->c, one_way, &error) < 0)
+        mp_raise_system(L, &error);
+    return 2;
+}
+
+static _Noreturn void fail(lua_State *L, const char *what, int status)
+{
+    if (status == -ENODATA)
+        mp_raise(L, "eof", "%s: the other end is closed", what);
+    mp_error error = {0};
+    mp_fail(&error, status, "%s", what);
+    mp_raise_system(L, &error);
+    __builtin_unreachable();
+}
+
+/* core.connection_put(connection, bytes): it is to be sent */
+static int connection_put(lua_State *L)
+{
+    size_t size;
+    end *e = check(L);
+    const char *bytes = luaL_checklstring(L, 2, &size);
+    if (!e->writes)
+        return mp_raise(L, "state", "send: this end of the pipe receives only");
+    if (e->c.out != NULL)
+        return mp_raise(L, "state", "send: a message before was interrupted half-way");
+    lua_settop(L, 2);
+    lua_setiuservalue(L, 1, 1);
+    mp_connection_put(&e->c, bytes, size);
+    return 0;
+}
+
+/* core.connection_push(connection): whether all is sent */
+static int connection_push(lua_State *L)
+{
+    end *e = check(L);
+    int status = mp_connection_push(&e->c);
+    if (status < 0) {
+        e->c.out = NULL;
+        fail(L, "send", status);
+    }
+    lua_pushboolean(L, status == 1);
+    return 1;
+}
+
+static const char *receive(lua_State *L, end *e, lua_Integer most, int *status)
+{
+    if (!e->reads)
+        mp_raise(L, "state", "recv: this end of the pipe sends only");
+    *status = mp_connection_pull(&e->c, most < 0 ? SIZE_MAX : (size_t)most);
+    return (const char *)e->c.in.data;
+}
+
+/* core.connection_pull(connection, most or nil): a message's bytes, nil where none is whole yet */
+static int connection_pull(lua_State *L)
+{
+    int status;
+    end *e = check(L);
+    const char *bytes = receive(L, e, luaL_optinteger(L, 2, -1), &status);
+    if (status < 0)
+        fail(L, "recv", status);
+    if (status == 0)
+        return 0;
+    lua_pushlstring(L, bytes, e->c.size);
+    mp_connection_done(&e->c);
+    return 1;
+}
+
+/* core.connection_ready(connection): whether recv would not wait */
+static int connection_ready(lua_State *L)
+{
+    int status;
+    receive(L, check(L), 0, &status);
+    lua_pushboolean(L, status != 0);
+    return 1;
+}
+
+/* core.connection_sleep(connection, deadline or nil): until it can go on, then, for a slice, or
+ * until it is woken; false where the slice went by and no process is left to speak to */
+static int connection_sleep(lua_State *L)
+{
+    const end *e = check(L);
+    int64_t deadline = mp_at_deadline(L, 2), look = mp_now() + slice;
+    struct pollfd p = {.fd = e->c.fd, .events = e->c.out != NULL ? POLLOUT : POLLIN};
+    mp_sleep_on(L, &p, 1, deadline < look ? deadline : look);
+    bool alone = mp_now() >= look && mp_cell_others(e->other) == 0 && !mp_session_expects();
+    lua_pushboolean(L, !alone);
+    return 1;
+}
+
+/* core.connection_alone(connection): raises what it means that nobody is left */
+static int connection_alone(lua_State *L)
+{
+    end *e = check(L);
+    bool sending = e->c.out != NULL;
+    e->c.out = NULL;
+    fail(L, sending ? "send" : "recv", sending ? -EPIPE : -ENODATA);
+}
+
+static int connection_close(lua_State *L)
+{
+    end *e = luaL_checkudata(L, 1, META);
+    mp_connection_close(&e->c);
+    if (e->has_cell)
+        mp_cell_drop(e->own);
+    e->has_cell = false;
+    return 0;
+}
+
+/* core.connection_fd(connection): its descriptor, nil where it is closed; whether it receives,
+ * whether it sends */
+static int connection_fd(lua_State *L)
+{
+    const end *e = luaL_checkudata(L, 1, META);
+    if (e->c.fd < 0)
+        lua_pushnil(L);
+    else
+        lua_pushinteger(L, e->c.fd);
+    lua_pushboolean(L, e->reads);
+    lua_pushboolean(L, e->writes);
+    return 3;
+}
+
+void mp_open_connection(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"pipe", pipe_new},
+        {"connection_put", connection_put},
+        {"connection_push", connection_push},
+        {"connection_pull", connection_pull},
+        {"connection_ready", connection_ready},
+        {"connection_sleep", connection_sleep},
+        {"connection_alone", connection_alone},
+        {"connection_close", connection_close},
+        {"connection_fd", connection_fd},
+        {NULL, NULL},
+    };
+    luaL_setfuncs(L, functions, 0);
+    luaL_newmetatable(L, META);
+    lua_pushcfunction(L, connection_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+}
