@@ -7,7 +7,7 @@ local lock = mp.Lock()
 
 local function write_verse(number)
   for line = 1, 3 do
-    local held <close> = lock:hold()
+    local _ <close> = lock:hold()
     io.write("verse ", number)
     io.flush()
     mp.sleep(0.005)

@@ -19,7 +19,7 @@ local function count(part)
     local bin = (math.random(0, BINS - 1) + math.random(0, BINS - 1)) // 2 + 1
     own[bin] = own[bin] + 1
   end
-  local held <close> = counts:get_lock():hold()
+  local _ <close> = counts:get_lock():hold()
   for bin = 1, BINS do
     counts[bin] = counts[bin] + own[bin]
   end

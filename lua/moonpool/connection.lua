@@ -11,8 +11,7 @@ local connection = {}
 local methods = {}
 local Connection = core.shared_meta("Connection")
 
-local function send_all(self, bytes)
-  core.connection_put(self, bytes)
+local function send_all(self)
   while not core.connection_push(self) do
     if not core.connection_sleep(self) and not core.connection_push(self) then
       core.connection_alone(self)
@@ -20,28 +19,30 @@ local function send_all(self, bytes)
   end
 end
 
-local function receive(self, most)
-  local bytes = core.connection_pull(self, most)
-  while not bytes do
+-- What pull(self, most) gives as soon as it gives something.
+local function receive(self, pull, most)
+  local got, value = pull(self, most)
+  while not got do
     local spoken_to = core.connection_sleep(self)
-    bytes = core.connection_pull(self, most)
-    if not bytes and not spoken_to then
+    got, value = pull(self, most)
+    if not got and not spoken_to then
       core.connection_alone(self)
     end
   end
-  return bytes
+  return got, value
 end
 
 --- Sends a value: whatever can cross between processes. Waits for room; an error "system" (EPIPE)
 --- where nobody is left to receive it.
 function methods:send(value)
-  send_all(self, core.dumps(value, true))
+  core.connection_put_value(self, value)
+  send_all(self)
 end
 
 --- Receives a value. An error "eof" where nothing is left and nobody who could send.
 function methods:recv()
-  local bytes = receive(self)
-  return (core.loads(bytes, 1, true))
+  local _, value = receive(self, core.connection_pull_value)
+  return value
 end
 
 local function check_index(which, index)
@@ -57,7 +58,8 @@ function methods:send_bytes(bytes, i, j)
   end
   check_index("i", i)
   check_index("j", j)
-  send_all(self, (i or j) and bytes:sub(i or 1, j or -1) or bytes)
+  core.connection_put(self, (i or j) and bytes:sub(i or 1, j or -1) or bytes)
+  send_all(self)
 end
 
 --- Receives a message's bytes. One that is longer than `most` stays there, and is an error
@@ -66,7 +68,7 @@ function methods:recv_bytes(most)
   if most ~= nil and (math.type(most) ~= "integer" or most < 0) then
     errors.argument("recv_bytes", "the argument", "a number of bytes", most)
   end
-  return receive(self, most)
+  return (receive(self, core.connection_pull, most))
 end
 
 --- Whether recv would not wait: a message is there, or the end. Waits for that `timeout` seconds

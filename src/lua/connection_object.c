@@ -6,21 +6,29 @@
 #include "lua/state.h"
 
 #include "base/clock.h"
+#include "codec/values.h"
+#include "pool/patience.h"
 #include "process/connection.h"
 #include "shm/session.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 
 #define META "Connection"
+
+enum { KEPT = 1 << 20 }; /* a buffer above this is given back behind its message */
 
 static const int64_t slice = 50000000; /* nanoseconds between two looks at the other end */
 
 typedef struct end {
     mp_connection c;
+    mp_buffer out; /* a value that is being sent */
+    mp_patience patience;
     mp_cell_name own, other;
     bool has_cell;
     bool reads, writes;
+    bool encoding;
 } end;
 
 static end *check(lua_State *L)
@@ -36,6 +44,7 @@ static end *push_end(lua_State *L, bool reads, bool writes)
     end *e = lua_newuserdatauv(L, sizeof *e, 1);
     *e = (end){.c.fd = -1, .reads = reads, .writes = writes};
     mp_buffer_init_heap(&e->c.in);
+    mp_buffer_init_heap(&e->out);
     luaL_setmetatable(L, META);
     return e;
 }
@@ -77,19 +86,60 @@ static _Noreturn void fail(lua_State *L, const char *what, int status)
     __builtin_unreachable();
 }
 
-/* core.connection_put(connection, bytes): it is to be sent */
+static end *check_sender(lua_State *L)
+{
+    end *e = check(L);
+    if (!e->writes)
+        mp_raise(L, "state", "send: this end of the pipe receives only");
+    if (e->c.out != NULL)
+        mp_raise(L, "state", "send: a message before was interrupted half-way");
+    return e;
+}
+
+/* core.connection_put(connection, bytes): they are to be sent */
 static int connection_put(lua_State *L)
 {
     size_t size;
-    end *e = check(L);
+    end *e = check_sender(L);
     const char *bytes = luaL_checklstring(L, 2, &size);
-    if (!e->writes)
-        return mp_raise(L, "state", "send: this end of the pipe receives only");
-    if (e->c.out != NULL)
-        return mp_raise(L, "state", "send: a message before was interrupted half-way");
     lua_settop(L, 2);
     lua_setiuservalue(L, 1, 1);
     mp_connection_put(&e->c, bytes, size);
+    return 0;
+}
+
+/* Encodes the value at 2 into the end's own buffer, protected. */
+static int encode(lua_State *L)
+{
+    end *e = lua_touserdata(L, 1);
+    e->out.len = 0;
+    e->out.error = 0;
+    if (mp_encode(L, 2, 1, MP_CODEC_FUNCTIONS, &e->out) == 0)
+        return 0;
+    if (e->out.error < 0)
+        return mp_raise(L, "system", "no memory to encode a value");
+    lua_pop(L, 1);
+    mp_error_codec(L, "encode", "value");
+    return lua_error(L);
+}
+
+/* core.connection_put_value(connection, value): it is to be sent */
+static int connection_put_value(lua_State *L)
+{
+    end *e = check_sender(L);
+    if (e->encoding)
+        return mp_raise(L, "state", "send: another value is being encoded for this connection");
+    lua_settop(L, 2);
+    lua_pushcfunction(L, encode);
+    lua_insert(L, 1);
+    lua_pushvalue(L, 2);
+    lua_insert(L, 1);
+    e->encoding = true;
+    int status = lua_pcall(L, 2, 0, 0);
+    e->encoding = false;
+    if (status != LUA_OK)
+        return lua_error(L);
+    mp_connection_put(&e->c, e->out.data, e->out.len);
     return 0;
 }
 
@@ -102,6 +152,8 @@ static int connection_push(lua_State *L)
         e->c.out = NULL;
         fail(L, "send", status);
     }
+    if (status == 1 && e->out.cap > KEPT)
+        mp_buffer_free(&e->out);
     lua_pushboolean(L, status == 1);
     return 1;
 }
@@ -129,6 +181,27 @@ static int connection_pull(lua_State *L)
     return 1;
 }
 
+/* core.connection_pull_value(connection): whether a message was there, and its value */
+static int connection_pull_value(lua_State *L)
+{
+    int status;
+    end *e = check(L);
+    const char *bytes = receive(L, e, -1, &status);
+    if (status < 0)
+        fail(L, "recv", status);
+    lua_pushboolean(L, status);
+    if (status == 0)
+        return 1;
+    int n = mp_decode(L, (const unsigned char *)bytes, e->c.size, NULL, 1, MP_CODEC_FUNCTIONS);
+    mp_connection_done(&e->c);
+    if (n == 1)
+        return 2;
+    if (n == 0)
+        return mp_raise(L, "decode", "recv: the message holds no value");
+    mp_error_codec(L, "decode", "value");
+    return lua_error(L);
+}
+
 /* core.connection_ready(connection): whether recv would not wait */
 static int connection_ready(lua_State *L)
 {
@@ -138,15 +211,32 @@ static int connection_ready(lua_State *L)
     return 1;
 }
 
+/* Whether it can go on within the moment for which a look pays. */
+static bool look(end *e, struct pollfd *p)
+{
+    bool found = false;
+    int64_t time = mp_patience_now(&e->patience), upto = mp_now() + time;
+    while (!found && time > 0 && mp_now() < upto) {
+        sched_yield();
+        found = poll(p, 1, 0) > 0;
+    }
+    if (time > 0)
+        mp_patience_learn(&e->patience, found);
+    return found;
+}
+
 /* core.connection_sleep(connection, deadline or nil): until it can go on, then, for a slice, or
  * until it is woken; false where the slice went by and no process is left to speak to */
 static int connection_sleep(lua_State *L)
 {
-    const end *e = check(L);
-    int64_t deadline = mp_at_deadline(L, 2), look = mp_now() + slice;
+    end *e = check(L);
+    int64_t deadline = mp_at_deadline(L, 2), next_look = mp_now() + slice;
     struct pollfd p = {.fd = e->c.fd, .events = e->c.out != NULL ? POLLOUT : POLLIN};
-    mp_sleep_on(L, &p, 1, deadline < look ? deadline : look);
-    bool alone = mp_now() >= look && mp_cell_others(e->other) == 0 && !mp_session_expects();
+    lua_pushboolean(L, 1);
+    if (look(e, &p))
+        return 1;
+    mp_sleep_on(L, &p, 1, deadline < next_look ? deadline : next_look);
+    bool alone = mp_now() >= next_look && mp_cell_others(e->other) == 0 && !mp_session_expects();
     lua_pushboolean(L, !alone);
     return 1;
 }
@@ -164,6 +254,7 @@ static int connection_close(lua_State *L)
 {
     end *e = luaL_checkudata(L, 1, META);
     mp_connection_close(&e->c);
+    mp_buffer_free(&e->out);
     if (e->has_cell)
         mp_cell_drop(e->own);
     e->has_cell = false;
@@ -189,8 +280,10 @@ void mp_open_connection(lua_State *L)
     static const luaL_Reg functions[] = {
         {"pipe", pipe_new},
         {"connection_put", connection_put},
+        {"connection_put_value", connection_put_value},
         {"connection_push", connection_push},
         {"connection_pull", connection_pull},
+        {"connection_pull_value", connection_pull_value},
         {"connection_ready", connection_ready},
         {"connection_sleep", connection_sleep},
         {"connection_alone", connection_alone},

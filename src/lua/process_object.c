@@ -37,16 +37,26 @@ static int be_the_child(void *ctx)
     return code;
 }
 
-static mp_offspring *check(lua_State *L)
+typedef struct child {
+    mp_offspring process;
+    uint32_t birth; /* of mp_session_birth, until it has ended */
+} child;
+
+static child *check_child(lua_State *L)
 {
     return luaL_checkudata(L, 1, META);
+}
+
+static mp_offspring *check(lua_State *L)
+{
+    return &check_child(L)->process;
 }
 
 /* core.unborn(): a child that core.bear may bear */
 static int process_unborn(lua_State *L)
 {
-    mp_offspring *o = lua_newuserdatauv(L, sizeof *o, 0);
-    *o = (mp_offspring){.pid = -1, .pidfd = -1, .gone = true};
+    child *c = lua_newuserdatauv(L, sizeof *c, 0);
+    *c = (child){.process = {.pid = -1, .pidfd = -1, .gone = true}};
     luaL_setmetatable(L, META);
     return 1;
 }
@@ -56,15 +66,20 @@ static int process_unborn(lua_State *L)
 static int process_bear(lua_State *L)
 {
     mp_error error = {0};
-    mp_offspring *o = check(L);
+    child *c = check_child(L);
     luaL_checktype(L, 3, LUA_TFUNCTION);
     mp_check_fork(L, "start the process");
     lua_State *own = lua_newthread(L);
     lua_pushcfunction(own, run);
     lua_pushvalue(L, 3);
     lua_xmove(L, own, 1);
-    if (mp_offspring_start(o, lua_toboolean(L, 2), be_the_child, own, &error) < 0)
+    uint32_t before = mp_session_birth();
+    int status = mp_offspring_start(&c->process, lua_toboolean(L, 2), be_the_child, own, &error);
+    c->birth = mp_session_birth() != before ? mp_session_birth() : 0;
+    if (status < 0) {
+        mp_session_stillborn(c->birth);
         mp_raise_system(L, &error);
+    }
     return 0;
 }
 
@@ -72,10 +87,15 @@ static int process_bear(lua_State *L)
  * where nobody knows */
 static int process_ended(lua_State *L)
 {
-    mp_offspring *o = check(L);
+    child *c = check_child(L);
+    mp_offspring *o = &c->process;
     bool gone = mp_offspring_gone(o);
     lua_pushboolean(L, gone);
-    if (!gone || o->status < 0)
+    if (!gone)
+        return 1;
+    mp_session_stillborn(c->birth);
+    c->birth = 0;
+    if (o->status < 0)
         return 1;
     lua_pushinteger(L, WIFSIGNALED(o->status) ? -WTERMSIG(o->status) : WEXITSTATUS(o->status));
     return 2;

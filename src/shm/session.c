@@ -6,7 +6,7 @@
  * that is killed between taking a cell and setting its bit leaves a cell that is
  * never free again, 256 bytes; nothing else depends on an order of steps.
  *
- * `unborn` counts the forks that have not set their bits yet: while there are any,
+ * `births` names the forks that have not set their bits yet: while there are any,
  * their parent does not clear a bit of its own (it does when it drops the next one).
  * A fork that failed, or was killed at once, is given up after some seconds. */
 #include "shm/session.h"
@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,7 +34,10 @@ enum {
 #define ARENA_MOST ((size_t)64 << 30)
 #define ARENA_LEAST ((size_t)16 << 20)
 
-static const int64_t birth_time = INT64_C(10000000000); /* nanoseconds */
+/* Nanoseconds: a fork that is not born by then never will be, for the sake of safety and of not
+ * waiting; and how long one waits for another to be born first. */
+static const int64_t birth_time = INT64_C(10000000000), short_birth_time = 1000000000,
+                     crowd_time = 50000000;
 
 _Static_assert(MP_MEMBERS == 1 << PLACE_BITS, "a member's name holds its place");
 
@@ -107,7 +111,8 @@ static void move_in(unsigned place)
     if (mp_load_relaxed(&m->pid) != 0)
         clean_up(place);
     uint32_t life = (mp_load_relaxed(&m->life) + 1) & LIFE_MASK;
-    mp_store_relaxed(&m->unborn, 0);
+    for (int i = 0; i < MP_BIRTHS; i++)
+        mp_store_relaxed(&m->births[i], 0);
     mp_store_relaxed(&m->awaits, 0);
     mp_store_relaxed(&m->bystander, 0);
     mp_store_relaxed(&m->life, life == 0 ? 1 : life);
@@ -168,27 +173,61 @@ uint32_t mp_session_at(unsigned place)
 
 /* ---- forks ---- */
 
+static _Atomic uint32_t *slot_of(uint32_t parent, uint32_t birth)
+{
+    return &mp_session_member(parent)->births[birth % MP_BIRTHS];
+}
+
+/* More than there are places for wait for one another, though not for one that will never come. */
 static void before_fork(void)
 {
-    mp_session_own.forking = mp_session_own.used > 0 && mp_session_own.self != 0;
-    if (!mp_session_own.forking)
+    mp_session_own.birth = 0;
+    if (mp_session_own.used == 0 || mp_session_own.self == 0)
         return;
-    mp_session_own.forked_at = mp_now();
-    mp_add_relaxed(&mp_session_member(mp_session_own.self)->unborn, 1);
+    mp_session_own.births += mp_session_own.births == UINT32_MAX ? 2 : 1;
+    mp_session_own.birth = mp_session_own.births;
+    _Atomic uint32_t *slot = slot_of(mp_session_own.self, mp_session_own.birth);
+    int64_t now = mp_now(), patience = now + crowd_time;
+    while (mp_load_acquire(slot) != 0 && mp_now() < patience)
+        sched_yield();
+    mp_store_relaxed(&mp_session_member(mp_session_own.self)->forked_at, now);
+    mp_store_release(slot, mp_session_own.birth);
 }
 
 static void in_the_child(void)
 {
-    uint32_t parent = mp_session_own.self;
+    uint32_t parent = mp_session_own.self, birth = mp_session_own.birth;
     mp_session_own.self = 0;
     mp_session_own.late = 0;
-    if (!mp_session_own.forking)
+    mp_session_own.births = 0;
+    if (birth == 0)
         return;
     if (mp_session_self(NULL) != 0)
         for (uint32_t i = 0; i < mp_session_own.room; i++)
             if (mp_session_own.uses[i] > 0)
                 set_user(mp_cell_at(i), place_of(mp_session_own.self));
-    atomic_fetch_sub_explicit(&mp_session_member(parent)->unborn, 1, memory_order_acq_rel);
+    mp_cas_u32(slot_of(parent, birth), birth, 0);
+}
+
+uint32_t mp_session_birth(void)
+{
+    return mp_session_own.birth;
+}
+
+void mp_session_stillborn(uint32_t birth)
+{
+    if (birth != 0 && mp_session_own.self != 0)
+        mp_cas_u32(slot_of(mp_session_own.self, birth), birth, 0);
+}
+
+static bool bears(const mp_member *m, int64_t since)
+{
+    if (mp_load_relaxed(&m->forked_at) < since)
+        return false;
+    for (int i = 0; i < MP_BIRTHS; i++)
+        if (mp_load_acquire(&m->births[i]) != 0)
+            return true;
+    return false;
 }
 
 /* ---- the session ---- */
@@ -371,17 +410,6 @@ static void let_late_ones_go(void)
     }
 }
 
-static bool awaits_births(void)
-{
-    mp_member *m = mp_session_member(mp_session_own.self);
-    if (mp_load_acquire(&m->unborn) == 0)
-        return false;
-    if (mp_now() - mp_session_own.forked_at < birth_time)
-        return true;
-    mp_store_release(&m->unborn, 0);
-    return false;
-}
-
 void mp_cell_drop(mp_cell_name name)
 {
     if (name.index >= mp_session_own.room || mp_session_own.uses[name.index] == 0 ||
@@ -390,7 +418,7 @@ void mp_cell_drop(mp_cell_name name)
     mp_session_own.used--;
     if (mp_session_own.self == 0)
         return;
-    if (awaits_births()) {
+    if (bears(mp_session_member(mp_session_own.self), mp_now() - birth_time)) {
         mp_session_own.late++;
         return;
     }
@@ -436,10 +464,10 @@ unsigned mp_cell_others(mp_cell_name name)
 
 bool mp_session_expects(void)
 {
+    int64_t since = mp_now() - short_birth_time;
     for (unsigned place = 0; place < mp_session_places(); place++) {
         uint32_t name = mp_session_at(place);
-        if (name != 0 && mp_load_acquire(&mp_session_member(name)->unborn) > 0 &&
-            mp_session_alive(name))
+        if (name != 0 && bears(mp_session_member(name), since) && mp_session_alive(name))
             return true;
     }
     return false;

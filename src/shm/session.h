@@ -20,16 +20,18 @@
 enum {
     MP_MEMBERS = 1024,
     MP_CELL_ROOM = 104, /* bytes of a cell's content */
+    MP_BIRTHS = 6,      /* forks of a member that may be under way at once */
 };
 
 /* A process as the others see it. The member writes it; `awaits` anybody changes to 0. */
 typedef struct mp_member {
     _Alignas(64) _Atomic uint32_t life; /* how many have had this place */
     _Atomic uint32_t pid;               /* of the one who has it, or has not left it in order */
-    _Atomic uint32_t unborn;            /* forks of it that do not use yet what it uses */
     _Atomic uint32_t awaits;            /* 1 + the cell by whose notice it waits, 0 none; futex */
     _Atomic uint64_t ticket;            /* since when, among those of that cell */
+    _Atomic int64_t forked_at;          /* its last fork, mp_now's clock */
     _Atomic uint32_t bystander;         /* it has what it has for others: nobody waits for it */
+    _Atomic uint32_t births[MP_BIRTHS]; /* numbers of forks that do not use yet what it uses */
 } mp_member;
 
 /* Which cell, for any process of the tree. */
@@ -89,6 +91,12 @@ unsigned mp_cell_users(mp_cell_name name, unsigned *lost);
 /* How many other living members use it, those apart that stand by; 0 where there is no such cell
  * any more. Any process, whether it uses it or not. */
 unsigned mp_cell_others(mp_cell_name name);
+
+/* Parent, behind a fork: its number, 0 where the child has nothing to use. */
+uint32_t mp_session_birth(void);
+
+/* Parent: the child of that number has ended, perhaps before it used anything. */
+void mp_session_stillborn(uint32_t birth);
 
 /* Whether forks are under way that will use what their parents use. */
 bool mp_session_expects(void);

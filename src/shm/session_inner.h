@@ -44,8 +44,8 @@ typedef struct mp_session_side {
     uint32_t room;
     uint32_t used; /* cells that it uses */
     uint32_t late; /* cells whose bit it has not cleared yet */
-    bool forking;
-    int64_t forked_at; /* the last time */
+    uint32_t births; /* forks so far of those that use something */
+    uint32_t birth;  /* the number of the last fork, 0 if it was none of them */
 } mp_session_side;
 
 extern mp_session_side mp_session_own;
