@@ -41,6 +41,19 @@ static const int64_t birth_time = INT64_C(10000000000), short_birth_time = 10000
 
 _Static_assert(MP_MEMBERS == 1 << PLACE_BITS, "a member's name holds its place");
 
+/* Threads of this process change its side one at a time; no fork comes between. */
+static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
+
+static void enter(void)
+{
+    pthread_mutex_lock(&guard);
+}
+
+static void leave(void)
+{
+    pthread_mutex_unlock(&guard);
+}
+
 mp_session_side mp_session_own = {.cells.fd = -1, .arena.fd = -1};
 
 /* ---- members ---- */
@@ -127,7 +140,7 @@ static void try_place(unsigned place)
         move_in(place);
 }
 
-uint32_t mp_session_self(mp_error *error)
+static uint32_t become_member(mp_error *error)
 {
     if (mp_session_own.self != 0)
         return mp_session_own.self;
@@ -144,6 +157,16 @@ uint32_t mp_session_self(mp_error *error)
     if (mp_session_own.self == 0)
         mp_fail(error, -EUSERS, "more than %d processes share something", MP_MEMBERS);
     return mp_session_own.self;
+}
+
+uint32_t mp_session_self(mp_error *error)
+{
+    if (mp_session_own.self != 0)
+        return mp_session_own.self;
+    enter();
+    uint32_t self = become_member(error);
+    leave();
+    return self;
 }
 
 bool mp_session_alive(uint32_t member)
@@ -181,6 +204,7 @@ static _Atomic uint32_t *slot_of(uint32_t parent, uint32_t birth)
 /* More than there are places for wait for one another, though not for one that will never come. */
 static void before_fork(void)
 {
+    enter();
     mp_session_own.birth = 0;
     if (mp_session_own.used == 0 || mp_session_own.self == 0)
         return;
@@ -194,7 +218,7 @@ static void before_fork(void)
     mp_store_release(slot, mp_session_own.birth);
 }
 
-static void in_the_child(void)
+static void adopt(void)
 {
     uint32_t parent = mp_session_own.self, birth = mp_session_own.birth;
     mp_session_own.self = 0;
@@ -202,11 +226,17 @@ static void in_the_child(void)
     mp_session_own.births = 0;
     if (birth == 0)
         return;
-    if (mp_session_self(NULL) != 0)
+    if (become_member(NULL) != 0)
         for (uint32_t i = 0; i < mp_session_own.room; i++)
             if (mp_session_own.uses[i] > 0)
                 set_user(mp_cell_at(i), place_of(mp_session_own.self));
     mp_cas_u32(slot_of(parent, birth), birth, 0);
+}
+
+static void in_the_child(void)
+{
+    adopt();
+    leave();
 }
 
 uint32_t mp_session_birth(void)
@@ -236,17 +266,13 @@ static int watch_error;
 
 static void watch_forks(void)
 {
-    watch_error = pthread_atfork(before_fork, NULL, in_the_child);
+    watch_error = pthread_atfork(before_fork, leave, in_the_child);
 }
 
-int mp_session_open(mp_error *error)
+static int open_both(mp_error *error)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (mp_session_own.cells.base != NULL)
         return 0;
-    pthread_once(&once, watch_forks);
-    if (watch_error != 0)
-        return mp_fail(error, -watch_error, "pthread_atfork");
     size_t most = MP_CELLS_AT + (size_t)MP_CELLS_MAX * sizeof(mp_cell);
     int status = mp_region_create(&mp_session_own.cells, "moonpool-session", most, most / 16,
                                   MP_CELLS_AT + CELLS_FIRST * sizeof(mp_cell), error);
@@ -262,6 +288,18 @@ int mp_session_open(mp_error *error)
     mp_session_head()->version = VERSION;
     mp_store_release(&mp_session_head()->cells, CELLS_FIRST);
     return 0;
+}
+
+int mp_session_open(mp_error *error)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    if (watch_error != 0)
+        return mp_fail(error, -watch_error, "pthread_atfork");
+    enter();
+    int status = open_both(error);
+    leave();
+    return status;
 }
 
 /* ---- cells ---- */
@@ -333,11 +371,9 @@ static bool find_free(uint32_t cells, mp_cell_name *name)
     return false;
 }
 
-int mp_cell_create(mp_cell_name *name, mp_error *error)
+static int create(mp_cell_name *name, mp_error *error)
 {
-    int status = mp_session_open(error);
-    if (status == 0 && mp_session_self(error) == 0)
-        status = -EUSERS;
+    int status = become_member(error) == 0 ? -EUSERS : 0;
     while (status == 0) {
         uint32_t cells = mp_load_acquire(&mp_session_head()->cells);
         if (find_free(cells, name))
@@ -356,9 +392,20 @@ int mp_cell_create(mp_cell_name *name, mp_error *error)
     return 0;
 }
 
-bool mp_cell_use(mp_cell_name name)
+int mp_cell_create(mp_cell_name *name, mp_error *error)
 {
-    if (mp_session_own.cells.base == NULL || !is_there(name.index) || mp_session_self(NULL) == 0)
+    int status = mp_session_open(error);
+    if (status < 0)
+        return status;
+    enter();
+    status = create(name, error);
+    leave();
+    return status;
+}
+
+static bool use(mp_cell_name name)
+{
+    if (mp_session_own.cells.base == NULL || !is_there(name.index) || become_member(NULL) == 0)
         return false;
     mp_cell *c = mp_cell_at(name.index);
     bool first = name.index >= mp_session_own.room || mp_session_own.uses[name.index] == 0;
@@ -369,6 +416,14 @@ bool mp_cell_use(mp_cell_name name)
     if (first)
         clear_user(c, place_of(mp_session_own.self));
     return false;
+}
+
+bool mp_cell_use(mp_cell_name name)
+{
+    enter();
+    bool used = use(name);
+    leave();
+    return used;
 }
 
 /* Frees it unless a living member uses it; the dead do not. */
@@ -410,7 +465,7 @@ static void let_late_ones_go(void)
     }
 }
 
-void mp_cell_drop(mp_cell_name name)
+static void drop(mp_cell_name name)
 {
     if (name.index >= mp_session_own.room || mp_session_own.uses[name.index] == 0 ||
         --mp_session_own.uses[name.index] > 0)
@@ -424,6 +479,13 @@ void mp_cell_drop(mp_cell_name name)
     }
     let_go(name.index);
     let_late_ones_go();
+}
+
+void mp_cell_drop(mp_cell_name name)
+{
+    enter();
+    drop(name);
+    leave();
 }
 
 void *mp_cell_content(mp_cell_name name)
@@ -483,6 +545,7 @@ void mp_session_leave(void)
 {
     if (mp_session_own.self == 0)
         return;
+    enter();
     for (uint32_t i = 0; i < mp_session_own.room; i++)
         if (mp_session_own.uses[i] > 0)
             let_go(i);
@@ -491,4 +554,5 @@ void mp_session_leave(void)
     mp_session_own.self = 0;
     mp_session_own.used = 0;
     mp_session_own.room = 0;
+    leave();
 }
