@@ -399,6 +399,10 @@ function Process:__tostring()
   return ("Process %s (%s)"):format(state.name, fate(state))
 end
 
+function Process:__reduce()
+  errors.raise("encode", ("cannot send %s: a Process is its maker's"):format(states[self].name))
+end
+
 -- ---- who is here ----
 
 -- A pool's worker has inherited its host's.

@@ -60,6 +60,15 @@ describe("Process", function()
     ]]:gsub("process %d+", "process PID")))
   end)
 
+  it("cannot be sent", function()
+    assert.equal("false\tencode\tcannot send Process-1: a Process is its maker's\n", said [[
+      local pool <close> = mp.Pool(1)
+      pool:map(math.abs, { 1 })
+      local ok, err = pcall(pool.apply, pool, tostring, { mp.Process{} })
+      print(ok, err.kind, err.message)
+    ]])
+  end)
+
   it("has fields that are read, and some that are set", function()
     assert.equal("Process-1\tfalse\tnil\tnil\nbee\ttrue\n"
       .. "argument\tProcess: pid cannot be set\nstate\tdaemon: bee was started already\nbuzz\tmine\n", said [[
