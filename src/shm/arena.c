@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { PAGE = 4096, GUARD_SLICE = 1000000 };
+enum { PAGE = 4096 };
 
 typedef struct extent {
     uint64_t at, upto;
@@ -19,16 +19,6 @@ static int by_place(const void *a, const void *b)
 {
     const extent *x = a, *y = b;
     return x->at < y->at ? -1 : x->at > y->at;
-}
-
-static void lock(uint32_t me)
-{
-    mp_lock *guard = &mp_session_head()->arena_guard;
-    bool slept = false;
-    while (mp_lock_try(guard, me, slept) == MP_LOCK_HELD) {
-        mp_lock_sleep(guard, GUARD_SLICE);
-        slept = true;
-    }
 }
 
 /* The extents of all cells that somebody uses, in malloc'ed memory; NULL where there is none. */
@@ -85,7 +75,7 @@ int mp_cell_extend(mp_cell_name name, size_t bytes, mp_error *error)
     if (bytes > mp_session_own.arena.reserved - PAGE)
         return mp_fail(error, -ENOMEM, "%zu bytes of shared memory", bytes);
     bytes = (bytes + PAGE - 1) / PAGE * PAGE;
-    lock(mp_session_own.self);
+    mp_lock_take(&mp_session_head()->arena_guard, mp_session_own.self);
     int status = place(c, bytes, error);
     mp_lock_release(&mp_session_head()->arena_guard);
     return status;

@@ -3,16 +3,10 @@
 
 #include <limits.h>
 
-enum { GUARD_SLICE = 1000000 };
-
 /* It is held for a few stores; a holder that died in between has left them as good as any. */
 static void lock(mp_barrier *b, uint32_t me)
 {
-    bool slept = false;
-    while (mp_lock_try(&b->guard, me, slept) == MP_LOCK_HELD) {
-        mp_lock_sleep(&b->guard, GUARD_SLICE);
-        slept = true;
-    }
+    mp_lock_take(&b->guard, me);
 }
 
 static void unlock(mp_barrier *b)

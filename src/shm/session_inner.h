@@ -42,8 +42,8 @@ typedef struct mp_session_side {
     uint32_t self;
     uint32_t *uses; /* of each cell below `room`: how often this process uses it */
     uint32_t room;
-    uint32_t used; /* cells that it uses */
-    uint32_t late; /* cells whose bit it has not cleared yet */
+    uint32_t used;   /* cells that it uses */
+    uint32_t late;   /* cells whose bit it has not cleared yet */
     uint32_t births; /* forks so far of those that use something */
     uint32_t birth;  /* the number of the last fork, 0 if it was none of them */
 } mp_session_side;

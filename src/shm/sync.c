@@ -5,6 +5,8 @@
 
 #include <limits.h>
 
+enum { TAKE_SLICE = 1000000 }; /* nanoseconds */
+
 #define SLEEPERS (UINT32_C(1) << 31)
 
 static struct timespec span(int64_t nanoseconds)
@@ -52,6 +54,15 @@ void mp_lock_sleep(mp_lock *lock, int64_t nanoseconds)
     if ((now & SLEEPERS) == 0 && !mp_cas_u32(&lock->word, now, now | SLEEPERS))
         return;
     sleep_on(&lock->word, now | SLEEPERS, nanoseconds);
+}
+
+void mp_lock_take(mp_lock *lock, uint32_t me)
+{
+    bool slept = false;
+    while (mp_lock_try(lock, me, slept) == MP_LOCK_HELD) {
+        mp_lock_sleep(lock, TAKE_SLICE);
+        slept = true;
+    }
 }
 
 bool mp_lock_release(mp_lock *lock)

@@ -4,15 +4,8 @@
 local script = require "spec.support.script"
 
 local TOOLS = [[
-  local function start(f, ...)
-    local p = mp.Process{ target = f, args = table.pack(...), daemon = true }
-    p:start()
-    return p
-  end
-  local function kind(f, ...)
-    local ok, err = pcall(f, ...)
-    return not ok and err.kind, err
-  end
+  local processes = require "spec.support.processes"
+  local start, kind = processes.start, processes.kind
   local function takes(f, ...)
     local before = mp.monotonic()
     local result = f(...)

@@ -4,21 +4,16 @@
 local script = require "spec.support.script"
 
 local TOOLS = [[
+  local processes = require "spec.support.processes"
   local function start(n, f, ...)
     local list = {}
-    for i = 1, n do
-      list[i] = mp.Process{ target = f, args = table.pack(...), daemon = true }
-      list[i]:start()
-    end
+    for i = 1, n do list[i] = processes.start(f, ...) end
     return list
   end
   local function join(list)
     for _, p in ipairs(list) do assert(p:join(30) and p.exitcode == 0, p.exitcode) end
   end
-  local function refuses(kind, f, ...)
-    local ok, err = pcall(f, ...)
-    assert(not ok and err.kind == kind, tostring(err))
-  end
+  local function refuses(kind, ...) assert(processes.kind(...) == kind) end
   local function takes(seconds, f, ...)
     local before = mp.monotonic()
     local result = f(...)

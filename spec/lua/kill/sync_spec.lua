@@ -3,20 +3,8 @@
 local script = require "spec.support.script"
 
 local TOOLS = [[
-  local function start(f, ...)
-    local p = mp.Process{ target = f, args = table.pack(...), daemon = true }
-    p:start()
-    return p
-  end
-  local function kill(p)
-    p:kill()
-    p:join()
-  end
-  local function at_some_instant(p, i)
-    local from = mp.monotonic()
-    while mp.monotonic() - from < (i % 50) * 4e-5 do end
-    kill(p)
-  end
+  local processes = require "spec.support.processes"
+  local start, kill, at_some_instant = processes.start, processes.kill, processes.kill_at_some_instant
 ]]
 
 local function says(expected, body, options)
