@@ -92,7 +92,7 @@ describe("Process", function()
   it("prints what it is", function()
     assert.equal("Process a (not started)\nProcess a (pid N)\nProcess a (pid N, exit code 0)\nProcess a (closed)\n"
       .. "Process MainProcess (pid N)\n", (said [[
-      local p = mp.Process{ name = "a", target = mp.sleep, args = { 0.1 } }
+      local p = mp.Process{ name = "a", target = mp.sleep, args = { 0.5 } }
       print(p)
       p:start()
       print(p)

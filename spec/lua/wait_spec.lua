@@ -5,8 +5,8 @@ local script = require "spec.support.script"
 describe("wait", function()
   it("gives what is ready, in the order given, and nothing when the time is over", function()
     assert.equal("0\n1\ttrue\n2\ttrue\ttrue\n", script.output [[
-      local long = mp.Process{ target = mp.sleep, args = { 0.5 } }
-      local short = mp.Process{ target = mp.sleep, args = { 0.1 } }
+      local long = mp.Process{ target = mp.sleep, args = { 1.5 } }
+      local short = mp.Process{ target = mp.sleep, args = { 0.5 } }
       long:start()
       short:start()
       print(#mp.wait({ long, short }, 0.01))

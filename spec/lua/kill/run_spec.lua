@@ -7,6 +7,7 @@ local FRAME = [[
   local notes = arg[1]
   local tree = ("(echo $$ >> %s; sleep 1000) & sh -c 'echo $$ >> %s; sleep 1000' & echo $$ >> %s; wait")
     :format(notes, notes, notes)
+  local all_noted = ("while [ $(wc -l < %s) -lt 3 ]; do sleep 0.01; done"):format(notes)
   local function lines()
     local n = 0
     local file = io.open(notes)
@@ -59,7 +60,7 @@ describe("what run has started ends", function()
   it("when its item's time is over", function()
     ends_all([[
       local pool <close> = mp.Pool(1)
-      local ok, err = pcall(pool.apply, pool, mp.run, { tree }, { timeout = 0.3 })
+      local ok, err = pcall(pool.apply, pool, mp.run, { tree }, { timeout = 1 })
       print(ok, err.kind, soon_none())
     ]], "false\ttimeout\ttrue\n")
   end)
@@ -108,7 +109,7 @@ describe("what run has started ends", function()
 
   it("when the host is stopped by Ctrl-C", function()
     local r = ends_all [[
-      os.execute(("(sleep 0.3; kill -INT -%d) &"):format(mp.getpid()))
+      os.execute(("(sleep 1; kill -INT -%d) &"):format(mp.getpid()))
       mp.run(tree)
     ]]
     assert.is_not.equal(0, r.code)
@@ -118,7 +119,7 @@ describe("what run has started ends", function()
   it("when it was left in the background, with its item", function()
     ends_all([[
       local pool <close> = mp.Pool(1)
-      local background = "(" .. tree .. ") >/dev/null 2>&1 & sleep 0.2"
+      local background = "(" .. tree .. ") >/dev/null 2>&1 & " .. all_noted
       print(pool:apply(function(line)
         local r = mp.run(line)
         return r.exitcode
@@ -128,7 +129,7 @@ describe("what run has started ends", function()
 
   it("when it was left in the background, with the script", function()
     ends_all([[
-      print(mp.run("(" .. tree .. ") >/dev/null 2>&1 & sleep 0.2").exitcode, live() > 0)
+      print(mp.run("(" .. tree .. ") >/dev/null 2>&1 & " .. all_noted).exitcode, live() > 0)
     ]], "0\ttrue\n")
   end)
 
@@ -136,7 +137,7 @@ describe("what run has started ends", function()
     ends_all([[
       local pool <close> = mp.Pool(1)
       local deaf = "trap '' HUP INT TERM; " .. tree
-      local ok, err = pcall(pool.apply, pool, mp.run, { deaf }, { timeout = 0.3 })
+      local ok, err = pcall(pool.apply, pool, mp.run, { deaf }, { timeout = 1 })
       print(ok, err.kind, soon_none())
     ]], "false\ttimeout\ttrue\n")
   end)
