@@ -23,7 +23,8 @@ local FRAME = [[
     for pid in io.lines(notes) do
       local file = io.open("/proc/" .. pid .. "/stat")
       if file then
-        if not file:read("a"):find("%) [ZX]") then n = n + 1 end
+        local stat = file:read("a") or ") X" -- gone since it was opened
+        if not stat:find("%) [ZX]") then n = n + 1 end
         file:close()
       end
     end
