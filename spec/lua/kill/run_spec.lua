@@ -23,7 +23,7 @@ local FRAME = [[
     for pid in io.lines(notes) do
       local file = io.open("/proc/" .. pid .. "/stat")
       if file then
-        local stat = file:read("a") or ") X" -- gone since it was opened
+        local stat = file:read("a") or ") X"
         if not stat:find("%) [ZX]") then n = n + 1 end
         file:close()
       end
