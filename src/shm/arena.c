@@ -30,9 +30,9 @@ static extent *collect(uint32_t *n)
     for (uint32_t i = 0; i < cells && all != NULL; i++) {
         const mp_cell *c = mp_cell_at(i);
         uint64_t size = mp_load_acquire(&c->extent_size);
-        if (size == 0 || (mp_load_acquire(&c->state) & MP_CELL_TAKEN) == 0)
+        if (size == 0)
             continue;
-        mp_cell_free_if_unused(i);
+        mp_cell_settle(i);
         if ((mp_load_acquire(&c->state) & MP_CELL_TAKEN) != 0)
             all[(*n)++] = (extent){c->extent_at, c->extent_at + size};
     }

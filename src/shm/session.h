@@ -19,8 +19,8 @@
 
 enum {
     MP_MEMBERS = 1024,
-    MP_CELL_ROOM = 104, /* bytes of a cell's content */
-    MP_BIRTHS = 6,      /* forks of a member that may be under way at once */
+    MP_CELL_ROOM = 96, /* bytes of a cell's content */
+    MP_BIRTHS = 6,     /* forks of a member that may be under way at once */
 };
 
 /* A process as the others see it. The member writes it; `awaits` anybody changes to 0. */
@@ -83,6 +83,18 @@ int mp_cell_extend(mp_cell_name name, size_t bytes, mp_error *error);
 
 /* Those bytes, and how many they are; NULL and 0 where there are none. They never move. */
 void *mp_cell_extent(mp_cell_name name, size_t *bytes);
+
+/* The cell belongs to another one: it stays until that is free, whoever uses it. */
+void mp_cell_give(mp_cell_name name, mp_cell_name owner);
+
+/* It is owned no longer, but used by this process. False where it is gone. */
+bool mp_cell_take_back(mp_cell_name name);
+
+/* It is owned no longer, and free unless somebody uses it. */
+void mp_cell_disown(mp_cell_name name);
+
+/* The next one that `owner` owns behind *name, from {0, 0} on. */
+bool mp_cell_next_owned(mp_cell_name owner, mp_cell_name *name);
 
 /* How many living members use it, and *lost, how many have used it that died without leaving;
  * those are forgotten now. Slow. */

@@ -1,4 +1,4 @@
-/* How the session lies in memory, for session.c and arena.c only. */
+/* How the session lies in memory, for session.c, cells.c and arena.c only. */
 #ifndef MP_SHM_SESSION_INNER_H
 #define MP_SHM_SESSION_INNER_H
 
@@ -9,12 +9,15 @@
 enum {
     MP_CELLS_MAX = 1 << 20,
     MP_CELL_WORDS = MP_MEMBERS / 64,
+    MP_CELLS_FIRST = 16,
     MP_CELL_TAKEN = 1,
+    MP_CELL_DYING = 2, /* its extent is to be given back, under the arena's guard */
 };
 
 typedef struct mp_cell {
-    _Atomic uint64_t state; /* generation << 8, and MP_CELL_TAKEN */
+    _Atomic uint64_t state; /* generation << 8, and one of the above or 0: free */
     _Atomic uint64_t users[MP_CELL_WORDS];
+    _Atomic uint64_t owner;       /* the cell that has it besides its users, 0 none */
     _Atomic uint64_t extent_size; /* bytes in the arena, 0 none */
     uint64_t extent_at;
     _Alignas(8) unsigned char content[MP_CELL_ROOM];
@@ -65,7 +68,47 @@ static inline uint64_t mp_cell_taken(uint32_t generation)
     return (uint64_t)generation << 8 | MP_CELL_TAKEN;
 }
 
-/* Frees the cell unless a living member uses it; its extent with it. */
-void mp_cell_free_if_unused(uint32_t index);
+/* A member's place in the table. */
+static inline unsigned mp_place_of(uint32_t member)
+{
+    return member & (MP_MEMBERS - 1);
+}
+
+static inline void mp_raise_to(_Atomic uint32_t *word, uint32_t least)
+{
+    uint32_t now = mp_load_relaxed(word);
+    while (now < least && !mp_cas_u32(word, now, least))
+        now = mp_load_relaxed(word);
+}
+
+/* Threads of this process change its side one at a time, between these two; no fork comes
+ * between. */
+void mp_session_enter(void);
+void mp_session_exit(void);
+
+/* mp_session_self, between those two. */
+uint32_t mp_session_join(mp_error *error);
+
+/* Whether a living member has that place. */
+bool mp_place_is_held(unsigned place);
+
+/* Whether a fork of this process is under way that will use what it uses. */
+bool mp_session_bears(void);
+
+void mp_cell_set_user(mp_cell *c, unsigned place);
+void mp_cell_clear_user(mp_cell *c, unsigned place);
+
+/* Frees the cell unless a living member uses it or a cell owns it; its extent with it. `guarded`:
+ * the caller has the arena's guard. */
+void mp_cell_free_if_unused(uint32_t index, bool guarded);
+
+/* Under the arena's guard: ends what somebody has begun who frees it, and frees it if it can be. */
+void mp_cell_settle(uint32_t index);
+
+/* A dead member's place is given again: it uses nothing. */
+void mp_cells_clean_up(unsigned place);
+
+/* This process uses nothing any more. */
+void mp_cells_leave(void);
 
 #endif
