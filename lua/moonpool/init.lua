@@ -10,6 +10,7 @@ local handle = require "moonpool.handle"
 local iterable = require "moonpool.iterable"
 local process = require "moonpool.process"
 local pump = require "moonpool.pump"
+local queue = require "moonpool.queue"
 local reload = require "moonpool.reload"
 local run = require "moonpool.run"
 local shared = require "moonpool.shared"
@@ -76,6 +77,9 @@ mp.run = run.run
 for _, name in ipairs { "Lock", "RLock", "Semaphore", "BoundedSemaphore", "Event", "Condition",
   "Barrier" } do
   mp[name] = sync[name]
+end
+for _, name in ipairs { "Queue", "JoinableQueue", "SimpleQueue" } do
+  mp[name] = queue[name]
 end
 mp.Pipe = connection.Pipe
 mp.Value = shared.Value

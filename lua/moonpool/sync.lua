@@ -11,14 +11,15 @@ local pump = require "moonpool.pump"
 
 local sync = {}
 
-local function check_count(call, which, n, least)
+--- Whether n is an integer that may be a count, of at least so many; raises "argument".
+function sync.check_count(call, which, n, least)
   if math.type(n) ~= "integer" or n < least or n > 0x7fffffff then
     errors.argument(call, which, ("an integer from %d on"):format(least), n)
   end
 end
 
--- Sleeps and tries until try() gives something, which it returns; nothing when the deadline has passed.
-local function until_got(self, try, sleep, deadline)
+--- Sleeps and tries until try() gives something, which it returns; nothing when the deadline has passed.
+function sync.until_got(self, try, sleep, deadline)
   local n = 0
   repeat
     local got, how = try(self, n > 0)
@@ -33,10 +34,10 @@ local function until_got(self, try, sleep, deadline)
   until false
 end
 
--- The deadline of acquire's arguments: in the past where it is not to block.
-local function limit(block, timeout)
+--- The deadline of the arguments `block` and `timeout`: in the past where it is not to block.
+function sync.limit(call, block, timeout)
   if block ~= nil and type(block) ~= "boolean" then
-    errors.argument("acquire", "the first argument", "a boolean", block)
+    errors.argument(call, "block", "a boolean", block)
   end
   return pump.deadline(block == false and 0 or timeout)
 end
@@ -57,7 +58,7 @@ Hold.__close = Hold.release
 -- ---- Lock, RLock ----
 
 local function acquire_lock(self, block, timeout)
-  return until_got(self, core.lock_try, core.lock_sleep, limit(block, timeout))
+  return sync.until_got(self, core.lock_try, core.lock_sleep, sync.limit("acquire", block, timeout))
 end
 
 local lock = {}
@@ -77,7 +78,7 @@ local semaphore = {}
 
 --- Takes one: acquire([block [, timeout]]); whether it could.
 function semaphore:acquire(block, timeout)
-  return until_got(self, core.semaphore_try, core.semaphore_sleep, limit(block, timeout))
+  return sync.until_got(self, core.semaphore_try, core.semaphore_sleep, sync.limit("acquire", block, timeout))
 end
 
 --- Gives one.
@@ -122,7 +123,7 @@ end
 
 --- Waits until it is set: true; false when `timeout` seconds have passed before.
 function event:wait(timeout)
-  return until_got(self, core.event_is_set, core.event_sleep, pump.deadline(timeout))
+  return sync.until_got(self, core.event_is_set, core.event_sleep, pump.deadline(timeout))
 end
 
 -- ---- Condition ----
@@ -157,7 +158,7 @@ function condition:wait(timeout)
   core.notice_await(self)
   core.lock_deepen(its, 1)
   its:release()
-  local ok, told = pcall(until_got, self, core.notice_came, core.notice_sleep, deadline)
+  local ok, told = pcall(sync.until_got, self, core.notice_came, core.notice_sleep, deadline)
   local came = core.notice_give_up(self)
   its:acquire()
   core.lock_deepen(its, depth)
@@ -185,7 +186,7 @@ end
 --- Wakes n of those that wait (1), the longest waiting first; what of them died does not count.
 function condition:notify(n)
   n = n or 1
-  check_count("notify", "n", n, 1)
+  sync.check_count("notify", "n", n, 1)
   lock_of(self, "notify")
   core.notice_tell(self, n)
 end
@@ -343,7 +344,7 @@ end
 local function semaphore_of(kind)
   return function(value)
     value = value == nil and 1 or value
-    check_count(kind, "the value", value, 0)
+    sync.check_count(kind, "the value", value, 0)
     local self = core.shared(kind)
     core.semaphore_begin(self, value)
     return self
@@ -374,7 +375,7 @@ end
 
 --- Barrier(parties [, action [, timeout]]): action() is called by the last that comes.
 function sync.Barrier(parties, action, timeout)
-  check_count("Barrier", "parties", parties, 1)
+  sync.check_count("Barrier", "parties", parties, 1)
   if action ~= nil and type(action) ~= "function" then
     errors.argument("Barrier", "action", "a function", action)
   end

@@ -12,16 +12,19 @@ local wait = {}
 
 local kinds = {}
 
---- Lets mp.wait take objects of that metatable.
-function wait.register(metatable, ready, descriptor)
-  kinds[metatable] = { ready = ready, descriptor = descriptor }
+--- Lets mp.wait take objects of that metatable. `more` may have `slice`, seconds after which they
+--- are asked again in any case, and `rest`, to be called behind the waiting.
+function wait.register(metatable, ready, descriptor, more)
+  more = more or {}
+  kinds[metatable] = { ready = ready, descriptor = descriptor, slice = more.slice,
+    rest = more.rest }
 end
 
 local function kind_of(object)
   local metatable = getmetatable(object)
   local kind = metatable and kinds[metatable]
   if not kind then
-    errors.argument("wait", "each object", "a Process, an AsyncResult or a Connection", object)
+    errors.argument("wait", "each object", "a Process, an AsyncResult, a Connection or a Queue", object)
   end
   return kind
 end
@@ -36,9 +39,32 @@ local function ready_of(objects)
   return ready
 end
 
+-- Sleeps until one may be ready. They are asked between their descriptors and the sleep, since
+-- some begin to call only then.
+local function sleep(objects, deadline)
+  local descriptors, slice, rest = {}, deadline, nil
+  for i, object in ipairs(objects) do
+    local kind = kind_of(object)
+    descriptors[i] = kind.descriptor(object)
+    if kind.slice then
+      slice = math.min(slice or math.huge, core.monotonic() + kind.slice)
+    end
+    rest = kind.rest or rest
+  end
+  local ready = ready_of(objects)
+  if #ready == 0 then
+    core.sleep_on(descriptors, slice)
+    ready = ready_of(objects)
+  end
+  if rest then
+    rest()
+  end
+  return ready
+end
+
 --- The list of those of `objects` that are ready, in their order: processes that have ended,
---- results that are there. Waits for one of them, `timeout` seconds at most; the list is
---- empty then.
+--- results that are there, connections and queues that hold something. Waits for one of them,
+--- `timeout` seconds at most; the list is empty then.
 function wait.any(objects, timeout)
   if type(objects) ~= "table" then
     errors.argument("wait", "the first argument", "a list", objects)
@@ -49,12 +75,7 @@ function wait.any(objects, timeout)
     if deadline and core.monotonic() >= deadline then
       break
     end
-    local descriptors = {}
-    for i, object in ipairs(objects) do
-      descriptors[i] = kind_of(object).descriptor(object)
-    end
-    core.sleep_on(descriptors, deadline)
-    ready = ready_of(objects)
+    ready = sleep(objects, deadline)
   end
   return ready
 end

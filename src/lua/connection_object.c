@@ -3,10 +3,10 @@
  *
  * Each end has a cell of the session, so that the other one can ask whether any process is left
  * that could speak: descriptors that a fork has copied would keep the socket open. */
+#include "lua/message.h"
 #include "lua/state.h"
 
 #include "base/clock.h"
-#include "codec/values.h"
 #include "pool/patience.h"
 #include "process/connection.h"
 #include "shm/session.h"
@@ -16,8 +16,6 @@
 #include <sched.h>
 
 #define META "Connection"
-
-enum { KEPT = 1 << 20 }; /* a buffer above this is given back behind its message */
 
 static const int64_t slice = 50000000; /* nanoseconds between two looks at the other end */
 
@@ -112,15 +110,8 @@ static int connection_put(lua_State *L)
 static int encode(lua_State *L)
 {
     end *e = lua_touserdata(L, 1);
-    e->out.len = 0;
-    e->out.error = 0;
-    if (mp_encode(L, 2, 1, MP_CODEC_FUNCTIONS, &e->out) == 0)
-        return 0;
-    if (e->out.error < 0)
-        return mp_raise(L, "system", "no memory to encode a value");
-    lua_pop(L, 1);
-    mp_error_codec(L, "encode", "value");
-    return lua_error(L);
+    mp_message_encode(L, 2, &e->out);
+    return 0;
 }
 
 /* core.connection_put_value(connection, value): it is to be sent */
@@ -152,7 +143,7 @@ static int connection_push(lua_State *L)
         e->c.out = NULL;
         fail(L, "send", status);
     }
-    if (status == 1 && e->out.cap > KEPT)
+    if (status == 1 && e->out.cap > MP_MESSAGE_KEPT)
         mp_buffer_free(&e->out);
     lua_pushboolean(L, status == 1);
     return 1;
@@ -192,14 +183,9 @@ static int connection_pull_value(lua_State *L)
     lua_pushboolean(L, status);
     if (status == 0)
         return 1;
-    int n = mp_decode(L, (const unsigned char *)bytes, e->c.size, NULL, 1, MP_CODEC_FUNCTIONS);
+    bool decoded = mp_message_decode(L, (const unsigned char *)bytes, e->c.size, "recv") == 1;
     mp_connection_done(&e->c);
-    if (n == 1)
-        return 2;
-    if (n == 0)
-        return mp_raise(L, "decode", "recv: the message holds no value");
-    mp_error_codec(L, "decode", "value");
-    return lua_error(L);
+    return decoded ? 2 : lua_error(L);
 }
 
 /* core.connection_ready(connection): whether recv would not wait */

@@ -60,6 +60,7 @@ static void push_core(lua_State *L)
     mp_open_sync(L);
     mp_open_value(L);
     mp_open_connection(L);
+    mp_open_queue(L);
 }
 
 int luaopen_moonpool(lua_State *L)

@@ -2,6 +2,7 @@
 #ifndef MP_LUA_SHARED_H
 #define MP_LUA_SHARED_H
 
+#include "pool/patience.h"
 #include "shm/session.h"
 
 #include <lua.h>
@@ -17,6 +18,9 @@ enum mp_shared_kind {
     MP_SHARED_BARRIER,
     MP_SHARED_VALUE,
     MP_SHARED_ARRAY,
+    MP_SHARED_QUEUE,
+    MP_SHARED_SIMPLE_QUEUE,
+    MP_SHARED_JOINABLE_QUEUE,
     MP_SHARED_KINDS,
 };
 
@@ -25,11 +29,16 @@ typedef struct mp_shared {
     void *content;
     mp_cell_name name;
     enum mp_shared_kind kind;
+    mp_patience patience; /* of who waits for it */
 } mp_shared;
 
 /* The handle at `index`, of one of the kinds whose bits are set in `wanted` (1 << kind), the
  * `method`'s object; raises "argument" for anything else. */
 mp_shared *mp_check_shared(lua_State *L, int index, unsigned wanted, const char *method);
+
+/* Nanoseconds of the n-th sleep in a row (argument 2, from 0), not beyond the deadline (argument 3)
+ * and short where a hook is to run. */
+int64_t mp_shared_slice(lua_State *L);
 
 /* This process's name in the session; raises where it cannot have one. */
 uint32_t mp_shared_self(lua_State *L);

@@ -6,11 +6,15 @@
 
 #include "lua/state.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 
 static const char *const kinds[MP_SHARED_KINDS] = {
-    "Lock",    "RLock", "Semaphore", "BoundedSemaphore", "Event", "Condition",
-    "Barrier", "Value", "Array"};
+    "Lock",  "RLock", "Semaphore", "BoundedSemaphore", "Event",        "Condition", "Barrier",
+    "Value", "Array", "Queue",     "SimpleQueue",      "JoinableQueue"};
+
+static const int64_t first_slice = 1000000, last_slice = 20000000; /* nanoseconds */
 
 static const char handles = 0; /* the registry's key of the table of handles */
 
@@ -22,6 +26,15 @@ mp_shared *mp_check_shared(lua_State *L, int index, unsigned wanted, const char 
         mp_raise(L, "argument", "%s: called without its object; write object:%s(...) with a colon",
                  method, method);
     return s;
+}
+
+int64_t mp_shared_slice(lua_State *L)
+{
+    int64_t n = luaL_checkinteger(L, 2), left = mp_at_deadline(L, 3) - mp_now();
+    int64_t part = n < 5 ? first_slice << n : last_slice;
+    if (mp_hook_waits(L) && part > first_slice)
+        part = first_slice;
+    return left < 0 ? 0 : left < part ? left : part;
 }
 
 uint32_t mp_shared_self(lua_State *L)

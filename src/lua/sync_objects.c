@@ -6,7 +6,6 @@
 #include "lua/shared.h"
 #include "lua/state.h"
 
-#include "base/clock.h"
 #include "shm/barrier.h"
 
 enum {
@@ -16,18 +15,6 @@ enum {
     NOTICES = 1U << MP_SHARED_CONDITION | 1U << MP_SHARED_BARRIER,
     BARRIERS = 1U << MP_SHARED_BARRIER,
 };
-
-static const int64_t first_slice = 1000000, last_slice = 20000000; /* nanoseconds */
-
-/* The slice of the n-th sleep in a row (argument 2), not beyond the deadline (argument 3). */
-static int64_t slice(lua_State *L)
-{
-    int64_t n = luaL_checkinteger(L, 2), left = mp_at_deadline(L, 3) - mp_now();
-    int64_t part = n < 5 ? first_slice << n : last_slice;
-    if (mp_hook_waits(L) && part > first_slice)
-        part = first_slice;
-    return left < 0 ? 0 : left < part ? left : part;
-}
 
 /* ---- locks ---- */
 
@@ -105,7 +92,7 @@ static int lock_try(lua_State *L)
 /* core.lock_sleep(lock, n, deadline or nil), as all core.*_sleep: for a slice, the n-th from 0 */
 static int lock_sleep(lua_State *L)
 {
-    mp_lock_sleep(mp_check_shared(L, 1, LOCKS, "acquire")->content, slice(L));
+    mp_lock_sleep(mp_check_shared(L, 1, LOCKS, "acquire")->content, mp_shared_slice(L));
     return 0;
 }
 
@@ -174,7 +161,7 @@ static int semaphore_unnote(lua_State *L)
 
 static int semaphore_sleep(lua_State *L)
 {
-    mp_semaphore_sleep(&check_semaphore(L, "acquire")->s, slice(L));
+    mp_semaphore_sleep(&check_semaphore(L, "acquire")->s, mp_shared_slice(L));
     return 0;
 }
 
@@ -221,7 +208,7 @@ static int event_is_set(lua_State *L)
 
 static int event_sleep(lua_State *L)
 {
-    mp_event_sleep(check_event(L, "wait"), slice(L));
+    mp_event_sleep(check_event(L, "wait"), mp_shared_slice(L));
     return 0;
 }
 
@@ -268,7 +255,7 @@ static int notice_came(lua_State *L)
 static int notice_sleep(lua_State *L)
 {
     const mp_shared *s = mp_check_shared(L, 1, NOTICES, "wait");
-    mp_notice_sleep(mp_shared_self(L), s->name.index, slice(L));
+    mp_notice_sleep(mp_shared_self(L), s->name.index, mp_shared_slice(L));
     return 0;
 }
 

@@ -307,6 +307,11 @@ void mp_cells_leave(void)
 
 /* ---- what is in them, and whose ---- */
 
+mp_cell_name mp_cell_now(uint32_t index)
+{
+    return (mp_cell_name){index, (uint32_t)(mp_load_acquire(&mp_cell_at(index)->state) >> 8)};
+}
+
 void *mp_cell_content(mp_cell_name name)
 {
     return mp_cell_at(name.index)->content;

@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 enum {
@@ -87,6 +88,7 @@ static void move_in(unsigned place)
         mp_store_relaxed(&m->births[i], 0);
     mp_store_relaxed(&m->awaits, 0);
     mp_store_relaxed(&m->bystander, 0);
+    mp_store_relaxed(&m->listens, 0);
     mp_store_relaxed(&m->life, life == 0 ? 1 : life);
     mp_store_release(&m->pid, (uint32_t)getpid());
     mp_raise_to(&mp_session_head()->places, place + 1);
@@ -228,6 +230,15 @@ static void watch_forks(void)
     watch_error = pthread_atfork(before_fork, mp_session_exit, in_the_child);
 }
 
+/* Where there is no randomness yet, names are as good as the clock is fine. */
+static uint64_t draw_secret(void)
+{
+    uint64_t secret;
+    if (getrandom(&secret, sizeof secret, GRND_NONBLOCK) != (ssize_t)sizeof secret)
+        secret = (uint64_t)mp_now() << 20 ^ (uint64_t)getpid();
+    return secret;
+}
+
 static int open_both(mp_error *error)
 {
     if (mp_session_own.cells.base != NULL)
@@ -245,6 +256,7 @@ static int open_both(mp_error *error)
     }
     memcpy(mp_session_head()->magic, "mpsessio", sizeof mp_session_head()->magic);
     mp_session_head()->version = VERSION;
+    mp_session_head()->secret = draw_secret();
     mp_store_release(&mp_session_head()->cells, MP_CELLS_FIRST);
     return 0;
 }

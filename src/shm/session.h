@@ -31,6 +31,7 @@ typedef struct mp_member {
     _Atomic uint64_t ticket;            /* since when, among those of that cell */
     _Atomic int64_t forked_at;          /* its last fork, mp_now's clock */
     _Atomic uint32_t bystander;         /* it has what it has for others: nobody waits for it */
+    _Atomic uint32_t listens;           /* it is to be rung (doorbell.h) */
     _Atomic uint32_t births[MP_BIRTHS]; /* numbers of forks that do not use yet what it uses */
 } mp_member;
 
@@ -67,6 +68,9 @@ bool mp_cell_use(mp_cell_name name);
 
 /* Uses it once less; who is the last frees it. */
 void mp_cell_drop(mp_cell_name name);
+
+/* The name of the one that is at that place now. */
+mp_cell_name mp_cell_now(uint32_t index);
 
 /* The content of a cell that this process uses, aligned to 8. It never moves. */
 void *mp_cell_content(mp_cell_name name);

@@ -28,6 +28,7 @@ _Static_assert(sizeof(mp_cell) == 256, "cells fill whole pages");
 typedef struct mp_session_header {
     char magic[8];
     uint32_t version;
+    uint64_t secret;                          /* of which names are made that nobody else knows */
     _Alignas(64) _Atomic uint32_t next_place; /* where a new member looks first */
     _Atomic uint32_t places;                  /* above the highest one that was given */
     _Atomic uint32_t next_cell;               /* where a new cell is looked for first */

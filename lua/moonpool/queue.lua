@@ -1,0 +1,133 @@
+-- Queues: values that any number of processes put in and take out, in the order of their putting.
+--
+-- The steps are C (core.queue_*); what waits goes round in Lua.
+
+local core, require = ...
+
+local errors = require "moonpool.errors"
+local handle = require "moonpool.handle"
+local pump = require "moonpool.pump"
+local sync = require "moonpool.sync"
+local wait = require "moonpool.wait"
+
+local queue = {}
+
+local WATCH = 0.05 -- seconds between two looks at a queue whose putter may have been killed
+
+local closed = setmetatable({}, { __mode = "k" }) -- those that this process has closed
+
+local function refuse(name)
+  errors.raise("closed", name .. ": the queue is closed")
+end
+
+local methods = {}
+
+--- Puts a value. While the queue is full it waits, `timeout` seconds at most, or not at all where
+--- block is false: then the error is "full".
+function methods:put(value, block, timeout)
+  if closed[self] then
+    refuse("put")
+  end
+  local deadline = (block ~= nil or timeout ~= nil) and sync.limit("put", block, timeout)
+  local done, bytes = core.queue_put(self, value)
+  if not done and not sync.until_got(self, function()
+    return core.queue_put_bytes(self, bytes)
+  end, core.queue_await_room, deadline) then
+    errors.raise("full", "put: the queue is full")
+  end
+end
+
+--- Takes the first value. While there is none it waits, `timeout` seconds at most, or not at all
+--- where block is false: then the error is "empty".
+function methods:get(block, timeout)
+  if closed[self] then
+    refuse("get")
+  end
+  local got, value = core.queue_take(self)
+  if not got then
+    got, value = sync.until_got(self, core.queue_take, core.queue_await_message,
+      sync.limit("get", block, timeout))
+  end
+  if not got then
+    errors.raise("empty", "get: the queue is empty")
+  end
+  return value
+end
+
+--- put that does not wait.
+function methods:put_nowait(value)
+  return methods.put(self, value, false)
+end
+
+--- get that does not wait.
+function methods:get_nowait()
+  return methods.get(self, false)
+end
+
+--- How many values are in it now.
+function methods:qsize()
+  return (core.queue_state(self))
+end
+
+--- Whether none is in it now.
+function methods:empty()
+  return core.queue_state(self) == 0
+end
+
+--- Whether it takes no more now.
+function methods:full()
+  local n, most = core.queue_state(self)
+  return most > 0 and n >= most
+end
+
+--- This process uses it no longer: what is in it stays for the others.
+function methods:close()
+  closed[self] = true
+end
+
+--- A value that was got is dealt with. An error "state" where that was said of all that were put.
+function methods:task_done()
+  if not core.queue_finish(self) then
+    errors.raise("state", "task_done: called more often than values were put")
+  end
+end
+
+--- Waits until task_done was called for all that were put, `timeout` seconds at most: whether it
+--- was.
+function methods:join(timeout)
+  return sync.until_got(self, core.queue_is_finished, core.queue_await_finish,
+    pump.deadline(timeout))
+end
+
+local function is_ready(self)
+  if closed[self] then
+    refuse("wait")
+  end
+  return core.queue_state(self) > 0
+end
+
+for _, kind in ipairs { "Queue", "SimpleQueue", "JoinableQueue" } do
+  local meta = handle.define(kind, { index = methods })
+  wait.register(meta, is_ready, core.queue_watch, { slice = WATCH, rest = core.queue_unwatch })
+end
+
+local function of_kind(kind)
+  return function(most)
+    most = most == nil and 0 or most
+    sync.check_count(kind, "the argument", most, -0x7fffffff)
+    local self = core.shared(kind)
+    core.queue_begin(self, math.max(most, 0))
+    return self
+  end
+end
+
+--- Queue([maxsize]): without (or with 0 or less) put never waits.
+queue.Queue = of_kind("Queue")
+queue.JoinableQueue = of_kind("JoinableQueue")
+
+--- A queue without bound.
+function queue.SimpleQueue()
+  return core.shared("SimpleQueue")
+end
+
+return queue

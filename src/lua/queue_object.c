@@ -1,0 +1,290 @@
+/* Queues (lua/moonpool/queue.lua): a value into a message and back, and the steps of putting and
+ * taking. What waits goes round in Lua. */
+#include "lua/message.h"
+#include "lua/shared.h"
+#include "lua/state.h"
+
+#include "base/clock.h"
+#include "shm/doorbell.h"
+#include "shm/queue.h"
+
+#include <sched.h>
+
+enum {
+    QUEUES = 1U << MP_SHARED_QUEUE | 1U << MP_SHARED_SIMPLE_QUEUE | 1U << MP_SHARED_JOINABLE_QUEUE
+};
+
+static const char buffers = 0; /* the registry's key of the state's buffer */
+
+typedef struct scratch {
+    mp_buffer out;
+    bool taken;
+} scratch;
+
+static mp_shared *check(lua_State *L, const char *method)
+{
+    return mp_check_shared(L, 1, QUEUES, method);
+}
+
+static mp_queue *queue_of(const mp_shared *s)
+{
+    return s->content;
+}
+
+/* core.queue_begin(queue, most): before anybody else has it; 0: no bound */
+static int queue_begin(lua_State *L)
+{
+    queue_of(check(L, "begin"))->most = (uint32_t)luaL_checkinteger(L, 2);
+    return 0;
+}
+
+/* ---- putting ---- */
+
+static int scratch_collect(lua_State *L)
+{
+    mp_buffer_free(&((scratch *)lua_touserdata(L, 1))->out);
+    return 0;
+}
+
+static scratch *push_scratch(lua_State *L)
+{
+    scratch *s = lua_newuserdatauv(L, sizeof *s, 0);
+    *s = (scratch){0};
+    mp_buffer_init_heap(&s->out);
+    if (luaL_newmetatable(L, "moonpool.scratch") != 0) {
+        lua_pushcfunction(L, scratch_collect);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    return s;
+}
+
+/* Pushes a buffer: the state's, or where that is in use (a value that puts something while it is
+ * encoded) one of its own. */
+static scratch *borrow(lua_State *L)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &buffers) == LUA_TNIL) {
+        lua_pop(L, 1);
+        push_scratch(L);
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &buffers);
+    }
+    scratch *s = lua_touserdata(L, -1);
+    if (s->taken) {
+        lua_pop(L, 1);
+        s = push_scratch(L);
+    }
+    s->taken = true;
+    return s;
+}
+
+static void give_back(scratch *s)
+{
+    s->taken = false;
+    if (s->out.cap > MP_MESSAGE_KEPT)
+        mp_buffer_free(&s->out);
+}
+
+/* (value, scratch) */
+static int encode(lua_State *L)
+{
+    mp_message_encode(L, 1, &((scratch *)lua_touserdata(L, 2))->out);
+    return 0;
+}
+
+static bool put(lua_State *L, const mp_shared *q, const void *bytes, size_t size)
+{
+    mp_error error = {0};
+    int status = mp_queue_put(q->name, bytes, size, &error);
+    if (status < 0)
+        mp_raise_system(L, &error);
+    return status == MP_QUEUE_DONE;
+}
+
+/* core.queue_put(queue, value): true; false where it is full now, and the bytes to try with
+ * again */
+static int queue_put(lua_State *L)
+{
+    const mp_shared *q = check(L, "put");
+    mp_shared_self(L);
+    lua_settop(L, 2);
+    lua_pushcfunction(L, encode);
+    lua_pushvalue(L, 2);
+    scratch *s = borrow(L);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+        give_back(s);
+        return lua_error(L);
+    }
+    mp_error error = {0};
+    int status = mp_queue_put(q->name, s->out.data, s->out.len, &error);
+    lua_pushboolean(L, status == MP_QUEUE_DONE);
+    if (status == MP_QUEUE_NOT_NOW || status == MP_QUEUE_BUSY)
+        lua_pushlstring(L, (const char *)s->out.data, s->out.len);
+    give_back(s);
+    if (status < 0)
+        mp_raise_system(L, &error);
+    return status == MP_QUEUE_DONE ? 1 : 2;
+}
+
+/* core.queue_put_bytes(queue, bytes): whether there was room */
+static int queue_put_bytes(lua_State *L)
+{
+    size_t size;
+    const mp_shared *q = check(L, "put");
+    const char *bytes = luaL_checklstring(L, 2, &size);
+    lua_pushboolean(L, put(L, q, bytes, size));
+    return 1;
+}
+
+/* ---- taking ---- */
+
+/* (message): whether it could be decoded, and the value, or the error */
+static int decode(lua_State *L)
+{
+    const mp_message *m = lua_touserdata(L, 1);
+    lua_pushboolean(L, mp_message_decode(L, m->bytes, m->size, "get"));
+    lua_insert(L, -2);
+    return 2;
+}
+
+/* core.queue_take(queue): whether one was there, and its value. One that an interrupt comes over
+ * stays there. */
+static int queue_take(lua_State *L)
+{
+    const mp_shared *q = check(L, "get");
+    mp_message m;
+    mp_shared_self(L);
+    if (mp_queue_take(q->name, &m) != MP_QUEUE_DONE) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
+    lua_settop(L, 1);
+    lua_pushcfunction(L, decode);
+    lua_pushlightuserdata(L, &m);
+    if (lua_pcall(L, 1, 2, 0) != LUA_OK) {
+        mp_queue_give_back(q->name, &m);
+        return lua_error(L);
+    }
+    mp_queue_done(q->name, &m);
+    return lua_toboolean(L, -2) ? 2 : lua_error(L);
+}
+
+/* ---- the rest ---- */
+
+/* core.queue_state(queue): how many can be taken, and how many it takes */
+static int queue_state(lua_State *L)
+{
+    const mp_shared *q = check(L, "qsize");
+    mp_shared_self(L);
+    lua_pushinteger(L, mp_queue_look(q->name));
+    lua_pushinteger(L, queue_of(q)->most);
+    return 2;
+}
+
+/* core.queue_finish(queue): one that was taken is finished; false where all are */
+static int queue_finish(lua_State *L)
+{
+    lua_pushboolean(L, mp_queue_finish(queue_of(check(L, "task_done"))));
+    return 1;
+}
+
+/* core.queue_is_finished(queue) */
+static int queue_is_finished(lua_State *L)
+{
+    lua_pushboolean(L, mp_queue_is_finished(queue_of(check(L, "join"))));
+    return 1;
+}
+
+static bool has_message(const mp_queue *q)
+{
+    return mp_load_acquire(&q->count) > 0;
+}
+
+static bool has_room(const mp_queue *q)
+{
+    return q->most == 0 || mp_load_acquire(&q->count) < q->most;
+}
+
+static bool look(mp_shared *s, bool (*comes)(const mp_queue *))
+{
+    const mp_queue *q = queue_of(s);
+    bool found = false;
+    int64_t time = mp_patience_now(&s->patience), upto = mp_now() + time;
+    while (!found && time > 0 && mp_now() < upto) {
+        sched_yield();
+        found = comes(q);
+    }
+    if (time > 0)
+        mp_patience_learn(&s->patience, found);
+    return found;
+}
+
+static int sleep_for(lua_State *L, const char *method, size_t at, bool (*comes)(const mp_queue *))
+{
+    mp_shared *s = check(L, method);
+    mp_waiters *w = (mp_waiters *)(void *)((char *)s->content + at);
+    if (luaL_checkinteger(L, 2) == 0 && look(s, comes))
+        return 0;
+    uint32_t since = mp_waiters_enter(w);
+    if (!comes(queue_of(s)))
+        mp_waiters_sleep(w, since, mp_shared_slice(L));
+    return 0;
+}
+
+/* core.queue_await_message(queue, n, deadline or nil): as all that sleeps for a slice */
+static int queue_await_message(lua_State *L)
+{
+    return sleep_for(L, "get", offsetof(mp_queue, messages), has_message);
+}
+
+static int queue_await_room(lua_State *L)
+{
+    return sleep_for(L, "put", offsetof(mp_queue, room), has_room);
+}
+
+static int queue_await_finish(lua_State *L)
+{
+    return sleep_for(L, "join", offsetof(mp_queue, finish), mp_queue_is_finished);
+}
+
+/* core.queue_watch(queue): a descriptor that is readable once something may have been put since */
+static int queue_watch(lua_State *L)
+{
+    mp_queue *q = queue_of(check(L, "wait"));
+    mp_error error = {0};
+    int fd = mp_doorbell_listen(&error);
+    if (fd < 0)
+        mp_raise_system(L, &error);
+    mp_store_release(&q->watched, 1);
+    mp_fence();
+    lua_pushinteger(L, fd);
+    return 1;
+}
+
+/* core.queue_unwatch(): nobody waits here any more */
+static int queue_unwatch(lua_State *L)
+{
+    (void)L;
+    mp_doorbell_rest();
+    return 0;
+}
+
+void mp_open_queue(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"queue_begin", queue_begin},
+        {"queue_put", queue_put},
+        {"queue_put_bytes", queue_put_bytes},
+        {"queue_take", queue_take},
+        {"queue_state", queue_state},
+        {"queue_finish", queue_finish},
+        {"queue_is_finished", queue_is_finished},
+        {"queue_await_message", queue_await_message},
+        {"queue_await_room", queue_await_room},
+        {"queue_await_finish", queue_await_finish},
+        {"queue_watch", queue_watch},
+        {"queue_unwatch", queue_unwatch},
+        {NULL, NULL},
+    };
+    luaL_setfuncs(L, functions, 0);
+}

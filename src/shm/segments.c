@@ -1,0 +1,256 @@
+/* Segments: see segments.h.
+ *
+ * Each step is ordered so that a death behind it leaves a chain that can be walked:
+ * what is to come off is unlinked first, what is to come on is linked last, and a
+ * segment that is neither in the chain nor among the spares is freed by the next one
+ * that mends. */
+#include "shm/segments.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+    SMALLEST = 4096,
+    GROWN = 256 << 10, /* segments grow up to this */
+    STEP = 64 << 10,   /* of a large message's segment */
+    SPARES = 8,
+    SPARE_MOST = 2 << 20, /* a larger one is given back at once */
+};
+
+static const mp_cell_name none = {UINT32_MAX, 0};
+
+static mp_queue *queue_of(mp_cell_name name)
+{
+    return mp_cell_content(name);
+}
+
+mp_segment *mp_segment_at(uint32_t cell)
+{
+    return mp_cell_content((mp_cell_name){cell - 1, 0});
+}
+
+static size_t capacity_of(uint32_t cell)
+{
+    size_t bytes;
+    mp_cell_extent((mp_cell_name){cell - 1, 0}, &bytes);
+    return bytes;
+}
+
+mp_item *mp_item_at(uint32_t cell, uint64_t at)
+{
+    size_t bytes;
+    unsigned char *base = mp_cell_extent((mp_cell_name){cell - 1, 0}, &bytes);
+    return (mp_item *)(void *)(base + at);
+}
+
+uint64_t mp_item_room(size_t size)
+{
+    return sizeof(mp_item) + ((uint64_t)size + 7) / 8 * 8;
+}
+
+/* ---- making ---- */
+
+static void empty(uint32_t cell)
+{
+    mp_segment *s = mp_segment_at(cell);
+    mp_store_release(&s->end, 0);
+    s->head = s->scan = 0;
+    s->next = 0;
+}
+
+static int make(size_t bytes, mp_cell_name *name, mp_error *error)
+{
+    int status = mp_cell_create(name, error);
+    if (status < 0)
+        return status;
+    status = mp_cell_extend(*name, bytes, error);
+    if (status < 0)
+        mp_cell_drop(*name);
+    return status;
+}
+
+int mp_segment_prepare(mp_cell_name spare, const void *bytes, size_t size, mp_cell_name *made,
+                       mp_error *error)
+{
+    *made = spare;
+    if (size > SIZE_MAX / 2)
+        return mp_fail(error, -ENOMEM, "a message of %zu bytes", size);
+    int status = spare.index != UINT32_MAX
+                     ? 0
+                     : make((mp_item_room(size) + STEP - 1) / STEP * STEP, made, error);
+    if (status < 0)
+        return status;
+    empty(made->index + 1);
+    mp_item *item = mp_item_at(made->index + 1, 0);
+    *item = (mp_item){.size = size};
+    memcpy(item + 1, bytes, size);
+    return 0;
+}
+
+/* ---- the spares ---- */
+
+mp_cell_name mp_segment_reuse(mp_queue *q, size_t size)
+{
+    uint64_t room = mp_item_room(size);
+    uint32_t *link = &q->spares;
+    for (; *link != 0; link = &mp_segment_at(*link)->next)
+        if (capacity_of(*link) >= room && capacity_of(*link) / 4 <= room + STEP)
+            break;
+    if (*link == 0)
+        return none;
+    uint32_t cell = *link;
+    mp_cell_name name = mp_cell_now(cell - 1);
+    *link = mp_segment_at(cell)->next;
+    return mp_cell_take_back(name) ? name : none;
+}
+
+static void put_aside(mp_queue *q, uint32_t cell)
+{
+    unsigned n = 0;
+    for (uint32_t other = q->spares; other != 0; other = mp_segment_at(other)->next)
+        n++;
+    if (n >= SPARES || capacity_of(cell) > SPARE_MOST) {
+        mp_cell_disown(mp_cell_now(cell - 1));
+        return;
+    }
+    mp_segment_at(cell)->next = q->spares;
+    q->spares = cell;
+}
+
+/* ---- the chain ---- */
+
+void mp_segment_link(mp_cell_name queue, mp_cell_name segment)
+{
+    mp_queue *q = queue_of(queue);
+    uint32_t cell = segment.index + 1;
+    mp_cell_give(segment, queue);
+    if (q->tail == 0)
+        q->head = q->next = cell;
+    else
+        mp_segment_at(q->tail)->next = cell;
+    q->tail = cell;
+    mp_cell_drop(segment);
+}
+
+int mp_segment_ensure(mp_cell_name queue, size_t size, mp_error *error)
+{
+    mp_queue *q = queue_of(queue);
+    uint64_t room = mp_item_room(size);
+    if (q->tail != 0 &&
+        capacity_of(q->tail) - mp_load_relaxed(&mp_segment_at(q->tail)->end) >= room)
+        return 0;
+    size_t wanted = q->tail == 0 ? SMALLEST : capacity_of(q->tail) * 2;
+    wanted = wanted > GROWN ? GROWN : wanted;
+    mp_cell_name name = mp_segment_reuse(q, size);
+    if (name.index == UINT32_MAX) {
+        int status = make(wanted < room ? room : wanted, &name, error);
+        if (status < 0)
+            return status;
+    }
+    empty(name.index + 1);
+    mp_segment_link(queue, name);
+    return 0;
+}
+
+static void pass_done(uint32_t cell)
+{
+    mp_segment *s = mp_segment_at(cell);
+    uint64_t end = mp_load_acquire(&s->end);
+    while (s->head < end) {
+        mp_item *item = mp_item_at(cell, s->head);
+        if (mp_load_acquire(&item->state) != MP_ITEM_DONE)
+            break;
+        s->head += mp_item_room(item->size);
+    }
+    if (s->scan < s->head)
+        s->scan = s->head;
+}
+
+void mp_segments_reclaim(mp_cell_name queue)
+{
+    mp_queue *q = queue_of(queue);
+    while (q->head != 0) {
+        uint32_t cell = q->head;
+        mp_segment *s = mp_segment_at(cell);
+        pass_done(cell);
+        if (s->head < mp_load_relaxed(&s->end))
+            return;
+        if (cell == q->tail && capacity_of(cell) <= SPARE_MOST) {
+            empty(cell);
+            return;
+        }
+        bool last = cell == q->tail;
+        q->head = s->next;
+        if (q->next == cell)
+            q->next = s->next;
+        if (last)
+            q->tail = 0;
+        put_aside(q, cell);
+    }
+}
+
+/* ---- after deaths ---- */
+
+/* Of one segment, from its first message on: how many can be taken. */
+static uint32_t revive(uint32_t cell, uint64_t from, uint32_t *revived, uint64_t *last)
+{
+    uint32_t there = 0;
+    uint64_t end = mp_load_acquire(&mp_segment_at(cell)->end);
+    for (uint64_t at = from; at < end; at += mp_item_room(mp_item_at(cell, at)->size)) {
+        mp_item *item = mp_item_at(cell, at);
+        uint32_t state = mp_load_acquire(&item->state);
+        if (state != 0 && state != MP_ITEM_DONE && !mp_session_alive(state) &&
+            mp_cas_u32(&item->state, state, 0)) {
+            state = 0;
+            ++*revived;
+        }
+        there += state == 0;
+        *last = item->number > *last ? item->number : *last;
+    }
+    return there;
+}
+
+uint32_t mp_segments_recover(mp_queue *q)
+{
+    uint32_t revived = 0;
+    uint64_t last = 0;
+    for (uint32_t cell = q->head; cell != 0; cell = mp_segment_at(cell)->next)
+        revive(cell, mp_segment_at(cell)->head, &revived, &last);
+    for (uint32_t cell = q->head; cell != 0 && revived > 0; cell = mp_segment_at(cell)->next)
+        mp_segment_at(cell)->scan = mp_segment_at(cell)->head;
+    if (revived > 0)
+        q->next = q->head;
+    return revived;
+}
+
+static void free_unreached(mp_cell_name queue)
+{
+    const mp_queue *q = queue_of(queue);
+    mp_cell_name name = {0};
+    while (mp_cell_next_owned(queue, &name))
+        mp_segment_at(name.index + 1)->reached = 0;
+    for (uint32_t cell = q->head; cell != 0; cell = mp_segment_at(cell)->next)
+        mp_segment_at(cell)->reached = 1;
+    for (uint32_t cell = q->spares; cell != 0; cell = mp_segment_at(cell)->next)
+        mp_segment_at(cell)->reached = 1;
+    name = (mp_cell_name){0};
+    while (mp_cell_next_owned(queue, &name))
+        if (mp_segment_at(name.index + 1)->reached == 0)
+            mp_cell_disown(name);
+}
+
+void mp_segments_mend(mp_cell_name queue)
+{
+    mp_queue *q = queue_of(queue);
+    uint32_t there = 0, revived = 0;
+    uint64_t last = mp_load_relaxed(&q->put);
+    q->tail = q->next = q->head;
+    for (uint32_t cell = q->head; cell != 0; cell = mp_segment_at(cell)->next) {
+        mp_segment_at(cell)->head = mp_segment_at(cell)->scan = 0;
+        there += revive(cell, 0, &revived, &last);
+        q->tail = cell;
+    }
+    mp_store_release(&q->put, last);
+    mp_store_release(&q->count, there);
+    free_unreached(queue);
+}
