@@ -16,8 +16,16 @@ local WATCH = 0.05 -- seconds between two looks at a queue whose putter may have
 
 local closed = setmetatable({}, { __mode = "k" }) -- those that this process has closed
 
-local function refuse(name)
-  errors.raise("closed", name .. ": the queue is closed")
+local function check_open(self, name)
+  if closed[self] then
+    errors.raise("closed", name .. ": the queue is closed")
+  end
+end
+
+local function limit(call, block, timeout)
+  if block ~= nil or timeout ~= nil then
+    return sync.limit(call, block, timeout)
+  end
 end
 
 local methods = {}
@@ -25,10 +33,8 @@ local methods = {}
 --- Puts a value. While the queue is full it waits, `timeout` seconds at most, or not at all where
 --- block is false: then the error is "full".
 function methods:put(value, block, timeout)
-  if closed[self] then
-    refuse("put")
-  end
-  local deadline = (block ~= nil or timeout ~= nil) and sync.limit("put", block, timeout)
+  check_open(self, "put")
+  local deadline = limit("put", block, timeout)
   local done, bytes = core.queue_put(self, value)
   if not done and not sync.until_got(self, function()
     return core.queue_put_bytes(self, bytes)
@@ -40,13 +46,11 @@ end
 --- Takes the first value. While there is none it waits, `timeout` seconds at most, or not at all
 --- where block is false: then the error is "empty".
 function methods:get(block, timeout)
-  if closed[self] then
-    refuse("get")
-  end
+  check_open(self, "get")
+  local deadline = limit("get", block, timeout)
   local got, value = core.queue_take(self)
   if not got then
-    got, value = sync.until_got(self, core.queue_take, core.queue_await_message,
-      sync.limit("get", block, timeout))
+    got, value = sync.until_got(self, core.queue_take, core.queue_await_message, deadline)
   end
   if not got then
     errors.raise("empty", "get: the queue is empty")
@@ -66,16 +70,19 @@ end
 
 --- How many values are in it now.
 function methods:qsize()
+  check_open(self, "qsize")
   return (core.queue_state(self))
 end
 
 --- Whether none is in it now.
 function methods:empty()
+  check_open(self, "empty")
   return core.queue_state(self) == 0
 end
 
 --- Whether it takes no more now.
 function methods:full()
+  check_open(self, "full")
   local n, most = core.queue_state(self)
   return most > 0 and n >= most
 end
@@ -100,9 +107,7 @@ function methods:join(timeout)
 end
 
 local function is_ready(self)
-  if closed[self] then
-    refuse("wait")
-  end
+  check_open(self, "wait")
   return core.queue_state(self) > 0
 end
 

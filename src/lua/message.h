@@ -6,7 +6,7 @@
 
 #include <lua.h>
 
-enum { MP_MESSAGE_KEPT = 1 << 20 }; /* a buffer above this is given back behind its message */
+enum { MP_MESSAGE_KEPT = 4 << 20 }; /* a buffer above this is given back behind its message */
 
 /* Makes the buffer hold the value at absolute `index`. Raises "encode" or "system". */
 void mp_message_encode(lua_State *L, int index, mp_buffer *out);
