@@ -3,6 +3,7 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
+local handle = require "moonpool.handle"
 local pump = require "moonpool.pump"
 local wait = require "moonpool.wait"
 
@@ -36,6 +37,9 @@ end
 --- where nobody is left to receive it.
 function methods:send(value)
   core.connection_put_value(self, value)
+  if handle.any then
+    handle.keep()
+  end
   send_all(self)
 end
 

@@ -125,19 +125,16 @@ function crew.install(Pool, inner)
   end
 end
 
--- Pools of this process, and those inherited by a fork.
-local pools = setmetatable({}, { __mode = "k" })
-
 --- Notes a new pool.
 function crew.note(pool)
-  pools[pool] = true
+  pump.pools[pool] = true
   return pool
 end
 
 --- A list of the pools of this process that are open.
 function crew.open_pools()
   local open = {}
-  for pool in pairs(pools) do
+  for pool in pairs(pump.pools) do
     if pool.state == "open" and not pool.broken and core.owns(pool.core) then
       open[#open + 1] = pool
     end
@@ -147,7 +144,7 @@ end
 
 --- Terminates the pools of this process that were not joined: it ends.
 function crew.end_all()
-  for pool in pairs(pools) do
+  for pool in pairs(pump.pools) do
     if pool.state ~= "joined" and core.owns(pool.core) then
       pcall(pool.terminate, pool)
       pcall(pool.join, pool)

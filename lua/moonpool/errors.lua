@@ -52,6 +52,12 @@ end
 
 Error.__name = "Error"
 
+--- Whether it can be called.
+function errors.is_callable(f)
+  local meta = type(f) ~= "function" and getmetatable(f)
+  return type(f) == "function" or type(meta) == "table" and meta.__call ~= nil
+end
+
 --- A new error object. `fields` (may be nil) becomes the object.
 function errors.new(kind, message, fields)
   local err = fields or {}

@@ -1,14 +1,17 @@
 -- Handles of what processes share: their classes, and how they are sent.
 --
 -- A handle is sent as the name of its cell, which any process of the tree can attach. What was sent
--- stays used as long as its sender lives, since nobody says when it has arrived.
+-- stays used: with a task until that is over, in other messages as long as their sender lives,
+-- since nobody says when they have arrived.
 
 local core, require = ...
 
 local errors = require "moonpool.errors"
 
 local handle = {
-  sent = {}, -- those that another process may be about to attach
+  sent = {},    -- those that tasks take along, until this process's pools are idle
+  lasting = {}, -- and those whose arrival nobody tells
+  any = false,  -- whether there is something in `sent`
 }
 
 local kinds = {}
@@ -21,11 +24,24 @@ end
 local function reduce(self)
   local kind, index, generation = core.shared_name(self)
   local baggage = kinds[kind].baggage
-  handle.sent[self] = true
+  handle.sent[self], handle.any = true, true
   if baggage then
     return handle.by_name, kind, index, generation, baggage(self)
   end
   return handle.by_name, kind, index, generation
+end
+
+--- What was sent since went with a message that nobody answers.
+function handle.keep()
+  for object in pairs(handle.sent) do
+    handle.lasting[object] = true
+  end
+  handle.any = false
+end
+
+--- All that was sent has arrived.
+function handle.release()
+  handle.sent, handle.any = {}, false
 end
 
 --- Makes a class of handles: `index` is its methods' table or an __index function; furnish(handle,

@@ -13,6 +13,7 @@ local pump = require "moonpool.pump"
 local queue = require "moonpool.queue"
 local reload = require "moonpool.reload"
 local run = require "moonpool.run"
+local share = require "moonpool.share"
 local shared = require "moonpool.shared"
 local sync = require "moonpool.sync"
 local wait = require "moonpool.wait"
@@ -84,7 +85,9 @@ end
 mp.Pipe = connection.Pipe
 mp.Value = shared.Value
 mp.Array = shared.Array
+mp.share = share.share
 mp._attach = handle.attach -- by whose name what is shared is sent
+mp._shared = share.attach
 
 --- A value's bytes (CBOR, RFC 8949). `options.functions`: functions may be met.
 function mp.dumps(value, options)
@@ -124,5 +127,6 @@ for name, f in pairs(mp) do
 end
 
 handle.by_name = mp._attach
+share.by_name = mp._shared
 
 return mp

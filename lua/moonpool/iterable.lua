@@ -9,11 +9,6 @@ local errors = require "moonpool.errors"
 
 local iterable = {}
 
-local function callable(value)
-  local meta = getmetatable(value)
-  return type(value) == "function" or (type(meta) == "table" and meta.__call ~= nil)
-end
-
 -- ---- range ----
 
 local Range = { __name = "Range" }
@@ -116,7 +111,7 @@ end
 --- each(f, state, control, closing): what a generic for would walk through, as an
 --- iterator function, so `mp.each(pairs(t))` can be passed where an iterable is taken.
 function iterable.each(f, state, control, closing)
-  if not callable(f) then
+  if not errors.is_callable(f) then
     errors.argument("each", "the first argument", "an iterator, as in mp.each(pairs(t))", f)
   end
   local function keep(...)
@@ -260,9 +255,9 @@ function iterable.input(call, call_name, source)
     core.input(call, "function", zip_items(source))
   elseif type(source) == "function" then
     core.input(call, "function", source)
-  elseif meta == Linspace or (type(source) == "table" and not callable(source)) then
+  elseif meta == Linspace or (type(source) == "table" and not errors.is_callable(source)) then
     core.input(call, "table", source, table_length(call_name, source))
-  elseif callable(source) then
+  elseif errors.is_callable(source) then
     core.input(call, "function", function() return source() end)
   else
     errors.raise("argument",

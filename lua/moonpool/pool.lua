@@ -18,6 +18,7 @@ local options = require "moonpool.options"
 local progress = require "moonpool.progress"
 local pump = require "moonpool.pump"
 local reduce = require "moonpool.reduce"
+local share = require "moonpool.share"
 local wait = require "moonpool.wait"
 
 local Pool = { __name = "Pool" }
@@ -51,7 +52,7 @@ local function check_fields(given)
   options.check_names("Pool", given, FIELDS, "field")
   options.check_defaults("Pool", given)
   for _, name in ipairs { "initializer", "on_callback_error", "output", "log" } do
-    if given[name] ~= nil and type(given[name]) ~= "function" then
+    if given[name] ~= nil and not errors.is_callable(given[name]) then
       errors.argument("Pool", name, "a function", given[name])
     end
   end
@@ -82,7 +83,7 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
     or core.process_cpu_count())
   local seed = given.seed or math.random(0)
   return crew.note(setmetatable({
-    core = core.pool(processes, given.initializer, given.initargs, given.maxtasksperchild,
+    core = core.pool(processes, share.held(given.initializer), given.initargs, given.maxtasksperchild,
       given.memory_limit, given.output ~= nil, given.log ~= nil, seed),
     seed = seed,
     processes = processes,
@@ -124,8 +125,7 @@ local function check_open(pool, name)
 end
 
 local function check_function(name, f)
-  local meta = getmetatable(f)
-  if type(f) ~= "function" and not (type(meta) == "table" and meta.__call) then
+  if not errors.is_callable(f) then
     local hint = type(f) == "table" and "the function comes first, then its items"
       or "pass the function itself, not what a call of it returns"
     errors.raise("argument", ("%s: the first argument must be a function, got %s; %s"):format(name,
@@ -180,6 +180,9 @@ end
 -- A call of this shape with its result object; items are still to come.
 local function open_call(pool, name, f, shape, star, given, result, by_value)
   check_function(name, f)
+  if type(f) == "userdata" then
+    f, by_value = share.as_function(f), true
+  end
   result.shape = shape
   result.collect = (given.on_error or pool.on_error) == "collect"
   core.call(pool.core, f, SHAPES[shape], result.collect, star,

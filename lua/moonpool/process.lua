@@ -157,18 +157,13 @@ local function check_daemon(call, daemon)
   end
 end
 
-local function is_callable(f)
-  local meta = type(f) ~= "function" and getmetatable(f)
-  return type(f) == "function" or type(meta) == "table" and meta.__call ~= nil
-end
-
 local function check_fields(given)
   if type(given) ~= "table" then
     errors.argument("Process", "the argument", "a table { target =, args =, name =, daemon = }",
       given)
   end
   options.check_names("Process", given, FIELDS, "field")
-  if given.target ~= nil and not is_callable(given.target) then
+  if given.target ~= nil and not errors.is_callable(given.target) then
     errors.argument("Process", "target", "a function", given.target)
   end
   if given.args ~= nil and type(given.args) ~= "table" then

@@ -8,10 +8,13 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
+local handle = require "moonpool.handle"
 local progress = require "moonpool.progress"
 local texts = require "moonpool.texts"
 
-local pump = {}
+local pump = {
+  pools = setmetatable({}, { __mode = "k" }), -- of this process, and those inherited by a fork
+}
 
 local BATCH = 4096 -- events taken in before callbacks have their turn
 
@@ -187,6 +190,16 @@ local function meet_trouble(pool)
   core.met_trouble(pool.core)
 end
 
+-- What tasks took along is kept for as long as there are some.
+local function release_sent()
+  for pool in pairs(pump.pools) do
+    if core.owns(pool.core) and core.outstanding(pool.core) > 0 then
+      return
+    end
+  end
+  handle.release()
+end
+
 -- ---- the three that others use ----
 
 --- Takes in what has come and runs callbacks; true if anything had come. What an error
@@ -204,6 +217,9 @@ function pump.turn(pool)
     texts.give(pool, callback_failed)
     progress.tell(pool, callback_failed)
     run_callbacks(pool)
+    if handle.any then
+      release_sent()
+    end
   end
   pool.unfinished = pool.dispatching == true
   return happened

@@ -36,6 +36,9 @@ function methods:put(value, block, timeout)
   check_open(self, "put")
   local deadline = limit("put", block, timeout)
   local done, bytes = core.queue_put(self, value)
+  if handle.any then
+    handle.keep()
+  end
   if not done and not sync.until_got(self, function()
     return core.queue_put_bytes(self, bytes)
   end, core.queue_await_room, deadline) then

@@ -158,7 +158,7 @@ function reduce.install(Pool, inner)
   function Pool:reduce(f, combine, source, given)
     inner.check_open(self, "reduce")
     inner.check_function("reduce", f)
-    if type(combine) ~= "function" then
+    if not errors.is_callable(combine) then
       errors.argument("reduce", "the second argument", "a function of two values", combine)
     end
     local chosen = options.of_map("reduce", given)

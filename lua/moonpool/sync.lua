@@ -376,7 +376,7 @@ end
 --- Barrier(parties [, action [, timeout]]): action() is called by the last that comes.
 function sync.Barrier(parties, action, timeout)
   sync.check_count("Barrier", "parties", parties, 1)
-  if action ~= nil and type(action) ~= "function" then
+  if action ~= nil and not errors.is_callable(action) then
     errors.argument("Barrier", "action", "a function", action)
   end
   pump.deadline(timeout) -- checks it

@@ -1,26 +1,8 @@
 /* mp.dumps and mp.loads: the codec itself. */
+#include "lua/message.h"
 #include "lua/state.h"
 
 #include "codec/values.h"
-
-/* A buffer in malloc'ed memory that the collector frees when an error passes by. */
-static int buffer_free(lua_State *L)
-{
-    mp_buffer_free(lua_touserdata(L, 1));
-    return 0;
-}
-
-static mp_buffer *push_buffer(lua_State *L)
-{
-    mp_buffer *b = lua_newuserdatauv(L, sizeof *b, 0);
-    mp_buffer_init_heap(b);
-    if (luaL_newmetatable(L, "moonpool.core.Buffer") != 0) {
-        lua_pushcfunction(L, buffer_free);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
-    return b;
-}
 
 static int codec_error(lua_State *L, const char *kind)
 {
@@ -34,7 +16,7 @@ static int dumps(lua_State *L)
     luaL_checkany(L, 1);
     unsigned flags = lua_toboolean(L, 2) ? MP_CODEC_FUNCTIONS | MP_CODEC_TEXT : MP_CODEC_TEXT;
     lua_settop(L, 1);
-    mp_buffer *b = push_buffer(L);
+    mp_buffer *b = mp_message_buffer(L);
     if (mp_encode(L, 1, 1, flags, b) < 0) {
         if (b->error < 0)
             return mp_raise(L, "system", "no memory to encode a value");

@@ -4,6 +4,24 @@
 #include "codec/values.h"
 #include "lua/state.h"
 
+static int buffer_collect(lua_State *L)
+{
+    mp_buffer_free(lua_touserdata(L, 1));
+    return 0;
+}
+
+mp_buffer *mp_message_buffer(lua_State *L)
+{
+    mp_buffer *b = lua_newuserdatauv(L, sizeof *b, 0);
+    mp_buffer_init_heap(b);
+    if (luaL_newmetatable(L, "moonpool.core.Buffer") != 0) {
+        lua_pushcfunction(L, buffer_collect);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    return b;
+}
+
 void mp_message_encode(lua_State *L, int index, mp_buffer *out)
 {
     out->len = 0;

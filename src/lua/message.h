@@ -8,6 +8,9 @@
 
 enum { MP_MESSAGE_KEPT = 4 << 20 }; /* a buffer above this is given back behind its message */
 
+/* Pushes a userdata that is an empty buffer. */
+mp_buffer *mp_message_buffer(lua_State *L);
+
 /* Makes the buffer hold the value at absolute `index`. Raises "encode" or "system". */
 void mp_message_encode(lua_State *L, int index, mp_buffer *out);
 

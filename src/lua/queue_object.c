@@ -14,12 +14,7 @@ enum {
     QUEUES = 1U << MP_SHARED_QUEUE | 1U << MP_SHARED_SIMPLE_QUEUE | 1U << MP_SHARED_JOINABLE_QUEUE
 };
 
-static const char buffers = 0; /* the registry's key of the state's buffer */
-
-typedef struct scratch {
-    mp_buffer out;
-    bool taken;
-} scratch;
+static const char buffers = 0; /* the registry's key of the state's buffer, while nobody has it */
 
 static mp_shared *check(lua_State *L, const char *method)
 {
@@ -40,55 +35,31 @@ static int queue_begin(lua_State *L)
 
 /* ---- putting ---- */
 
-static int scratch_collect(lua_State *L)
-{
-    mp_buffer_free(&((scratch *)lua_touserdata(L, 1))->out);
-    return 0;
-}
-
-static scratch *push_scratch(lua_State *L)
-{
-    scratch *s = lua_newuserdatauv(L, sizeof *s, 0);
-    *s = (scratch){0};
-    mp_buffer_init_heap(&s->out);
-    if (luaL_newmetatable(L, "moonpool.scratch") != 0) {
-        lua_pushcfunction(L, scratch_collect);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
-    return s;
-}
-
-/* Pushes a buffer: the state's, or where that is in use (a value that puts something while it is
- * encoded) one of its own. */
-static scratch *borrow(lua_State *L)
+/* Pushes the state's buffer, which nobody else has until it is returned; where somebody has (a
+ * value that puts something while it is encoded), a new one. */
+static mp_buffer *borrow(lua_State *L)
 {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &buffers) == LUA_TNIL) {
         lua_pop(L, 1);
-        push_scratch(L);
-        lua_pushvalue(L, -1);
-        lua_rawsetp(L, LUA_REGISTRYINDEX, &buffers);
+        return mp_message_buffer(L);
     }
-    scratch *s = lua_touserdata(L, -1);
-    if (s->taken) {
-        lua_pop(L, 1);
-        s = push_scratch(L);
-    }
-    s->taken = true;
-    return s;
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &buffers);
+    return lua_touserdata(L, -1);
 }
 
-static void give_back(scratch *s)
+static void give_back(lua_State *L, int index, mp_buffer *b)
 {
-    s->taken = false;
-    if (s->out.cap > MP_MESSAGE_KEPT)
-        mp_buffer_free(&s->out);
+    if (b->cap > MP_MESSAGE_KEPT)
+        mp_buffer_free(b);
+    lua_pushvalue(L, index);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &buffers);
 }
 
-/* (value, scratch) */
+/* (value, buffer) */
 static int encode(lua_State *L)
 {
-    mp_message_encode(L, 1, &((scratch *)lua_touserdata(L, 2))->out);
+    mp_message_encode(L, 1, lua_touserdata(L, 2));
     return 0;
 }
 
@@ -108,19 +79,20 @@ static int queue_put(lua_State *L)
     const mp_shared *q = check(L, "put");
     mp_shared_self(L);
     lua_settop(L, 2);
+    mp_buffer *b = borrow(L);
     lua_pushcfunction(L, encode);
     lua_pushvalue(L, 2);
-    scratch *s = borrow(L);
+    lua_pushvalue(L, 3);
     if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-        give_back(s);
+        give_back(L, 3, b);
         return lua_error(L);
     }
     mp_error error = {0};
-    int status = mp_queue_put(q->name, s->out.data, s->out.len, &error);
+    int status = mp_queue_put(q->name, b->data, b->len, &error);
     lua_pushboolean(L, status == MP_QUEUE_DONE);
     if (status == MP_QUEUE_NOT_NOW || status == MP_QUEUE_BUSY)
-        lua_pushlstring(L, (const char *)s->out.data, s->out.len);
-    give_back(s);
+        lua_pushlstring(L, (const char *)b->data, b->len);
+    give_back(L, 3, b);
     if (status < 0)
         mp_raise_system(L, &error);
     return status == MP_QUEUE_DONE ? 1 : 2;

@@ -21,6 +21,7 @@ enum mp_shared_kind {
     MP_SHARED_QUEUE,
     MP_SHARED_SIMPLE_QUEUE,
     MP_SHARED_JOINABLE_QUEUE,
+    MP_SHARED_SHARED,
     MP_SHARED_KINDS,
 };
 
@@ -29,6 +30,7 @@ typedef struct mp_shared {
     void *content;
     mp_cell_name name;
     enum mp_shared_kind kind;
+    bool uses;            /* the cell, until it lets go of it */
     mp_patience patience; /* of who waits for it */
 } mp_shared;
 
@@ -39,6 +41,16 @@ mp_shared *mp_check_shared(lua_State *L, int index, unsigned wanted, const char 
 /* Nanoseconds of the n-th sleep in a row (argument 2, from 0), not beyond the deadline (argument 3)
  * and short where a hook is to run. */
 int64_t mp_shared_slice(lua_State *L);
+
+/* The handle stays a name, and uses its cell no longer. */
+void mp_shared_let_go(mp_shared *s);
+
+/* A cell's name as a table's key, and back. */
+lua_Integer mp_shared_key(mp_cell_name name);
+mp_cell_name mp_shared_named(lua_Integer key);
+
+/* Forgets what was decoded of cells that are free by now (mp.share). Cheap where there is none. */
+void mp_share_forget(lua_State *L);
 
 /* This process's name in the session; raises where it cannot have one. */
 uint32_t mp_shared_self(lua_State *L);

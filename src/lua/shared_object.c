@@ -11,8 +11,8 @@
 #include <string.h>
 
 static const char *const kinds[MP_SHARED_KINDS] = {
-    "Lock",  "RLock", "Semaphore", "BoundedSemaphore", "Event",        "Condition", "Barrier",
-    "Value", "Array", "Queue",     "SimpleQueue",      "JoinableQueue"};
+    "Lock",  "RLock", "Semaphore", "BoundedSemaphore", "Event",         "Condition", "Barrier",
+    "Value", "Array", "Queue",     "SimpleQueue",      "JoinableQueue", "Shared"};
 
 static const int64_t first_slice = 1000000, last_slice = 20000000; /* nanoseconds */
 
@@ -46,10 +46,21 @@ uint32_t mp_shared_self(lua_State *L)
     return me;
 }
 
-/* The key of a cell in the table of handles. */
-static lua_Integer key_of(mp_cell_name name)
+lua_Integer mp_shared_key(mp_cell_name name)
 {
     return (lua_Integer)((uint64_t)name.generation << 32 | name.index);
+}
+
+mp_cell_name mp_shared_named(lua_Integer key)
+{
+    return (mp_cell_name){(uint32_t)key, (uint32_t)((uint64_t)key >> 32)};
+}
+
+void mp_shared_let_go(mp_shared *s)
+{
+    if (s->uses)
+        mp_cell_drop(s->name);
+    s->uses = false;
 }
 
 /* Pushes a handle that uses nothing yet. */
@@ -67,9 +78,10 @@ static void register_handle(lua_State *L, mp_shared *s, mp_cell_name name)
     s->name = name;
     s->content = mp_cell_content(name);
     s->self = s;
+    s->uses = true;
     lua_rawgetp(L, LUA_REGISTRYINDEX, &handles);
     lua_pushvalue(L, -2);
-    lua_rawseti(L, -2, key_of(name));
+    lua_rawseti(L, -2, mp_shared_key(name));
     lua_pop(L, 1);
 }
 
@@ -93,7 +105,7 @@ static int shared_at(lua_State *L)
     enum mp_shared_kind kind = (enum mp_shared_kind)luaL_checkoption(L, 1, NULL, kinds);
     mp_cell_name name = {(uint32_t)luaL_checkinteger(L, 2), (uint32_t)luaL_checkinteger(L, 3)};
     lua_rawgetp(L, LUA_REGISTRYINDEX, &handles);
-    if (lua_rawgeti(L, -1, key_of(name)) != LUA_TNIL)
+    if (lua_rawgeti(L, -1, mp_shared_key(name)) != LUA_TNIL)
         return 1;
     mp_shared *s = push_handle(L, kind);
     if (!mp_cell_use(name))
@@ -131,7 +143,7 @@ static int shared_collect(lua_State *L)
 {
     mp_shared *s = lua_touserdata(L, 1);
     if (s->self == s)
-        mp_cell_drop(s->name);
+        mp_shared_let_go(s);
     s->self = NULL;
     return 0;
 }

@@ -5,6 +5,7 @@
  * closure whose upvalues are the functions met so far and the table of C libraries. Items run
  * in a protected call of the runner, one after another until one fails; nothing of an item
  * stays on the stack, and hooks are off before the next. */
+#include "lua/shared.h"
 #include "lua/state.h"
 #include "lua/worker_state.h"
 #include "lua/worker_stop.h"
@@ -210,6 +211,7 @@ static void clear_behind(lua_State *L)
 {
     mp_worker_stop_clear();
     mp_command_end_all();
+    mp_share_forget(L);
     if (lua_gethook(L) != NULL)
         lua_sethook(L, NULL, 0, 0);
 }

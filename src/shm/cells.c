@@ -16,7 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWNS_OTHERS UINT64_MAX /* a cell's `owner` */
+/* Of a cell's `owner`, what is no name. */
+#define OWNS_OTHERS UINT64_MAX
+#define BY_NAME (UINT64_MAX - 1) /* used by who asks for it, not by who stands by */
 
 /* ---- users and owners ---- */
 
@@ -45,7 +47,7 @@ static uint64_t as_owner(mp_cell_name name)
 static bool owner_lives(const mp_cell *c)
 {
     uint64_t owner = mp_load_acquire(&c->owner);
-    return owner != 0 && owner != OWNS_OTHERS &&
+    return owner != 0 && owner < BY_NAME &&
            mp_load_acquire(&mp_cell_at((uint32_t)owner - 1)->state) ==
                mp_cell_taken((uint32_t)(owner >> 32));
 }
@@ -297,6 +299,21 @@ void mp_cell_drop(mp_cell_name name)
     mp_session_exit();
 }
 
+void mp_cell_by_name(mp_cell_name name)
+{
+    mp_store_release(&mp_cell_at(name.index)->owner, BY_NAME);
+}
+
+void mp_cells_stand_by(void)
+{
+    for (uint32_t i = 0; i < mp_session_own.room; i++)
+        if (mp_session_own.uses[i] > 0 && mp_load_acquire(&mp_cell_at(i)->owner) == BY_NAME) {
+            mp_session_own.uses[i] = 0;
+            mp_session_own.used--;
+            let_go(i);
+        }
+}
+
 void mp_cells_leave(void)
 {
     for (uint32_t i = 0; i < mp_session_own.room; i++)
@@ -306,6 +323,11 @@ void mp_cells_leave(void)
 }
 
 /* ---- what is in them, and whose ---- */
+
+bool mp_cell_is_free(mp_cell_name name)
+{
+    return mp_load_acquire(&mp_cell_at(name.index)->state) != mp_cell_taken(name.generation);
+}
 
 mp_cell_name mp_cell_now(uint32_t index)
 {
@@ -373,7 +395,7 @@ unsigned mp_cell_others(mp_cell_name name)
 {
     const mp_cell *c = mp_cell_at(name.index);
     unsigned n = 0;
-    if (mp_load_acquire(&c->state) != mp_cell_taken(name.generation))
+    if (mp_cell_is_free(name))
         return 0;
     for (unsigned place = 0; place < mp_session_places(); place++)
         n += place != mp_place_of(mp_session_own.self) && has_user(c, place) &&

@@ -291,8 +291,12 @@ bool mp_session_expects(void)
 
 void mp_session_stand_by(void)
 {
-    if (mp_session_own.self != 0)
-        mp_store_relaxed(&mp_session_member(mp_session_own.self)->bystander, 1);
+    if (mp_session_own.self == 0)
+        return;
+    mp_store_relaxed(&mp_session_member(mp_session_own.self)->bystander, 1);
+    mp_session_enter();
+    mp_cells_stand_by();
+    mp_session_exit();
 }
 
 void mp_session_leave(void)

@@ -69,13 +69,17 @@ bool mp_cell_use(mp_cell_name name);
 /* Uses it once less; who is the last frees it. */
 void mp_cell_drop(mp_cell_name name);
 
+/* Whether nobody has it any more. */
+bool mp_cell_is_free(mp_cell_name name);
+
 /* The name of the one that is at that place now. */
 mp_cell_name mp_cell_now(uint32_t index);
 
 /* The content of a cell that this process uses, aligned to 8. It never moves. */
 void *mp_cell_content(mp_cell_name name);
 
-/* This process has what it uses for its children alone: its death is no loss to anybody. */
+/* This process has what it uses for its children alone: its death is no loss to anybody, and what
+ * they can use by name (mp_cell_by_name) neither it nor they have inherited. */
 void mp_session_stand_by(void);
 
 /* This process ends in order: it uses nothing any more, and takes part no more. */
@@ -87,6 +91,10 @@ int mp_cell_extend(mp_cell_name name, size_t bytes, mp_error *error);
 
 /* Those bytes, and how many they are; NULL and 0 where there are none. They never move. */
 void *mp_cell_extent(mp_cell_name name, size_t *bytes);
+
+/* Who has inherited the cell and stands by does not use it: it is used by its name (mp_cell_use)
+ * where it is needed. */
+void mp_cell_by_name(mp_cell_name name);
 
 /* The cell belongs to another one: it stays until that is free, whoever uses it. */
 void mp_cell_give(mp_cell_name name, mp_cell_name owner);

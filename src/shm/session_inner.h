@@ -109,6 +109,9 @@ void mp_cell_settle(uint32_t index);
 /* A dead member's place is given again: it uses nothing. */
 void mp_cells_clean_up(unsigned place);
 
+/* This process uses nothing any more that it could ask for by name. */
+void mp_cells_stand_by(void);
+
 /* This process uses nothing any more. */
 void mp_cells_leave(void);
 
