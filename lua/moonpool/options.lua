@@ -3,6 +3,7 @@
 local _, require = ...
 
 local errors = require "moonpool.errors"
+local share = require "moonpool.share"
 
 local options = {}
 
@@ -53,7 +54,7 @@ local function nearest(name, names)
 end
 
 local function check_function(call_name, which, value)
-  if value ~= nil and not errors.is_callable(value) then
+  if value ~= nil and not share.is_function(value) then
     errors.argument(call_name, which, "a function", value)
   end
 end
@@ -74,7 +75,7 @@ function options.check_defaults(call_name, given)
   if on_error ~= nil and on_error ~= "raise" and on_error ~= "collect" then
     errors.argument(call_name, "on_error", '"raise" or "collect"', on_error)
   end
-  if given.progress ~= nil and not errors.is_callable(given.progress) then
+  if given.progress ~= nil and not share.is_function(given.progress) then
     errors.argument(call_name, "progress", "a function of (done, total)", given.progress)
   end
   local limit = given.timeout
@@ -140,7 +141,7 @@ function options.of_apply(call_name, given, error_callback)
   if type(given) == "table" then
     return check(call_name, given)
   end
-  if given ~= nil and not errors.is_callable(given) then
+  if given ~= nil and not share.is_function(given) then
     errors.argument(call_name, "the third argument", "a callback or a table of options", given)
   end
   return check(call_name, { callback = given, error_callback = error_callback })

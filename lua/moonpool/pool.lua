@@ -52,7 +52,7 @@ local function check_fields(given)
   options.check_names("Pool", given, FIELDS, "field")
   options.check_defaults("Pool", given)
   for _, name in ipairs { "initializer", "on_callback_error", "output", "log" } do
-    if given[name] ~= nil and not errors.is_callable(given[name]) then
+    if given[name] ~= nil and not share.is_function(given[name]) then
       errors.argument("Pool", name, "a function", given[name])
     end
   end

@@ -4,6 +4,7 @@ local core, require = ...
 
 local errors = require "moonpool.errors"
 local options = require "moonpool.options"
+local share = require "moonpool.share"
 
 local reduce = {}
 
@@ -158,7 +159,7 @@ function reduce.install(Pool, inner)
   function Pool:reduce(f, combine, source, given)
     inner.check_open(self, "reduce")
     inner.check_function("reduce", f)
-    if not errors.is_callable(combine) then
+    if not share.is_function(combine) then
       errors.argument("reduce", "the second argument", "a function of two values", combine)
     end
     local chosen = options.of_map("reduce", given)

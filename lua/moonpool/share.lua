@@ -66,6 +66,11 @@ function share.as_function(f)
   return getmetatable(f) == Shared and setmetatable({ handle = f }, Caller) or f
 end
 
+--- Whether it is a function, or a handle, which may stand for one.
+function share.is_function(f)
+  return type(f) == "function" or getmetatable(f) == Shared
+end
+
 --- What a handle that was given as a function holds; f itself where it is no handle.
 function share.held(f)
   return getmetatable(f) == Shared and open(f)[1] or f

@@ -8,6 +8,7 @@ local core, require = ...
 local errors = require "moonpool.errors"
 local handle = require "moonpool.handle"
 local pump = require "moonpool.pump"
+local share = require "moonpool.share"
 
 local sync = {}
 
@@ -376,7 +377,7 @@ end
 --- Barrier(parties [, action [, timeout]]): action() is called by the last that comes.
 function sync.Barrier(parties, action, timeout)
   sync.check_count("Barrier", "parties", parties, 1)
-  if action ~= nil and not errors.is_callable(action) then
+  if action ~= nil and not share.is_function(action) then
     errors.argument("Barrier", "action", "a function", action)
   end
   pump.deadline(timeout) -- checks it
