@@ -8,6 +8,7 @@ local connection = require "moonpool.connection"
 local errors = require "moonpool.errors"
 local handle = require "moonpool.handle"
 local iterable = require "moonpool.iterable"
+local manager = require "moonpool.manager"
 local process = require "moonpool.process"
 local pump = require "moonpool.pump"
 local queue = require "moonpool.queue"
@@ -86,8 +87,11 @@ mp.Pipe = connection.Pipe
 mp.Value = shared.Value
 mp.Array = shared.Array
 mp.share = share.share
+mp.Manager = manager.Manager
+mp.update = manager.update
 mp._attach = handle.attach -- by whose name what is shared is sent
 mp._shared = share.attach
+mp._proxy = manager.attach
 
 --- A value's bytes (CBOR, RFC 8949). `options.functions`: functions may be met.
 function mp.dumps(value, options)
@@ -128,5 +132,6 @@ end
 
 handle.by_name = mp._attach
 share.by_name = mp._shared
+manager.by_name = mp._proxy
 
 return mp

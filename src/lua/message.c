@@ -46,3 +46,12 @@ int mp_message_decode(lua_State *L, const unsigned char *bytes, size_t size, con
         mp_error_new(L, "decode", "%s: the message holds no value", call);
     return 0;
 }
+
+void mp_message_skim(lua_State *L, const unsigned char *bytes, size_t size)
+{
+    int top = lua_gettop(L);
+    if (mp_decode(L, bytes, size, NULL, 1, MP_CODEC_FUNCTIONS | MP_CODEC_INERT) == 1)
+        return;
+    lua_settop(L, top);
+    lua_pushnil(L);
+}

@@ -14,6 +14,9 @@ mp_buffer *mp_message_buffer(lua_State *L);
 /* Makes the buffer hold the value at absolute `index`. Raises "encode" or "system". */
 void mp_message_encode(lua_State *L, int index, mp_buffer *out);
 
+/* Pushes the value of a message without any object in it, as far as it can be had so; else nil. */
+void mp_message_skim(lua_State *L, const unsigned char *bytes, size_t size);
+
 /* Pushes the value of a message: 1. Where it cannot be had, 0 with the error pushed in its place.
  * What raises here is an interrupt, or memory: the message may be decoded again. */
 int mp_message_decode(lua_State *L, const unsigned char *bytes, size_t size, const char *call);

@@ -62,6 +62,7 @@ static void push_core(lua_State *L)
     mp_open_connection(L);
     mp_open_queue(L);
     mp_open_share(L);
+    mp_open_manager(L);
 }
 
 int luaopen_moonpool(lua_State *L)

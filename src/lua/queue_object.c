@@ -110,35 +110,68 @@ static int queue_put_bytes(lua_State *L)
 
 /* ---- taking ---- */
 
-/* (message): whether it could be decoded, and the value, or the error */
+/* (message): whether it could be decoded, and the value; else the error, and the value without what
+ * cannot be built */
 static int decode(lua_State *L)
 {
     const mp_message *m = lua_touserdata(L, 1);
-    lua_pushboolean(L, mp_message_decode(L, m->bytes, m->size, "get"));
+    bool decoded = mp_message_decode(L, m->bytes, m->size, "get") == 1;
+    lua_pushboolean(L, decoded);
     lua_insert(L, -2);
-    return 2;
+    if (decoded)
+        return 2;
+    mp_message_skim(L, m->bytes, m->size);
+    return 3;
 }
 
-/* core.queue_take(queue): whether one was there, and its value. One that an interrupt comes over
- * stays there. */
-static int queue_take(lua_State *L)
+/* Takes a message, and pushes decode's three values; false where there is none. One that an
+ * interrupt comes over stays there. */
+static bool take(lua_State *L)
 {
     const mp_shared *q = check(L, "get");
     mp_message m;
     mp_shared_self(L);
-    if (mp_queue_take(q->name, &m) != MP_QUEUE_DONE) {
-        lua_pushboolean(L, 0);
-        return 1;
-    }
+    if (mp_queue_take(q->name, &m) != MP_QUEUE_DONE)
+        return false;
     lua_settop(L, 1);
     lua_pushcfunction(L, decode);
     lua_pushlightuserdata(L, &m);
-    if (lua_pcall(L, 1, 2, 0) != LUA_OK) {
+    if (lua_pcall(L, 1, 3, 0) != LUA_OK) {
         mp_queue_give_back(q->name, &m);
-        return lua_error(L);
+        lua_error(L);
     }
     mp_queue_done(q->name, &m);
-    return lua_toboolean(L, -2) ? 2 : lua_error(L);
+    return true;
+}
+
+/* core.queue_take(queue): whether there was a message, and its value */
+static int queue_take(lua_State *L)
+{
+    if (!take(L)) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
+    bool decoded = lua_toboolean(L, 2);
+    lua_settop(L, 3);
+    return decoded ? 2 : lua_error(L);
+}
+
+/* core.queue_take_anyway(queue): as queue_take; what cannot be decoded is given without what cannot
+ * be built, and the error behind it */
+static int queue_take_anyway(lua_State *L)
+{
+    if (!take(L)) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
+    if (lua_toboolean(L, 2)) {
+        lua_settop(L, 3);
+        return 2;
+    }
+    lua_pushboolean(L, 1);
+    lua_pushvalue(L, 4);
+    lua_pushvalue(L, 3);
+    return 3;
 }
 
 /* ---- the rest ---- */
@@ -198,12 +231,16 @@ static int sleep_for(lua_State *L, const char *method, size_t at, bool (*comes)(
     if (luaL_checkinteger(L, 2) == 0 && look(s, comes))
         return 0;
     uint32_t since = mp_waiters_enter(w);
-    if (!comes(queue_of(s)))
-        mp_waiters_sleep(w, since, mp_shared_slice(L));
+    int64_t slice = mp_shared_slice(L);
+    if (lua_toboolean(L, 4))
+        slice = mp_at_deadline(L, 3) - mp_now();
+    if (!comes(queue_of(s)) && slice > 0)
+        mp_waiters_sleep(w, since, slice);
     return 0;
 }
 
-/* core.queue_await_message(queue, n, deadline or nil): as all that sleeps for a slice */
+/* core.queue_await_message(queue, n, deadline or nil [, alone]): as all that sleeps for a slice;
+ * but until the deadline where nobody else takes, whose call could be lost with them */
 static int queue_await_message(lua_State *L)
 {
     return sleep_for(L, "get", offsetof(mp_queue, messages), has_message);
@@ -248,6 +285,7 @@ void mp_open_queue(lua_State *L)
         {"queue_put", queue_put},
         {"queue_put_bytes", queue_put_bytes},
         {"queue_take", queue_take},
+        {"queue_take_anyway", queue_take_anyway},
         {"queue_state", queue_state},
         {"queue_finish", queue_finish},
         {"queue_is_finished", queue_is_finished},

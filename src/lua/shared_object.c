@@ -12,7 +12,7 @@
 
 static const char *const kinds[MP_SHARED_KINDS] = {
     "Lock",  "RLock", "Semaphore", "BoundedSemaphore", "Event",         "Condition", "Barrier",
-    "Value", "Array", "Queue",     "SimpleQueue",      "JoinableQueue", "Shared"};
+    "Value", "Array", "Queue",     "SimpleQueue",      "JoinableQueue", "Shared",    "Manager"};
 
 static const int64_t first_slice = 1000000, last_slice = 20000000; /* nanoseconds */
 
@@ -139,6 +139,13 @@ static int shared_kept(lua_State *L)
     return 1;
 }
 
+/* core.shared_others(handle): how many other processes use it */
+static int shared_others(lua_State *L)
+{
+    lua_pushinteger(L, mp_cell_others(mp_check_shared(L, 1, ~0U, "others")->name));
+    return 1;
+}
+
 static int shared_collect(lua_State *L)
 {
     mp_shared *s = lua_touserdata(L, 1);
@@ -157,13 +164,11 @@ static int shared_meta(lua_State *L)
 
 void mp_open_shared(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"shared", shared_new},
-                                         {"shared_at", shared_at},
-                                         {"shared_name", shared_name},
-                                         {"shared_keep", shared_keep},
-                                         {"shared_kept", shared_kept},
-                                         {"shared_meta", shared_meta},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"shared", shared_new},           {"shared_at", shared_at},
+        {"shared_name", shared_name},     {"shared_keep", shared_keep},
+        {"shared_others", shared_others}, {"shared_kept", shared_kept},
+        {"shared_meta", shared_meta},     {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     for (int i = 0; i < MP_SHARED_KINDS; i++) {
         luaL_newmetatable(L, kinds[i]);

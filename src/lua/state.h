@@ -263,6 +263,7 @@ void mp_open_value(lua_State *L);
 void mp_open_connection(lua_State *L);
 void mp_open_queue(lua_State *L);
 void mp_open_share(lua_State *L);
+void mp_open_manager(lua_State *L);
 
 /* The handler that runs Lua functions in the workers of this pool, each of which
  * leaves after max_items (0: none). */
