@@ -40,9 +40,9 @@ end
 local function await(self, asked)
   local n, lives = 0, true
   while true do
-    local got, reply = core.queue_take(inbox)
-    if got and reply[1] == asked then
-      return reply
+    local got, answered, ok, result = core.queue_take(inbox)
+    if got and answered == asked then
+      return ok, result
     elseif not got then
       if not lives then
         gone()
@@ -54,12 +54,12 @@ local function await(self, asked)
   end
 end
 
-local function send(self, request)
+local function send(self, ...)
   local requests = core.shared_kept(self)
   if not requests then
     gone()
   end
-  local done, bytes = core.queue_put(requests, request)
+  local done, bytes = core.queue_put(requests, ...)
   while not done do
     core.queue_await_room(requests, 1)
     done = core.queue_put_bytes(requests, bytes)
@@ -76,12 +76,12 @@ local function call(self, operation, object, ...)
   open_inbox()
   number = number + 1
   local asked = number
-  send(self, { index, generation, asked, operation, select("#", ...), object, ... })
-  local reply = await(self, asked)
-  if not reply[2] then
-    errors.throw(reply[3])
+  send(self, index, generation, asked, operation, object, ...)
+  local ok, result = await(self, asked)
+  if not ok then
+    errors.throw(result)
   end
-  return reply[3]
+  return result
 end
 
 -- ---- proxies ----
@@ -237,7 +237,7 @@ function methods:shutdown()
   end
   if not child.over then
     child.over = true
-    pcall(send, self, { 0, 0, 0, "shutdown" })
+    pcall(send, self, 0, 0, 0, "shutdown")
     if not child.process:join(PATIENCE) then
       child.process:kill()
       child.process:join()

@@ -1,9 +1,8 @@
 -- The server of a manager: it holds lists and dicts, and does to them what clients ask, one
 -- request at a time.
 --
--- A request is a list: the queue for its answer (index, generation), its number there, the
--- operation, the number of its arguments, the object, the arguments. Nothing else is known of a
--- client.
+-- A request is: the queue for its answer (index, generation), its number there, the operation, the
+-- object, the arguments. Nothing else is known of a client.
 
 local core, require = ...
 
@@ -197,46 +196,54 @@ local function inbox_of(index, generation)
   return inboxes[key]
 end
 
-local function put(inbox, reply)
-  while not core.queue_put(inbox, reply) do
+local function put(inbox, ...)
+  local done, bytes = core.queue_put(inbox, ...)
+  while not done do
     core.queue_await_room(inbox, 1)
+    done = core.queue_put_bytes(inbox, bytes)
   end
   if handle.any then
     handle.keep()
   end
 end
 
-local function answer(request, err)
-  local inbox = inbox_of(request[1], request[2])
+local function answer(err, index, generation, number, ...)
+  local inbox = inbox_of(index, generation)
   if not inbox then
     return -- who asked is gone
   end
-  local ok, result
+  local ok, result = false, err
+  if not err then
+    ok, result = pcall(server.perform, ...)
+  end
+  if not pcall(put, inbox, number, ok, result) then
+    put(inbox, number, false, tostring(result))
+  end
+end
+
+-- "done", "ended" or, where there was no request, nil.
+local function serve(err, ...)
   if err == nil then
-    ok, result = pcall(server.perform, request[4], table.unpack(request, 6, 6 + request[5]))
-  else
-    ok, result = false, err
+    return nil
+  elseif select(4, ...) == "shutdown" then
+    return "ended"
   end
-  if not pcall(put, inbox, { request[3], ok, result }) then
-    put(inbox, { request[3], false, tostring(result) })
-  end
+  answer(err, ...)
+  return "done"
 end
 
 --- Serves until it is asked to end.
 function server.run(manager, queue)
   core.manager_serve(manager)
   own = manager
-  local idle = 0
-  while true do
-    local got, request, err = core.queue_take_anyway(queue)
-    if not got then
+  local idle, served = 0, nil
+  while served ~= "ended" do
+    served = serve(core.queue_take_anyway(queue))
+    if served then
+      idle = 0
+    else
       core.queue_await_message(queue, idle, core.monotonic() + PAUSE, true)
       idle = idle + 1
-    elseif request[4] == "shutdown" then
-      return
-    else
-      answer(request, err)
-      idle = 0
     end
   end
 end

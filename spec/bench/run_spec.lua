@@ -70,7 +70,7 @@ describe("spec/bench/run", function()
   it("names the workloads for one that is not known", function()
     local text, code = run(os.getenv("MOONPOOL"), "w99")
     assert.equal(2, code)
-    assert.matches("no workload w99; there are W1, W2a, .*T1, T2, P1, P2, P3, P4, B, I", text)
+    assert.matches("no workload w99; there are W1, W2a, .*T1, T2, P1, P2, P3, P4, P5, B, I", text)
   end)
 end)
 

@@ -110,7 +110,7 @@ static int connection_put(lua_State *L)
 static int encode(lua_State *L)
 {
     end *e = lua_touserdata(L, 1);
-    mp_message_encode(L, 2, &e->out);
+    mp_message_encode(L, 2, 1, &e->out);
     return 0;
 }
 
@@ -183,9 +183,11 @@ static int connection_pull_value(lua_State *L)
     lua_pushboolean(L, status);
     if (status == 0)
         return 1;
-    bool decoded = mp_message_decode(L, (const unsigned char *)bytes, e->c.size, "recv") == 1;
+    int n = mp_message_decode(L, (const unsigned char *)bytes, e->c.size);
     mp_connection_done(&e->c);
-    return decoded ? 2 : lua_error(L);
+    if (n != 1 && n >= 0)
+        return mp_raise(L, "decode", "recv: the message holds %d values", n);
+    return n == 1 ? 2 : lua_error(L);
 }
 
 /* core.connection_ready(connection): whether recv would not wait */

@@ -22,11 +22,11 @@ mp_buffer *mp_message_buffer(lua_State *L)
     return b;
 }
 
-void mp_message_encode(lua_State *L, int index, mp_buffer *out)
+void mp_message_encode(lua_State *L, int first, int count, mp_buffer *out)
 {
     out->len = 0;
     out->error = 0;
-    if (mp_encode(L, index, 1, MP_CODEC_FUNCTIONS, out) == 0)
+    if (mp_encode(L, first, count, MP_CODEC_FUNCTIONS, out) == 0)
         return;
     if (out->error < 0)
         mp_raise(L, "system", "no memory to encode a value");
@@ -35,23 +35,18 @@ void mp_message_encode(lua_State *L, int index, mp_buffer *out)
     lua_error(L);
 }
 
-int mp_message_decode(lua_State *L, const unsigned char *bytes, size_t size, const char *call)
+int mp_message_decode(lua_State *L, const unsigned char *bytes, size_t size)
 {
-    int n = mp_decode(L, bytes, size, NULL, 1, MP_CODEC_FUNCTIONS);
-    if (n == 1)
-        return 1;
+    int n = mp_decode(L, bytes, size, NULL, -1, MP_CODEC_FUNCTIONS);
     if (n < 0)
         mp_error_codec(L, "decode", "value");
-    else
-        mp_error_new(L, "decode", "%s: the message holds no value", call);
-    return 0;
+    return n;
 }
 
-void mp_message_skim(lua_State *L, const unsigned char *bytes, size_t size)
+int mp_message_skim(lua_State *L, const unsigned char *bytes, size_t size)
 {
-    int top = lua_gettop(L);
-    if (mp_decode(L, bytes, size, NULL, 1, MP_CODEC_FUNCTIONS | MP_CODEC_INERT) == 1)
-        return;
-    lua_settop(L, top);
-    lua_pushnil(L);
+    int n = mp_decode(L, bytes, size, NULL, -1, MP_CODEC_FUNCTIONS | MP_CODEC_INERT);
+    if (n < 0)
+        lua_pop(L, 2);
+    return n < 0 ? 0 : n;
 }

@@ -14,6 +14,8 @@ enum {
     QUEUES = 1U << MP_SHARED_QUEUE | 1U << MP_SHARED_SIMPLE_QUEUE | 1U << MP_SHARED_JOINABLE_QUEUE
 };
 
+enum { SPINS = 40 };
+
 static const char buffers = 0; /* the registry's key of the state's buffer, while nobody has it */
 
 static mp_shared *check(lua_State *L, const char *method)
@@ -56,10 +58,10 @@ static void give_back(lua_State *L, int index, mp_buffer *b)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &buffers);
 }
 
-/* (value, buffer) */
+/* (buffer, values...) */
 static int encode(lua_State *L)
 {
-    mp_message_encode(L, 1, lua_touserdata(L, 2));
+    mp_message_encode(L, 2, lua_gettop(L) - 1, lua_touserdata(L, 1));
     return 0;
 }
 
@@ -72,19 +74,21 @@ static bool put(lua_State *L, const mp_shared *q, const void *bytes, size_t size
     return status == MP_QUEUE_DONE;
 }
 
-/* core.queue_put(queue, value): true; false where it is full now, and the bytes to try with
- * again */
+/* core.queue_put(queue, ...): puts a message of these values: true; false where it is full now, and
+ * the bytes to try with again */
 static int queue_put(lua_State *L)
 {
     const mp_shared *q = check(L, "put");
+    int n = lua_gettop(L) - 1, buffer = n + 2;
     mp_shared_self(L);
-    lua_settop(L, 2);
+    luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
     mp_buffer *b = borrow(L);
     lua_pushcfunction(L, encode);
-    lua_pushvalue(L, 2);
-    lua_pushvalue(L, 3);
-    if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-        give_back(L, 3, b);
+    lua_pushvalue(L, buffer);
+    for (int i = 0; i < n; i++)
+        lua_pushvalue(L, 2 + i);
+    if (lua_pcall(L, n + 1, 0, 0) != LUA_OK) {
+        give_back(L, buffer, b);
         return lua_error(L);
     }
     mp_error error = {0};
@@ -92,7 +96,7 @@ static int queue_put(lua_State *L)
     lua_pushboolean(L, status == MP_QUEUE_DONE);
     if (status == MP_QUEUE_NOT_NOW || status == MP_QUEUE_BUSY)
         lua_pushlstring(L, (const char *)b->data, b->len);
-    give_back(L, 3, b);
+    give_back(L, buffer, b);
     if (status < 0)
         mp_raise_system(L, &error);
     return status == MP_QUEUE_DONE ? 1 : 2;
@@ -110,22 +114,20 @@ static int queue_put_bytes(lua_State *L)
 
 /* ---- taking ---- */
 
-/* (message): whether it could be decoded, and the value; else the error, and the value without what
- * cannot be built */
+/* (message): false and its values; or the error, and what can be had of them */
 static int decode(lua_State *L)
 {
     const mp_message *m = lua_touserdata(L, 1);
-    bool decoded = mp_message_decode(L, m->bytes, m->size, "get") == 1;
-    lua_pushboolean(L, decoded);
-    lua_insert(L, -2);
-    if (decoded)
-        return 2;
-    mp_message_skim(L, m->bytes, m->size);
-    return 3;
+    lua_pushboolean(L, 0);
+    int n = mp_message_decode(L, m->bytes, m->size);
+    if (n >= 0)
+        return n + 1;
+    lua_replace(L, -2);
+    return mp_message_skim(L, m->bytes, m->size) + 1;
 }
 
-/* Takes a message, and pushes decode's three values; false where there is none. One that an
- * interrupt comes over stays there. */
+/* Takes a message: leaves what decode gives in the place of the arguments. False where there is
+ * none. One that an interrupt comes over stays there. */
 static bool take(lua_State *L)
 {
     const mp_shared *q = check(L, "get");
@@ -136,42 +138,36 @@ static bool take(lua_State *L)
     lua_settop(L, 1);
     lua_pushcfunction(L, decode);
     lua_pushlightuserdata(L, &m);
-    if (lua_pcall(L, 1, 3, 0) != LUA_OK) {
+    if (lua_pcall(L, 1, LUA_MULTRET, 0) != LUA_OK) {
         mp_queue_give_back(q->name, &m);
         lua_error(L);
     }
     mp_queue_done(q->name, &m);
+    lua_remove(L, 1);
     return true;
 }
 
-/* core.queue_take(queue): whether there was a message, and its value */
+/* core.queue_take(queue): whether there was a message, and its values */
 static int queue_take(lua_State *L)
 {
     if (!take(L)) {
         lua_pushboolean(L, 0);
         return 1;
     }
-    bool decoded = lua_toboolean(L, 2);
-    lua_settop(L, 3);
-    return decoded ? 2 : lua_error(L);
+    bool decoded = !lua_toboolean(L, 1);
+    lua_pushboolean(L, 1);
+    if (decoded)
+        lua_replace(L, 1);
+    else
+        lua_settop(L, 1);
+    return decoded ? lua_gettop(L) : lua_error(L);
 }
 
-/* core.queue_take_anyway(queue): as queue_take; what cannot be decoded is given without what cannot
- * be built, and the error behind it */
+/* core.queue_take_anyway(queue): nil where there was no message; false and its values; or, where
+ * they cannot be decoded, the error, and what can be had of them without the objects in them */
 static int queue_take_anyway(lua_State *L)
 {
-    if (!take(L)) {
-        lua_pushboolean(L, 0);
-        return 1;
-    }
-    if (lua_toboolean(L, 2)) {
-        lua_settop(L, 3);
-        return 2;
-    }
-    lua_pushboolean(L, 1);
-    lua_pushvalue(L, 4);
-    lua_pushvalue(L, 3);
-    return 3;
+    return take(L) ? lua_gettop(L) : 0;
 }
 
 /* ---- the rest ---- */
@@ -210,14 +206,25 @@ static bool has_room(const mp_queue *q)
     return q->most == 0 || mp_load_acquire(&q->count) < q->most;
 }
 
+/* An answer of another processor is there within a microsecond, or else gives its own away. */
+static bool spin(const mp_queue *q, bool (*comes)(const mp_queue *))
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (comes(q))
+            return true;
+        mp_relax();
+    }
+    return false;
+}
+
 static bool look(mp_shared *s, bool (*comes)(const mp_queue *))
 {
     const mp_queue *q = queue_of(s);
-    bool found = false;
     int64_t time = mp_patience_now(&s->patience), upto = mp_now() + time;
+    bool found = time > 0 && spin(q, comes);
     while (!found && time > 0 && mp_now() < upto) {
         sched_yield();
-        found = comes(q);
+        found = spin(q, comes);
     }
     if (time > 0)
         mp_patience_learn(&s->patience, found);

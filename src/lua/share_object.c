@@ -28,7 +28,7 @@ static int share_fill(lua_State *L)
     const mp_shared *s = check(L, "share");
     lua_settop(L, 2);
     mp_buffer *b = mp_message_buffer(L);
-    mp_message_encode(L, 2, b);
+    mp_message_encode(L, 2, 1, b);
     if (mp_cell_extend(s->name, b->len, &error) < 0)
         mp_raise_system(L, &error);
     memcpy(mp_cell_extent(s->name, &room), b->data, b->len);
@@ -44,7 +44,7 @@ static int decode(lua_State *L)
     const mp_shared *s = check(L, "get");
     const unsigned char *bytes = mp_cell_extent(s->name, &room);
     uint64_t size = ((const share *)s->content)->size;
-    return mp_message_decode(L, bytes, size < room ? (size_t)size : room, "get") ? 1 : lua_error(L);
+    return mp_message_decode(L, bytes, size < room ? (size_t)size : room) == 1 ? 1 : lua_error(L);
 }
 
 /* core.share_decode(handle): the value. The cell is used meanwhile, also by who has inherited its
