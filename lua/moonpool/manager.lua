@@ -89,6 +89,8 @@ end
 local of = setmetatable({}, { __mode = "k" })      -- what a proxy stands for
 local known = setmetatable({}, { __mode = "v" })   -- proxies by that
 
+local shown = {} -- those that a tostring is under way of
+
 local kinds = {}
 
 local function proxy_of(kind, self, object)
@@ -111,6 +113,10 @@ local function iterate(all, key)
   return next(all, key)
 end
 
+local function describe(proxy)
+  return show(ask(proxy, "all"))
+end
+
 local function define(kind)
   local meta = { __name = kind }
   kinds[kind] = meta
@@ -124,7 +130,13 @@ local function define(kind)
   end
 
   function meta:__tostring()
-    return show(ask(self, "all"))
+    if shown[self] then
+      return "{cycle}"
+    end
+    shown[self] = true
+    local ok, text = pcall(describe, self)
+    shown[self] = nil
+    return ok and text or errors.throw(text)
   end
 
   function meta:__reduce()
