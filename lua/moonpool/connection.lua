@@ -125,6 +125,12 @@ end
 
 Connection.__close = methods.close
 
+function Connection:__reduce()
+  return connection.by_name, core.connection_send(self)
+end
+
+connection.receive = core.connection_receive
+
 function Connection:__tostring()
   local fd = core.connection_fd(self)
   return ("Connection (%s)"):format(fd or "closed")

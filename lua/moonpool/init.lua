@@ -91,6 +91,7 @@ mp.Manager = manager.Manager
 mp.update = manager.update
 mp._attach = handle.attach -- by whose name what is shared is sent
 mp._shared = share.attach
+mp._connection = connection.receive
 mp._proxy = manager.attach
 
 --- A value's bytes (CBOR, RFC 8949). `options.functions`: functions may be met.
@@ -132,6 +133,7 @@ end
 
 handle.by_name = mp._attach
 share.by_name = mp._shared
+connection.by_name = mp._connection
 manager.by_name = mp._proxy
 
 return mp

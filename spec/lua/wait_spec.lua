@@ -43,7 +43,8 @@ describe("wait", function()
   end)
 
   it("names what it cannot wait for", function()
-    assert.equal("argument\twait: each object must be a Process, an AsyncResult, a Connection or a Queue, got number 3\n"
+    assert.equal("argument\twait: each object must be a Process, an AsyncResult, a Connection or a Queue, "
+      .. "got number 3\n"
       .. "argument\twait: the first argument must be a list, got nil\n"
       .. "state\twait: Process-1 was not started yet\n", script.output [[
       for _, objects in pairs { { 3 }, false, { mp.Process{} } } do

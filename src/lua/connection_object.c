@@ -4,16 +4,21 @@
  * Each end has a cell of the session, so that the other one can ask whether any process is left
  * that could speak: descriptors that a fork has copied would keep the socket open. */
 #include "lua/message.h"
+#include "lua/shared.h"
 #include "lua/state.h"
 
 #include "base/clock.h"
 #include "pool/patience.h"
 #include "process/connection.h"
-#include "shm/session.h"
+#include "process/pidfd.h"
+#include "shm/endpoint.h"
+#include "shm/passing.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define META "Connection"
 
@@ -224,7 +229,7 @@ static int connection_sleep(lua_State *L)
     if (look(e, &p))
         return 1;
     mp_sleep_on(L, &p, 1, deadline < next_look ? deadline : next_look);
-    bool alone = mp_now() >= next_look && mp_cell_others(e->other) == 0 && !mp_session_expects();
+    bool alone = mp_now() >= next_look && !mp_endpoint_is_spoken(e->other) && !mp_session_expects();
     lua_pushboolean(L, !alone);
     return 1;
 }
@@ -243,10 +248,86 @@ static int connection_close(lua_State *L)
     end *e = luaL_checkudata(L, 1, META);
     mp_connection_close(&e->c);
     mp_buffer_free(&e->out);
-    if (e->has_cell)
+    if (e->has_cell) {
+        mp_endpoint_closed(e->own);
         mp_cell_drop(e->own);
+        mp_endpoint_sweep();
+    }
     e->has_cell = false;
     return 0;
+}
+
+/* ---- sending a connection ---- */
+
+/* core.connection_send(connection): what core.connection_receive is to be called with by who gets
+ * it; the socket stays open here until then */
+static int connection_send(lua_State *L)
+{
+    struct stat s;
+    mp_error error = {0};
+    end *e = check(L);
+    if (e->c.out != NULL || e->c.head_has > 0)
+        return mp_raise(L, "encode", "cannot send a connection in the middle of a message");
+    mp_endpoint_sweep();
+    int fd = fstat(e->c.fd, &s) < 0 ? mp_fail(&error, -errno, "fstat")
+                                    : mp_endpoint_send(e->own, e->c.fd, &error);
+    if (fd < 0)
+        mp_raise_system(L, &error);
+    int status;
+    uint64_t number = mp_passing_put(e->own, fd, &status);
+    if (status < 0) {
+        mp_fail(&error, status, "cannot send a connection");
+        mp_raise_system(L, &error);
+    }
+    const lua_Integer parts[] = {getpid(),
+                                 mp_shared_self(L),
+                                 fd,
+                                 (lua_Integer)s.st_ino,
+                                 e->own.index,
+                                 e->own.generation,
+                                 e->other.index,
+                                 e->other.generation,
+                                 (lua_Integer)number};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        lua_pushinteger(L, parts[i]);
+    lua_pushboolean(L, e->reads);
+    lua_pushboolean(L, e->writes);
+    return (int)(sizeof parts / sizeof *parts) + 2;
+}
+
+static mp_cell_name name_at(lua_State *L, int index)
+{
+    return (mp_cell_name){(uint32_t)luaL_checkinteger(L, index),
+                          (uint32_t)luaL_checkinteger(L, index + 1)};
+}
+
+/* core.connection_receive(pid, member, fd, inode, own cell, other cell, number, reads, writes): the
+ * connection that the process of that pid has sent */
+static int connection_receive(lua_State *L)
+{
+    struct stat s;
+    mp_error error = {0};
+    uint32_t member = (uint32_t)luaL_checkinteger(L, 2);
+    mp_cell_name own = name_at(L, 5);
+    end *e = push_end(L, lua_toboolean(L, 10), lua_toboolean(L, 11));
+    e->other = name_at(L, 7);
+    if (!mp_cell_use(own) || !mp_session_alive(member))
+        return mp_raise(L, "closed", "the process that has sent a connection is gone");
+    e->own = own;
+    e->has_cell = true;
+    e->c.fd = mp_pidfd_fetch((pid_t)luaL_checkinteger(L, 1), (int)luaL_checkinteger(L, 3));
+    int status = -errno;
+    if (e->c.fd < 0)
+        e->c.fd = mp_passing_take((uint64_t)luaL_checkinteger(L, 9));
+    if (e->c.fd < 0) {
+        mp_fail(&error, status, "cannot fetch a connection from process %d that has sent it",
+                (int)luaL_checkinteger(L, 1));
+        mp_raise_system(L, &error);
+    }
+    if (fstat(e->c.fd, &s) < 0 || (lua_Integer)s.st_ino != luaL_checkinteger(L, 4))
+        return mp_raise(L, "closed", "the connection that was sent is no longer open there");
+    mp_endpoint_received(own, member);
+    return 1;
 }
 
 /* core.connection_fd(connection): its descriptor, nil where it is closed; whether it receives,
@@ -276,6 +357,8 @@ void mp_open_connection(lua_State *L)
         {"connection_sleep", connection_sleep},
         {"connection_alone", connection_alone},
         {"connection_close", connection_close},
+        {"connection_send", connection_send},
+        {"connection_receive", connection_receive},
         {"connection_fd", connection_fd},
         {NULL, NULL},
     };

@@ -1,6 +1,7 @@
 /* Children by their pidfds: see pidfd.h. */
 #include "process/pidfd.h"
 
+#include "base/failpoint.h"
 #include "base/fd.h"
 
 #include <errno.h>
@@ -13,6 +14,20 @@
 int mp_pidfd_open(pid_t pid)
 {
     return mp_fd_lift((int)syscall(SYS_pidfd_open, pid, 0));
+}
+
+int mp_pidfd_fetch(pid_t pid, int fd)
+{
+    if (MP_FAILPOINT_ERROR("pidfd.fetch")) {
+        errno = EPERM;
+        return -1;
+    }
+    int pidfd = mp_pidfd_open(pid);
+    if (pidfd < 0)
+        return -1;
+    int copy = mp_fd_lift((int)syscall(SYS_pidfd_getfd, pidfd, fd, 0));
+    mp_fd_close(&pidfd);
+    return copy;
 }
 
 static int wait_status(const siginfo_t *info)

@@ -15,6 +15,10 @@ int mp_pidfd_open(pid_t pid);
  * where somebody else took it, or SIGCHLD is ignored. Never blocks. */
 bool mp_pidfd_ended(int pidfd, int *status);
 
+/* A copy (3 or more, close-on-exec) of that process's descriptor, by the right to trace it. Returns
+ * -1 with errno: ESRCH, EBADF, EPERM. */
+int mp_pidfd_fetch(pid_t pid, int fd);
+
 /* Sends the signal; nothing where the process is gone. */
 void mp_pidfd_signal(int pidfd, int signal);
 

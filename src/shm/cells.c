@@ -391,15 +391,24 @@ unsigned mp_cell_users(mp_cell_name name, unsigned *lost)
     return n;
 }
 
+bool mp_cell_is_used_at(mp_cell_name name, unsigned place)
+{
+    return place != mp_place_of(mp_session_own.self) && has_user(mp_cell_at(name.index), place) &&
+           mp_load_relaxed(&mp_session_head()->members[place].bystander) == 0 &&
+           mp_place_is_held(place);
+}
+
+uint32_t mp_cell_uses(mp_cell_name name)
+{
+    return name.index < mp_session_own.room ? mp_session_own.uses[name.index] : 0;
+}
+
 unsigned mp_cell_others(mp_cell_name name)
 {
-    const mp_cell *c = mp_cell_at(name.index);
     unsigned n = 0;
     if (mp_cell_is_free(name))
         return 0;
     for (unsigned place = 0; place < mp_session_places(); place++)
-        n += place != mp_place_of(mp_session_own.self) && has_user(c, place) &&
-             mp_load_relaxed(&mp_session_head()->members[place].bystander) == 0 &&
-             mp_place_is_held(place);
+        n += mp_cell_is_used_at(name, place);
     return n;
 }

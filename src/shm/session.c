@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "shm/endpoint.h"
+#include "shm/passing.h"
 #include "shm/session_inner.h"
 
 #include <errno.h>
@@ -185,6 +187,7 @@ static void adopt(void)
     mp_session_own.self = 0;
     mp_session_own.late = 0;
     mp_session_own.births = 0;
+    mp_endpoints_forked();
     if (birth == 0)
         return;
     if (mp_session_join(NULL) != 0)
@@ -258,6 +261,7 @@ static int open_both(mp_error *error)
     mp_session_head()->version = VERSION;
     mp_session_head()->secret = draw_secret();
     mp_store_release(&mp_session_head()->cells, MP_CELLS_FIRST);
+    mp_passing_open();
     return 0;
 }
 

@@ -116,6 +116,12 @@ unsigned mp_cell_users(mp_cell_name name, unsigned *lost);
  * any more. Any process, whether it uses it or not. */
 unsigned mp_cell_others(mp_cell_name name);
 
+/* Whether a living member with that place, not this process and none that stands by, uses it. */
+bool mp_cell_is_used_at(mp_cell_name name, unsigned place);
+
+/* How often this process uses it. */
+uint32_t mp_cell_uses(mp_cell_name name);
+
 /* Parent, behind a fork: its number, 0 where the child has nothing to use. */
 uint32_t mp_session_birth(void);
 

@@ -33,6 +33,7 @@ typedef struct mp_session_header {
     _Atomic uint32_t places;                  /* above the highest one that was given */
     _Atomic uint32_t next_cell;               /* where a new cell is looked for first */
     _Atomic uint32_t cells;                   /* that are allocated */
+    mp_lock passing_guard;                    /* held by who looks for a descriptor (passing.h) */
     mp_lock arena_guard;                      /* held by who looks for room in the arena */
     mp_member members[MP_MEMBERS];
 } mp_session_header;
