@@ -36,6 +36,7 @@ end
 --- Sends a value: whatever can cross between processes. Waits for room; an error "system" (EPIPE)
 --- where nobody is left to receive it.
 function methods:send(value)
+  handle.begin()
   core.connection_put_value(self, value)
   if handle.any then
     handle.keep()

@@ -36,8 +36,9 @@ local function gone()
   errors.raise("closed", "the manager's server is gone")
 end
 
--- The answer to request `asked`. A server that has died may have answered before.
-local function await(self, asked)
+-- The answer to request `asked`; what that has taken along is held until then. A server that has died
+-- may have answered before.
+local function await(self, asked, _)
   local n, lives = 0, true
   while true do
     local got, answered, ok, result = core.queue_take(inbox)
@@ -56,6 +57,7 @@ end
 
 local function send(self, ...)
   local requests = core.shared_kept(self)
+  handle.begin()
   if not requests then
     gone()
   end
@@ -63,9 +65,6 @@ local function send(self, ...)
   while not done do
     core.queue_await_room(requests, 1)
     done = core.queue_put_bytes(requests, bytes)
-  end
-  if handle.any then
-    handle.keep()
   end
 end
 
@@ -77,7 +76,7 @@ local function call(self, operation, object, ...)
   number = number + 1
   local asked = number
   send(self, index, generation, asked, operation, object, ...)
-  local ok, result = await(self, asked)
+  local ok, result = await(self, asked, handle.any and handle.taken())
   if not ok then
     errors.throw(result)
   end

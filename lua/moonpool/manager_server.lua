@@ -197,6 +197,7 @@ local function inbox_of(index, generation)
 end
 
 local function put(inbox, ...)
+  handle.begin()
   local done, bytes = core.queue_put(inbox, ...)
   while not done do
     core.queue_await_room(inbox, 1)

@@ -217,7 +217,7 @@ function pump.turn(pool)
     texts.give(pool, callback_failed)
     progress.tell(pool, callback_failed)
     run_callbacks(pool)
-    if handle.any then
+    if handle.pooled then
       release_sent()
     end
   end

@@ -28,6 +28,19 @@ local function limit(call, block, timeout)
   end
 end
 
+local held = {} -- what went with values that may not have been got yet
+
+-- Holds it until all is got that was put until now; what went with others has arrived perhaps.
+local function hold(self, taken)
+  for i = #held, 1, -1 do
+    if core.queue_arrived(held[i].queue, held[i].number) then
+      held[i] = held[#held]
+      held[#held] = nil
+    end
+  end
+  held[#held + 1] = { queue = self, number = core.queue_number(self), taken = taken }
+end
+
 local methods = {}
 
 --- Puts a value. While the queue is full it waits, `timeout` seconds at most, or not at all where
@@ -35,14 +48,18 @@ local methods = {}
 function methods:put(value, block, timeout)
   check_open(self, "put")
   local deadline = limit("put", block, timeout)
-  local done, bytes = core.queue_put(self, value)
   if handle.any then
-    handle.keep()
+    handle.begin()
   end
+  local done, bytes = core.queue_put(self, value)
+  local taken = handle.any and handle.taken()
   if not done and not sync.until_got(self, function()
     return core.queue_put_bytes(self, bytes)
   end, core.queue_await_room, deadline) then
     errors.raise("full", "put: the queue is full")
+  end
+  if taken then
+    hold(self, taken)
   end
 end
 

@@ -8,6 +8,8 @@ local share = {}
 
 local Shared
 
+local within = setmetatable({}, { __mode = "k" }) -- what a shared value refers to
+
 -- What it holds, in a box: decoded the first time that this process asks.
 local function open(self)
   local box = core.shared_kept(self)
@@ -41,9 +43,10 @@ end
 --- sent for next to nothing, and each process that gets it decodes it once.
 function share.share(value)
   local self = core.shared("Shared")
+  handle.begin()
   core.share_fill(self, value)
   if handle.any then
-    handle.keep()
+    within[self] = handle.taken()
   end
   return self
 end
@@ -52,7 +55,7 @@ end
 local Caller = {}
 
 function Caller:__reduce()
-  handle.sent[self.handle], handle.any = true, true
+  handle.note(self.handle)
   return share.by_name, select(2, core.shared_name(self.handle))
 end
 

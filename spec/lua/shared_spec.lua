@@ -268,3 +268,39 @@ describe("a Value and an Array under SIGKILL", function()
     ]])
   end)
 end)
+
+describe("what was sent and has arrived", function()
+  it("goes, though its sender lives: with tasks, in queues, to managers, in shared values", function()
+    assert.equal("true\n", script.output [[
+      local function cells()
+        local at = mp.Lock()
+        return tonumber(tostring(at):match "%d+") -- the first free one
+      end
+      local pool <close> = mp.Pool(1)
+      local q, m <close> = mp.Queue(), mp.Manager()
+      local d = m:dict()
+      local function round()
+        pool:apply(function(a) a:acquire() end, { mp.Lock() })
+        q:put { mp.Lock(), mp.Event() }
+        q:get()
+        d.lock = mp.Lock()
+        local lock = d.lock
+        d.lock = nil
+        local h = mp.share { mp.Lock() }
+        pool:apply(function(x) return x:get()[1]:acquire() end, { h })
+        pool:apply(function() collectgarbage() end)
+        mp.update(d, "n", function() collectgarbage() end)
+        lock, h = nil, nil
+        collectgarbage()
+        collectgarbage()
+      end
+      for _ = 1, 5 do round() end
+      local most = 0
+      for _ = 1, 30 do
+        round()
+        most = math.max(most, cells())
+      end
+      print(most < 64 or most)
+    ]])
+  end)
+end)

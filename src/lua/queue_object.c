@@ -182,6 +182,21 @@ static int queue_state(lua_State *L)
     return 2;
 }
 
+/* core.queue_number(queue): how many were put; core.queue_arrived(queue, number): whether as many
+ * are done */
+static int queue_number(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)mp_load_acquire(&queue_of(check(L, "put"))->put));
+    return 1;
+}
+
+static int queue_arrived(lua_State *L)
+{
+    uint64_t number = (uint64_t)luaL_checkinteger(L, 2);
+    lua_pushboolean(L, mp_queue_arrived(check(L, "put")->name, number));
+    return 1;
+}
+
 /* core.queue_finish(queue): one that was taken is finished; false where all are */
 static int queue_finish(lua_State *L)
 {
@@ -294,6 +309,8 @@ void mp_open_queue(lua_State *L)
         {"queue_take", queue_take},
         {"queue_take_anyway", queue_take_anyway},
         {"queue_state", queue_state},
+        {"queue_number", queue_number},
+        {"queue_arrived", queue_arrived},
         {"queue_finish", queue_finish},
         {"queue_is_finished", queue_is_finished},
         {"queue_await_message", queue_await_message},

@@ -222,6 +222,19 @@ uint32_t mp_queue_look(mp_cell_name name)
     return mp_load_acquire(&q->count);
 }
 
+bool mp_queue_arrived(mp_cell_name name, uint64_t number)
+{
+    mp_queue *q = mp_cell_content(name);
+    if (!enter(name, q))
+        return false;
+    mp_segments_reclaim(name);
+    const mp_segment *s = q->head == 0 ? NULL : mp_segment_at(q->head);
+    bool empty = s == NULL || s->head >= mp_load_relaxed(&s->end);
+    bool arrived = empty || mp_item_at(q->head, s->head)->number > number;
+    leave(q);
+    return arrived;
+}
+
 void mp_queue_done(mp_cell_name name, const mp_message *message)
 {
     mp_queue *q = mp_cell_content(name);

@@ -65,6 +65,9 @@ int mp_queue_take(mp_cell_name name, mp_message *message);
 /* How many can be taken: also of those that dead processes have taken. */
 uint32_t mp_queue_look(mp_cell_name name);
 
+/* Whether all that were put up to that number are done. */
+bool mp_queue_arrived(mp_cell_name name, uint64_t number);
+
 /* The reader is done with it. */
 void mp_queue_done(mp_cell_name name, const mp_message *message);
 
