@@ -146,14 +146,15 @@ for way, under in pairs(WAYS) do
       says("encode\n", [[
         local a, b = mp.Pipe()
         local q = mp.Queue()
-        local deadline = mp.monotonic() + 0.2
+        local large = ("x"):rep(10000000)
+        local deadline = mp.monotonic() + 0.5
         debug.sethook(function()
           if mp.monotonic() > deadline then
             debug.sethook()
             error "stop"
           end
         end, "", 1)
-        pcall(a.send_bytes, a, ("x"):rep(10000000))
+        pcall(a.send_bytes, a, large)
         print((kind(q.put, q, a)))
       ]])
     end)
