@@ -39,11 +39,12 @@ int64_t mp_shared_slice(lua_State *L)
 
 uint32_t mp_shared_self(lua_State *L)
 {
+    uint32_t me = mp_session_self(NULL);
+    if (me != 0)
+        return me;
     mp_error error = {0};
-    uint32_t me = mp_session_self(&error);
-    if (me == 0)
-        mp_raise_system(L, &error);
-    return me;
+    me = mp_session_self(&error);
+    return me != 0 ? me : (uint32_t)mp_raise_system(L, &error);
 }
 
 lua_Integer mp_shared_key(mp_cell_name name)
