@@ -10,12 +10,7 @@ local TOOLS = [[
   end
 ]]
 
-local function says(expected, body)
-  local r = script.run(TOOLS .. body)
-  assert.equal(expected, r.output, r.errors)
-  assert.equal("", r.errors)
-  assert.is_true(script.left_nothing(r))
-end
+local says = script.says(TOOLS)
 
 describe("a proxy", function()
   it("is taken by the table library", function()

@@ -20,13 +20,7 @@ local WAYS = {
 }
 
 for way, under in pairs(WAYS) do
-  local function says(expected, body)
-    local r = script.run(TOOLS .. body, { under = under })
-    assert.equal(expected, r.output, r.errors)
-    assert.equal("", r.errors)
-    assert.equal(0, r.code)
-    assert.is_true(script.left_nothing(r))
-  end
+  local says = script.says(TOOLS, { under = under })
 
   describe("a connection, " .. way .. ",", function()
     it("is sent through a connection, and speaks there (test_pickling)", function()

@@ -2,12 +2,7 @@
 -- Queues: what crosses, between whom, how much, and what is left of it.
 local script = require "spec.support.script"
 
-local function says(expected, body)
-  local r = script.run('local processes = require "spec.support.processes" ' .. body)
-  assert.equal(expected, r.output, r.errors)
-  assert.equal("", r.errors)
-  assert.is_true(script.left_nothing(r))
-end
+local says = script.says('local processes = require "spec.support.processes" ')
 
 describe("what is put", function()
   it("may be anything that crosses, nil and functions too", function()

@@ -13,12 +13,7 @@ local ARENA = [[
   end
 ]]
 
-local function says(expected, body)
-  local r = script.run(ARENA .. body)
-  assert.equal(expected, r.output, r.errors)
-  assert.equal("", r.errors)
-  assert.is_true(script.left_nothing(r))
-end
+local says = script.says(ARENA)
 
 describe("a shared value", function()
   it("is the same in each process, and the same one each time", function()

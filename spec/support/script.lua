@@ -7,6 +7,8 @@
 -- The script finds `mp` loaded, and `arg`. It leads a session of its own, so that
 -- -pid names it and all its workers. Each is run as it stands, lines counted from
 -- its first; what stands in front of it is put on that line.
+local luassert = require "luassert"
+
 local script = {}
 
 script.PROGRAMS = { moonpool = os.getenv("MOONPOOL") or "moonpool", stock = "lua5.4" }
@@ -114,6 +116,18 @@ end
 --- True when nothing of the script's session is left; looks again for some seconds.
 function script.left_nothing(run)
   return script.gone(script.session(run.pid), 10) and #script.session(run.pid) == 0
+end
+
+--- A function says(expected, body): `tools` and the body are one script, which prints what is
+--- expected and nothing else, ends well, and leaves nothing. `options` as for run.
+function script.says(tools, options)
+  return function(expected, body)
+    local r = script.run(tools .. body, options)
+    luassert.equal(expected, r.output, r.errors)
+    luassert.equal("", r.errors)
+    luassert.equal(0, r.code)
+    luassert.is_true(script.left_nothing(r))
+  end
 end
 
 return script

@@ -7,12 +7,7 @@ local TOOLS = [[
   local start, kill, at_some_instant = processes.start, processes.kill, processes.kill_at_some_instant
 ]]
 
-local function says(expected, body)
-  local r = script.run(TOOLS .. body)
-  assert.equal(expected, r.output, r.errors)
-  assert.equal("", r.errors)
-  assert.is_true(script.left_nothing(r))
-end
+local says = script.says(TOOLS)
 
 describe("a process killed at any instant", function()
   it("in send leaves whole messages, and an end", function()

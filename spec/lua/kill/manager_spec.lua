@@ -7,13 +7,7 @@ local TOOLS = [[
   local start, kill, at_some_instant = processes.start, processes.kill, processes.kill_at_some_instant
 ]]
 
-local function says(expected, body)
-  local r = script.run(TOOLS .. body)
-  assert.equal(expected, r.output, r.errors)
-  assert.equal("", r.errors)
-  assert.equal(0, r.code)
-  assert.is_true(script.left_nothing(r))
-end
+local says = script.says(TOOLS)
 
 describe("a client that is killed in a call", function()
   it("has done it or not, and the others are served", function()

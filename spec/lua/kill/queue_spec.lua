@@ -8,13 +8,7 @@ local TOOLS = [[
   local start, kill, at_some_instant = processes.start, processes.kill, processes.kill_at_some_instant
 ]]
 
-local function says(expected, body, options)
-  local r = script.run(TOOLS .. body, options)
-  assert.equal(expected, r.output, r.errors)
-  assert.equal("", r.errors)
-  assert.equal(0, r.code)
-  assert.is_true(script.left_nothing(r))
-end
+local says = script.says(TOOLS)
 
 describe("killed at any instant", function()
   for what, size in pairs { ["small values"] = 10, ["large ones"] = 60000 } do

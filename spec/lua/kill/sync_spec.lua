@@ -7,13 +7,7 @@ local TOOLS = [[
   local start, kill, at_some_instant = processes.start, processes.kill, processes.kill_at_some_instant
 ]]
 
-local function says(expected, body, options)
-  local r = script.run(TOOLS .. body, options)
-  assert.equal(expected, r.output, r.errors)
-  assert.equal("", r.errors)
-  assert.equal(0, r.code)
-  assert.is_true(script.left_nothing(r))
-end
+local says = script.says(TOOLS)
 
 describe("who holds it dies:", function()
   for _, kind in ipairs { "Lock", "RLock" } do
