@@ -32,7 +32,7 @@ bool mp_endpoint_is_spoken(mp_cell_name name);
 int mp_endpoint_send(mp_cell_name name, int fd, mp_error *error);
 
 /* This process, which uses the cell by now, has received it from that member. */
-void mp_endpoint_received(mp_cell_name name, uint32_t sender);
+void mp_endpoint_received(mp_cell_name name, uint32_t member);
 
 /* This process closes one of its connections of that end, and drops the cell behind this. */
 void mp_endpoint_closed(mp_cell_name name);
