@@ -10,7 +10,7 @@
 
 enum {
     SHORT = 4,
-    KEPT = 1 << 20,     /* a buffer above this is given back behind its message */
+    KEPT = 4 << 20,     /* a buffer above this is given back behind its message */
     TRUSTED = 16 << 20, /* so much is allocated on a head's word alone */
 };
 
