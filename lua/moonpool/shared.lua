@@ -102,9 +102,9 @@ function array:set(i, values)
   elseif type(values) ~= "table" and getmetatable(values) ~= array_meta then
     errors.argument("set", "the second argument", "a table or an Array", values)
   end
-  local n = #values
-  if i < 1 or i + n - 1 > #self then
-    errors.raise("argument", ("set: elements %d to %d of %d"):format(i, i + n - 1, #self))
+  local n, size = #values, #self
+  if i < 1 or i > size + 1 or n > size + 1 - i then
+    errors.raise("argument", ("set: %d elements from %d on, of %d"):format(n, i, size))
   end
   if type(values) == "table" or not core.array_copy(self, i, values) then
     core.array_set(self, i, values, n)

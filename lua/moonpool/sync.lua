@@ -94,16 +94,11 @@ function semaphore:get_value()
   return core.semaphore_value(self)
 end
 
-local function give_back(self, slot)
-  core.semaphore_unnote(self, slot)
-  semaphore.release(self)
-end
-
 --- Takes one until the variable goes; if this process dies before, another gets it.
 function semaphore:hold()
-  local _, abandoned = self:acquire()
-  return setmetatable({ object = self, give = give_back, slot = core.semaphore_note(self),
-    abandoned = abandoned == "abandoned" }, Hold)
+  local slot, abandoned = sync.until_got(self, core.semaphore_hold, core.semaphore_sleep)
+  return setmetatable({ object = self, give = core.semaphore_let, slot = slot,
+    abandoned = abandoned }, Hold)
 end
 
 -- ---- Event ----

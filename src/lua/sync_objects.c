@@ -7,6 +7,7 @@
 #include "lua/state.h"
 
 #include "shm/barrier.h"
+#include "shm/semaphore.h"
 
 enum {
     LOCKS = 1U << MP_SHARED_LOCK | 1U << MP_SHARED_RLOCK,
@@ -114,13 +115,7 @@ static int lock_deepen(lua_State *L)
 
 /* ---- semaphores ---- */
 
-typedef struct semaphore {
-    mp_semaphore s;
-    uint32_t most; /* of a bounded one */
-    mp_holders holders;
-} semaphore;
-
-static semaphore *check_semaphore(lua_State *L, const char *method)
+static mp_semaphore *check_semaphore(lua_State *L, const char *method)
 {
     return mp_check_shared(L, 1, SEMAPHORES, method)->content;
 }
@@ -128,56 +123,63 @@ static semaphore *check_semaphore(lua_State *L, const char *method)
 /* core.semaphore_begin(semaphore, value): before anybody else has it */
 static int semaphore_begin(lua_State *L)
 {
-    semaphore *s = check_semaphore(L, "begin");
-    s->most = (uint32_t)luaL_checkinteger(L, 2);
-    mp_store_release(&s->s.value, s->most);
+    const mp_shared *shared = mp_check_shared(L, 1, SEMAPHORES, "begin");
+    mp_semaphore *s = shared->content;
+    uint32_t value = (uint32_t)luaL_checkinteger(L, 2);
+    s->most = shared->kind == MP_SHARED_BOUNDED_SEMAPHORE ? value : UINT32_MAX;
+    mp_store_release(&s->word, value);
     return 0;
 }
 
 /* core.semaphore_try(semaphore): also what a dead one has held */
 static int semaphore_try(lua_State *L)
 {
-    semaphore *s = check_semaphore(L, "acquire");
-    if (mp_semaphore_try(&s->s))
+    mp_semaphore *s = check_semaphore(L, "acquire");
+    if (mp_semaphore_try(s))
         return push_try(L, MP_LOCK_GOT);
-    mp_shared_self(L);
-    return push_try(L, mp_holders_recover(&s->holders) ? MP_LOCK_ABANDONED : MP_LOCK_HELD);
+    bool inherited = mp_semaphore_inherit(s, mp_shared_self(L), false) != -1;
+    return push_try(L, inherited ? MP_LOCK_ABANDONED : MP_LOCK_HELD);
 }
 
-/* core.semaphore_note(semaphore): this process holds one; a number for semaphore_unnote */
-static int semaphore_note(lua_State *L)
+/* core.semaphore_hold(semaphore): nil; or a number for semaphore_let, and whether its holder had
+ * died */
+static int semaphore_hold(lua_State *L)
 {
-    semaphore *s = check_semaphore(L, "hold");
-    lua_pushinteger(L, mp_holders_note(&s->holders, mp_shared_self(L)));
-    return 1;
+    mp_semaphore *s = check_semaphore(L, "hold");
+    int slot = mp_semaphore_hold(s, mp_shared_self(L));
+    bool abandoned = slot == -1;
+    if (abandoned)
+        slot = mp_semaphore_inherit(s, mp_shared_self(L), true);
+    if (slot == -1)
+        return 0;
+    lua_pushinteger(L, slot);
+    lua_pushboolean(L, abandoned);
+    return 2;
 }
 
-static int semaphore_unnote(lua_State *L)
+static int semaphore_let(lua_State *L)
 {
-    semaphore *s = check_semaphore(L, "hold");
-    mp_holders_forget(&s->holders, (int)luaL_checkinteger(L, 2), mp_shared_self(L));
+    mp_semaphore *s = check_semaphore(L, "hold");
+    mp_semaphore_let(s, (int)luaL_checkinteger(L, 2), mp_shared_self(L));
     return 0;
 }
 
 static int semaphore_sleep(lua_State *L)
 {
-    mp_semaphore_sleep(&check_semaphore(L, "acquire")->s, mp_shared_slice(L));
+    mp_semaphore_sleep(check_semaphore(L, "acquire"), mp_shared_slice(L));
     return 0;
 }
 
 /* core.semaphore_give(semaphore): false where it is full */
 static int semaphore_give(lua_State *L)
 {
-    const mp_shared *shared = mp_check_shared(L, 1, SEMAPHORES, "release");
-    semaphore *s = shared->content;
-    uint32_t most = shared->kind == MP_SHARED_BOUNDED_SEMAPHORE ? s->most : UINT32_MAX;
-    lua_pushboolean(L, mp_semaphore_give(&s->s, most));
+    lua_pushboolean(L, mp_semaphore_give(check_semaphore(L, "release")));
     return 1;
 }
 
 static int semaphore_value(lua_State *L)
 {
-    lua_pushinteger(L, mp_load_acquire(&check_semaphore(L, "get_value")->s.value));
+    lua_pushinteger(L, mp_semaphore_count(check_semaphore(L, "get_value")));
     return 1;
 }
 
@@ -350,8 +352,8 @@ void mp_open_sync(lua_State *L)
         {"lock_deepen", lock_deepen},
         {"semaphore_begin", semaphore_begin},
         {"semaphore_try", semaphore_try},
-        {"semaphore_note", semaphore_note},
-        {"semaphore_unnote", semaphore_unnote},
+        {"semaphore_hold", semaphore_hold},
+        {"semaphore_let", semaphore_let},
         {"semaphore_sleep", semaphore_sleep},
         {"semaphore_give", semaphore_give},
         {"semaphore_value", semaphore_value},

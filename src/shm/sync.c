@@ -73,67 +73,6 @@ bool mp_lock_release(mp_lock *lock)
     return before != 0;
 }
 
-/* ---- semaphore ---- */
-
-bool mp_semaphore_try(mp_semaphore *s)
-{
-    uint32_t now = mp_load_acquire(&s->value);
-    while (now > 0) {
-        if (mp_cas_u32(&s->value, now, now - 1))
-            return true;
-        now = mp_load_acquire(&s->value);
-    }
-    return false;
-}
-
-/* Who is killed here leaves a sleeper too many, by which a wake is made for nobody. */
-void mp_semaphore_sleep(mp_semaphore *s, int64_t nanoseconds)
-{
-    mp_add_relaxed(&s->sleepers, 1);
-    mp_fence();
-    sleep_on(&s->value, 0, nanoseconds);
-    atomic_fetch_sub_explicit(&s->sleepers, 1, memory_order_relaxed);
-}
-
-bool mp_semaphore_give(mp_semaphore *s, uint32_t most)
-{
-    uint32_t now = mp_load_acquire(&s->value);
-    for (;;) {
-        if (now >= most || now >= INT_MAX)
-            return false;
-        if (mp_cas_u32(&s->value, now, now + 1))
-            break;
-        now = mp_load_acquire(&s->value);
-    }
-    mp_fence();
-    if (mp_load_relaxed(&s->sleepers) > 0)
-        mp_futex_wake(&s->value, 1);
-    return true;
-}
-
-int mp_holders_note(mp_holders *h, uint32_t me)
-{
-    for (int slot = 0; slot < MP_HOLDERS; slot++)
-        if (mp_cas_u32(&h->names[slot], 0, me))
-            return slot;
-    return -1;
-}
-
-bool mp_holders_forget(mp_holders *h, int slot, uint32_t me)
-{
-    return slot < 0 || slot >= MP_HOLDERS || mp_cas_u32(&h->names[slot], me, 0);
-}
-
-bool mp_holders_recover(mp_holders *h)
-{
-    for (int slot = 0; slot < MP_HOLDERS; slot++) {
-        uint32_t name = mp_load_acquire(&h->names[slot]);
-        if (name != 0 && !mp_session_alive(name) && mp_cas_u32(&h->names[slot], name, 0))
-            return true;
-    }
-    return false;
-}
-
 /* ---- event ---- */
 
 void mp_event_set(mp_event_flag *e)

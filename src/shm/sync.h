@@ -1,4 +1,4 @@
-/* Locks, semaphores, events and notices between processes, in cells of the session.
+/* Locks, events and notices between processes, in cells of the session.
  *
  * Who waits sleeps on a futex in slices: between two of them it looks whether the
  * holder lives, so that a death is noticed within milliseconds, and a wake that went
@@ -38,40 +38,6 @@ void mp_lock_take(mp_lock *lock, uint32_t me);
 
 /* Sets it free, whoever holds it. False where nobody does. */
 bool mp_lock_release(mp_lock *lock);
-
-/* ---- a semaphore ---- */
-
-typedef struct mp_semaphore {
-    _Atomic uint32_t value; /* futex */
-    _Atomic uint32_t sleepers;
-} mp_semaphore;
-
-/* Takes one; false where there is none. */
-bool mp_semaphore_try(mp_semaphore *s);
-
-/* Sleeps while there is none, until a signal came or the nanoseconds are over. */
-void mp_semaphore_sleep(mp_semaphore *s, int64_t nanoseconds);
-
-/* Gives one; false where there are `most` (or 2^31 - 1). */
-bool mp_semaphore_give(mp_semaphore *s, uint32_t most);
-
-/* ---- who holds what of a semaphore, so that it is not lost with them ---- */
-
-enum { MP_HOLDERS = 20 };
-
-typedef struct mp_holders {
-    _Atomic uint32_t names[MP_HOLDERS];
-} mp_holders;
-
-/* Notes that the caller holds one. Returns the slot, or -1 where all are taken: then nobody would
- * notice its death. */
-int mp_holders_note(mp_holders *h, uint32_t me);
-
-/* It gives it back. False where somebody has taken it over. */
-bool mp_holders_forget(mp_holders *h, int slot, uint32_t me);
-
-/* Takes over what a dead one has held; false where there is none. */
-bool mp_holders_recover(mp_holders *h);
 
 /* ---- an event ---- */
 

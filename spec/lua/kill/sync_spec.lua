@@ -110,6 +110,24 @@ describe("killed at any instant", function()
     ]])
   end)
 
+  for _, kind in ipairs { "Semaphore", "BoundedSemaphore" } do
+    it("in a hold of a " .. kind .. ": nothing of it is lost, nor doubled", function()
+      says("done\n", ([[
+        local s = mp.%s(2)
+        local function work() while true do local held <close> = s:hold() end end
+        local all = { start(work), start(work), start(work) }
+        for i = 1, 200 do
+          local k = i %% 3 + 1
+          at_some_instant(all[k], i)
+          all[k] = start(work)
+        end
+        for k = 1, 3 do kill(all[k]) end
+        assert(s:acquire(true, 10) and s:acquire(true, 10) and not s:acquire(false))
+        print "done"
+      ]]):format(kind))
+    end)
+  end
+
   it("in wait: the others are still notified", function()
     says("done\n", [[
       local cond, woken, ready = mp.Condition(), mp.Semaphore(0), mp.Semaphore(0)
