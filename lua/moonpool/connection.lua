@@ -3,7 +3,7 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
-local handle = require "moonpool.handle"
+local freight = require "moonpool.freight"
 local pump = require "moonpool.pump"
 local wait = require "moonpool.wait"
 
@@ -33,13 +33,18 @@ local function receive(self, pull, most)
   return got, value
 end
 
+-- Whether nobody will receive any more what was sent to that end.
+local function is_over(index, generation)
+  return not core.connection_spoken(index, generation)
+end
+
 --- Sends a value: whatever can cross between processes. Waits for room; an error "system" (EPIPE)
 --- where nobody is left to receive it.
 function methods:send(value)
-  handle.begin()
+  freight.begin()
   core.connection_put_value(self, value)
-  if handle.any then
-    handle.keep()
+  if freight.any then
+    freight.await(freight.taken(), is_over, select(3, core.connection_ends(self)))
   end
   send_all(self)
 end
@@ -126,8 +131,26 @@ end
 
 Connection.__close = methods.close
 
+-- A queue's message is received once, and so is a connection's; a task may be done again; what is
+-- shared is decoded by many.
+local function way_of(carrier)
+  if carrier == nil then
+    return "task"
+  end
+  return getmetatable(carrier) == core.shared_meta("Shared") and "many" or "once"
+end
+
+local function note(self, way, ticket, ...)
+  local index, generation = core.connection_ends(self)
+  freight.note(self, function()
+    core.connection_arrived(index, generation, ticket, way)
+  end)
+  return ...
+end
+
 function Connection:__reduce()
-  return connection.by_name, core.connection_send(self)
+  local way = way_of(core.message_carrier())
+  return connection.by_name, note(self, way, core.connection_send(self, way))
 end
 
 connection.receive = core.connection_receive

@@ -1,20 +1,13 @@
 -- Handles of what processes share: their classes, and how they are sent.
 --
--- A handle is sent as the name of its cell, which any process of the tree can attach. What was sent
--- stays used until it has arrived: what a task takes along until this process's pools are idle; what
--- went in a message for as long as who has sent that says.
+-- A handle is sent as the name of its cell, which any process of the tree can attach.
 
 local core, require = ...
 
 local errors = require "moonpool.errors"
+local freight = require "moonpool.freight"
 
-local handle = {
-  any = false,    -- whether something was sent since the last message
-  pooled = false, -- whether a task may have taken something along
-  lasting = {},   -- what nobody tells the arrival of
-}
-
-local pooled, latest = {}, {} -- how often what was sent, by tasks and since the last message
+local handle = {}
 
 local kinds = {}
 
@@ -23,49 +16,14 @@ local function describe(self)
   return ("%s %d"):format(kind, index)
 end
 
---- It is being sent.
-function handle.note(object)
-  pooled[object], latest[object] = (pooled[object] or 0) + 1, (latest[object] or 0) + 1
-  handle.any, handle.pooled = true, true
-end
-
 local function reduce(self)
   local kind, index, generation = core.shared_name(self)
   local baggage = kinds[kind].baggage
-  handle.note(self)
+  freight.note(self)
   if baggage then
     return handle.by_name, kind, index, generation, baggage(self)
   end
   return handle.by_name, kind, index, generation
-end
-
---- What is sent from now on goes with a message.
-function handle.begin()
-  latest, handle.any = {}, false
-end
-
---- What went with the message, which has the caller to keep it.
-function handle.taken()
-  local mine = latest
-  for object, n in pairs(mine) do
-    local left = (pooled[object] or 0) - n
-    pooled[object] = left > 0 and left or nil
-  end
-  handle.begin()
-  return mine
-end
-
---- What went with the message stays used as long as this process lives.
-function handle.keep()
-  for object in pairs(handle.taken()) do
-    handle.lasting[object] = true
-  end
-end
-
---- All that tasks have taken along has arrived.
-function handle.release()
-  pooled, handle.pooled = {}, false
-  handle.begin()
 end
 
 --- Makes a class of handles: `index` is its methods' table or an __index function; furnish(handle,

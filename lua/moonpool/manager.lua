@@ -7,6 +7,7 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
+local freight = require "moonpool.freight"
 local handle = require "moonpool.handle"
 local process = require "moonpool.process"
 local queue = require "moonpool.queue"
@@ -36,16 +37,18 @@ local function gone()
   errors.raise("closed", "the manager's server is gone")
 end
 
--- The answer to request `asked`; what that has taken along is held until then. A server that has died
+-- The answer to request `asked`; what that has taken along has arrived by then. A server that has died
 -- may have answered before.
-local function await(self, asked, _)
+local function await(self, asked, things)
   local n, lives = 0, true
   while true do
     local got, answered, ok, result = core.queue_take(inbox)
     if got and answered == asked then
+      freight.unload(things)
       return ok, result
     elseif not got then
       if not lives then
+        freight.unload(things)
         gone()
       end
       core.queue_await_message(inbox, n)
@@ -57,7 +60,7 @@ end
 
 local function send(self, ...)
   local requests = core.shared_kept(self)
-  handle.begin()
+  freight.begin()
   if not requests then
     gone()
   end
@@ -76,7 +79,7 @@ local function call(self, operation, object, ...)
   number = number + 1
   local asked = number
   send(self, index, generation, asked, operation, object, ...)
-  local ok, result = await(self, asked, handle.any and handle.taken())
+  local ok, result = await(self, asked, freight.taken())
   if not ok then
     errors.throw(result)
   end
@@ -253,6 +256,7 @@ function methods:shutdown()
       child.process:kill()
       child.process:join()
     end
+    child.process:close()
   end
 end
 
@@ -282,6 +286,7 @@ end
 function manager.Manager()
   local self, requests = core.shared("Manager"), queue.SimpleQueue()
   core.manager_queue(self, requests)
+  core.shared_give(requests, self)
   core.shared_keep(self, requests)
   local child = process.new { target = server.run, args = { self, requests }, daemon = true }
   child.name = child.name:gsub("^Process", "Manager")

@@ -7,7 +7,8 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
-local handle = require "moonpool.handle"
+local freight = require "moonpool.freight"
+local queue = require "moonpool.queue"
 
 local server = {}
 
@@ -197,14 +198,14 @@ local function inbox_of(index, generation)
 end
 
 local function put(inbox, ...)
-  handle.begin()
+  freight.begin()
   local done, bytes = core.queue_put(inbox, ...)
   while not done do
     core.queue_await_room(inbox, 1)
     done = core.queue_put_bytes(inbox, bytes)
   end
-  if handle.any then
-    handle.keep()
+  if freight.any then
+    queue.await(inbox, freight.taken())
   end
 end
 
@@ -234,16 +235,16 @@ local function serve(err, ...)
 end
 
 --- Serves until it is asked to end.
-function server.run(manager, queue)
+function server.run(manager, requests)
   core.manager_serve(manager)
   own = manager
   local idle, served = 0, nil
   while served ~= "ended" do
-    served = serve(core.queue_take_anyway(queue))
+    served = serve(core.queue_take_anyway(requests))
     if served then
       idle = 0
     else
-      core.queue_await_message(queue, idle, core.monotonic() + PAUSE, true)
+      core.queue_await_message(requests, idle, core.monotonic() + PAUSE, true)
       idle = idle + 1
     end
   end

@@ -516,6 +516,7 @@ function Pool:join(timeout)
   end
   self.last_stats = self.last_stats or core.stats(self.core)
   self.state = "joined"
+  pump.release_sent()
   close_iterators(self)
   core.free(self.core)
   raise_callback_error(self)

@@ -8,7 +8,7 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
-local handle = require "moonpool.handle"
+local freight = require "moonpool.freight"
 local progress = require "moonpool.progress"
 local texts = require "moonpool.texts"
 
@@ -190,14 +190,14 @@ local function meet_trouble(pool)
   core.met_trouble(pool.core)
 end
 
--- What tasks took along is kept for as long as there are some.
-local function release_sent()
+--- What tasks took along is kept for as long as there are some.
+function pump.release_sent()
   for pool in pairs(pump.pools) do
     if core.owns(pool.core) and core.outstanding(pool.core) > 0 then
       return
     end
   end
-  handle.release()
+  freight.release()
 end
 
 -- ---- the three that others use ----
@@ -217,8 +217,8 @@ function pump.turn(pool)
     texts.give(pool, callback_failed)
     progress.tell(pool, callback_failed)
     run_callbacks(pool)
-    if handle.pooled then
-      release_sent()
+    if freight.pooled then
+      pump.release_sent()
     end
   end
   pool.unfinished = pool.dispatching == true

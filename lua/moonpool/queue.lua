@@ -5,6 +5,7 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
+local freight = require "moonpool.freight"
 local handle = require "moonpool.handle"
 local pump = require "moonpool.pump"
 local sync = require "moonpool.sync"
@@ -28,17 +29,10 @@ local function limit(call, block, timeout)
   end
 end
 
-local held = {} -- what went with values that may not have been got yet
-
--- Holds it until all is got that was put until now; what went with others has arrived perhaps.
-local function hold(self, taken)
-  for i = #held, 1, -1 do
-    if core.queue_arrived(held[i].queue, held[i].number) then
-      held[i] = held[#held]
-      held[#held] = nil
-    end
-  end
-  held[#held + 1] = { queue = self, number = core.queue_number(self), taken = taken }
+--- What went with a message is looked after until that is got, or the queue is gone.
+function queue.await(self, things)
+  local _, index, generation = core.shared_name(self)
+  freight.await(things, core.queue_arrived, index, generation, core.queue_number(self))
 end
 
 local methods = {}
@@ -48,18 +42,16 @@ local methods = {}
 function methods:put(value, block, timeout)
   check_open(self, "put")
   local deadline = limit("put", block, timeout)
-  if handle.any then
-    handle.begin()
-  end
+  freight.begin()
   local done, bytes = core.queue_put(self, value)
-  local taken = handle.any and handle.taken()
   if not done and not sync.until_got(self, function()
     return core.queue_put_bytes(self, bytes)
   end, core.queue_await_room, deadline) then
+    freight.begin()
     errors.raise("full", "put: the queue is full")
   end
-  if taken then
-    hold(self, taken)
+  if freight.any then
+    queue.await(self, freight.taken())
   end
 end
 

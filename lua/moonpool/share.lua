@@ -2,6 +2,7 @@
 
 local core, require = ...
 
+local freight = require "moonpool.freight"
 local handle = require "moonpool.handle"
 
 local share = {}
@@ -9,6 +10,7 @@ local share = {}
 local Shared
 
 local within = setmetatable({}, { __mode = "k" }) -- what a shared value refers to
+local Within = { __gc = freight.unload }
 
 -- What it holds, in a box: decoded the first time that this process asks.
 local function open(self)
@@ -43,10 +45,10 @@ end
 --- sent for next to nothing, and each process that gets it decodes it once.
 function share.share(value)
   local self = core.shared("Shared")
-  handle.begin()
+  freight.begin()
   core.share_fill(self, value)
-  if handle.any then
-    within[self] = handle.taken()
+  if freight.any then
+    within[self] = setmetatable(freight.taken(), Within)
   end
   return self
 end
@@ -55,7 +57,7 @@ end
 local Caller = {}
 
 function Caller:__reduce()
-  handle.note(self.handle)
+  freight.note(self.handle)
   return share.by_name, select(2, core.shared_name(self.handle))
 end
 

@@ -12,6 +12,7 @@ local shared = {}
 local function give_lock(self)
   local lock = sync.RLock()
   core.value_lock(self, lock)
+  core.shared_give(lock, self)
   core.shared_keep(self, lock)
   return self
 end

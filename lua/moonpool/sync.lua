@@ -365,6 +365,7 @@ function sync.Condition(its)
   end
   local self = core.shared("Condition")
   core.condition_lock(self, its)
+  core.shared_give(its, self)
   core.shared_keep(self, its)
   return self
 end

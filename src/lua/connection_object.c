@@ -111,11 +111,11 @@ static int connection_put(lua_State *L)
     return 0;
 }
 
-/* Encodes the value at 2 into the end's own buffer, protected. */
+/* (connection, value) */
 static int encode(lua_State *L)
 {
     end *e = lua_touserdata(L, 1);
-    mp_message_encode(L, 2, 1, &e->out);
+    mp_message_encode(L, 2, 1, &e->out, 0);
     return 0;
 }
 
@@ -259,27 +259,50 @@ static int connection_close(lua_State *L)
 
 /* ---- sending a connection ---- */
 
-/* core.connection_send(connection): what core.connection_receive is to be called with by who gets
- * it; the socket stays open here until then */
+static mp_cell_name name_at(lua_State *L, int index)
+{
+    return (mp_cell_name){(uint32_t)luaL_checkinteger(L, index),
+                          (uint32_t)luaL_checkinteger(L, index + 1)};
+}
+
+static void push_integers(lua_State *L, const lua_Integer *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        lua_pushinteger(L, list[i]);
+}
+
+static const char *const ways[] = {"once", "task", "many", NULL};
+enum { ONCE, TASK, MANY };
+
+/* core.connection_send(connection, way): the sending's ticket, and what core.connection_receive is
+ * to be called with by who gets it. The end is under way until somebody has received it, or, where
+ * many will, until core.connection_arrived; of a task the socket stays open here until then, too.
+ */
 static int connection_send(lua_State *L)
 {
     struct stat s;
     mp_error error = {0};
+    unsigned ticket = MP_TICKETS;
     end *e = check(L);
+    int way = luaL_checkoption(L, 2, NULL, ways);
     if (e->c.out != NULL || e->c.head_has > 0)
         return mp_raise(L, "encode", "cannot send a connection in the middle of a message");
     mp_endpoint_sweep();
-    int fd = fstat(e->c.fd, &s) < 0 ? mp_fail(&error, -errno, "fstat")
-                                    : mp_endpoint_send(e->own, e->c.fd, &error);
+    int fd = fstat(e->c.fd, &s) < 0
+                 ? mp_fail(&error, -errno, "fstat")
+                 : mp_endpoint_send(e->own, e->c.fd, way == TASK, &ticket, &error);
     if (fd < 0)
         mp_raise_system(L, &error);
     int status;
     uint64_t number = mp_passing_put(e->own, fd, &status);
     if (status < 0) {
+        mp_endpoint_arrived(e->own, mp_shared_self(L), ticket);
         mp_fail(&error, status, "cannot send a connection");
         mp_raise_system(L, &error);
     }
-    const lua_Integer parts[] = {getpid(),
+    const lua_Integer parts[] = {ticket,
+                                 way == MANY ? MP_TICKETS : ticket,
+                                 getpid(),
                                  mp_shared_self(L),
                                  fd,
                                  (lua_Integer)s.st_ino,
@@ -288,45 +311,73 @@ static int connection_send(lua_State *L)
                                  e->other.index,
                                  e->other.generation,
                                  (lua_Integer)number};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        lua_pushinteger(L, parts[i]);
+    push_integers(L, parts, sizeof parts / sizeof *parts);
     lua_pushboolean(L, e->reads);
     lua_pushboolean(L, e->writes);
     return (int)(sizeof parts / sizeof *parts) + 2;
 }
 
-static mp_cell_name name_at(lua_State *L, int index)
+/* core.connection_arrived(index, generation, ticket, way): what this process has sent so has
+ * arrived, or never will */
+static int connection_arrived(lua_State *L)
 {
-    return (mp_cell_name){(uint32_t)luaL_checkinteger(L, index),
-                          (uint32_t)luaL_checkinteger(L, index + 1)};
+    mp_cell_name name = name_at(L, 1);
+    if (mp_cell_use(name)) {
+        mp_endpoint_arrived(name, mp_shared_self(L), (unsigned)luaL_checkinteger(L, 3));
+        if (luaL_checkoption(L, 4, NULL, ways) == TASK)
+            mp_endpoint_unpin(name);
+        mp_cell_drop(name);
+    }
+    mp_endpoint_sweep();
+    return 0;
 }
 
-/* core.connection_receive(pid, member, fd, inode, own cell, other cell, number, reads, writes): the
- * connection that the process of that pid has sent */
+/* core.connection_receive(ticket, pid, member, fd, inode, own cell, other cell, number, reads,
+ * writes): the connection that the process of that pid has sent */
 static int connection_receive(lua_State *L)
 {
     struct stat s;
     mp_error error = {0};
-    uint32_t member = (uint32_t)luaL_checkinteger(L, 2);
-    mp_cell_name own = name_at(L, 5);
-    end *e = push_end(L, lua_toboolean(L, 10), lua_toboolean(L, 11));
-    e->other = name_at(L, 7);
-    if (!mp_cell_use(own) || !mp_session_alive(member))
+    uint32_t member = (uint32_t)luaL_checkinteger(L, 3);
+    mp_cell_name own = name_at(L, 6);
+    end *e = push_end(L, lua_toboolean(L, 11), lua_toboolean(L, 12));
+    e->other = name_at(L, 8);
+    if (!mp_session_alive(member) || !mp_cell_use(own))
         return mp_raise(L, "closed", "the process that has sent a connection is gone");
     e->own = own;
     e->has_cell = true;
-    e->c.fd = mp_pidfd_fetch((pid_t)luaL_checkinteger(L, 1), (int)luaL_checkinteger(L, 3));
+    e->c.fd = mp_pidfd_fetch((pid_t)luaL_checkinteger(L, 2), (int)luaL_checkinteger(L, 4));
     int status = -errno;
     if (e->c.fd < 0)
-        e->c.fd = mp_passing_take((uint64_t)luaL_checkinteger(L, 9));
+        e->c.fd = mp_passing_take((uint64_t)luaL_checkinteger(L, 10));
     if (e->c.fd < 0) {
         mp_fail(&error, status, "cannot fetch a connection from process %d that has sent it",
-                (int)luaL_checkinteger(L, 1));
+                (int)luaL_checkinteger(L, 2));
         mp_raise_system(L, &error);
     }
-    if (fstat(e->c.fd, &s) < 0 || (lua_Integer)s.st_ino != luaL_checkinteger(L, 4))
+    if (fstat(e->c.fd, &s) < 0 || (lua_Integer)s.st_ino != luaL_checkinteger(L, 5))
         return mp_raise(L, "closed", "the connection that was sent is no longer open there");
-    mp_endpoint_received(own, member);
+    mp_endpoint_arrived(own, member, (unsigned)luaL_checkinteger(L, 1));
+    mp_endpoint_opened(own);
+    return 1;
+}
+
+/* core.connection_ends(connection): index and generation of its own end's cell, and of the other's
+ */
+static int connection_ends(lua_State *L)
+{
+    const end *e = luaL_checkudata(L, 1, META);
+    const lua_Integer names[] = {e->own.index, e->own.generation, e->other.index,
+                                 e->other.generation};
+    push_integers(L, names, 4);
+    return 4;
+}
+
+/* core.connection_spoken(index, generation): whether another process has that end, or is to get it
+ */
+static int connection_spoken(lua_State *L)
+{
+    lua_pushboolean(L, mp_endpoint_is_spoken(name_at(L, 1)));
     return 1;
 }
 
@@ -359,6 +410,9 @@ void mp_open_connection(lua_State *L)
         {"connection_close", connection_close},
         {"connection_send", connection_send},
         {"connection_receive", connection_receive},
+        {"connection_arrived", connection_arrived},
+        {"connection_ends", connection_ends},
+        {"connection_spoken", connection_spoken},
         {"connection_fd", connection_fd},
         {NULL, NULL},
     };

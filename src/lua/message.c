@@ -4,6 +4,8 @@
 #include "codec/values.h"
 #include "lua/state.h"
 
+static const char carriers = 0; /* the registry's key of what carries a message */
+
 static int buffer_collect(lua_State *L)
 {
     mp_buffer_free(lua_touserdata(L, 1));
@@ -22,17 +24,49 @@ mp_buffer *mp_message_buffer(lua_State *L)
     return b;
 }
 
-void mp_message_encode(lua_State *L, int first, int count, mp_buffer *out)
+/* (buffer, values...) */
+static int encode(lua_State *L)
+{
+    mp_buffer *out = lua_touserdata(L, 1);
+    if (mp_encode(L, 2, lua_gettop(L) - 1, MP_CODEC_FUNCTIONS, out) == 0)
+        return 0;
+    if (out->error < 0)
+        return mp_raise(L, "system", "no memory to encode a value");
+    lua_pop(L, 1);
+    mp_error_codec(L, "encode", "value");
+    return lua_error(L);
+}
+
+void mp_message_encode(lua_State *L, int first, int count, mp_buffer *out, int carrier)
 {
     out->len = 0;
     out->error = 0;
-    if (mp_encode(L, first, count, MP_CODEC_FUNCTIONS, out) == 0)
-        return;
-    if (out->error < 0)
-        mp_raise(L, "system", "no memory to encode a value");
-    lua_pop(L, 1);
-    mp_error_codec(L, "encode", "value");
-    lua_error(L);
+    luaL_checkstack(L, count + LUA_MINSTACK, "too many values");
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &carriers);
+    int before = lua_gettop(L);
+    if (carrier == 0)
+        lua_pushboolean(L, 1);
+    else
+        lua_pushvalue(L, carrier);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &carriers);
+    lua_pushcfunction(L, encode);
+    lua_pushlightuserdata(L, out);
+    for (int i = 0; i < count; i++)
+        lua_pushvalue(L, first + i);
+    int status = lua_pcall(L, count + 1, 0, 0);
+    lua_pushvalue(L, before);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &carriers);
+    lua_remove(L, before);
+    if (status != LUA_OK)
+        lua_error(L);
+}
+
+/* core.message_carrier(): what carries the message that is being encoded: a queue's or a shared
+ * value's handle, or true; nil where none is */
+static int message_carrier(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &carriers);
+    return 1;
 }
 
 int mp_message_decode(lua_State *L, const unsigned char *bytes, size_t size)
@@ -49,4 +83,10 @@ int mp_message_skim(lua_State *L, const unsigned char *bytes, size_t size)
     if (n < 0)
         lua_pop(L, 2);
     return n < 0 ? 0 : n;
+}
+
+void mp_open_message(lua_State *L)
+{
+    lua_pushcfunction(L, message_carrier);
+    lua_setfield(L, -2, "message_carrier");
 }

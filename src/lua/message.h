@@ -11,9 +11,9 @@ enum { MP_MESSAGE_KEPT = 4 << 20 }; /* a buffer above this is given back behind 
 /* Pushes a userdata that is an empty buffer. */
 mp_buffer *mp_message_buffer(lua_State *L);
 
-/* Makes the buffer hold `count` values from absolute index `first` on. Raises "encode" or "system".
- */
-void mp_message_encode(lua_State *L, int first, int count, mp_buffer *out);
+/* Makes the buffer hold `count` values from absolute index `first` on. `carrier`: the index of the
+ * handle of what carries the message, 0: none has it. Raises "encode" or "system". */
+void mp_message_encode(lua_State *L, int first, int count, mp_buffer *out, int carrier);
 
 /* Pushes a message's values and returns how many they are; -1, with the error pushed, where they
  * cannot be had. What raises here is an interrupt, or memory: the message may be decoded again. */

@@ -61,6 +61,7 @@ static void push_core(lua_State *L)
     mp_open_value(L);
     mp_open_connection(L);
     mp_open_queue(L);
+    mp_open_message(L);
     mp_open_share(L);
     mp_open_manager(L);
 }

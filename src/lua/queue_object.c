@@ -58,13 +58,6 @@ static void give_back(lua_State *L, int index, mp_buffer *b)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &buffers);
 }
 
-/* (buffer, values...) */
-static int encode(lua_State *L)
-{
-    mp_message_encode(L, 2, lua_gettop(L) - 1, lua_touserdata(L, 1));
-    return 0;
-}
-
 static bool put(lua_State *L, const mp_shared *q, const void *bytes, size_t size)
 {
     mp_error error = {0};
@@ -81,16 +74,8 @@ static int queue_put(lua_State *L)
     const mp_shared *q = check(L, "put");
     int n = lua_gettop(L) - 1, buffer = n + 2;
     mp_shared_self(L);
-    luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
     mp_buffer *b = borrow(L);
-    lua_pushcfunction(L, encode);
-    lua_pushvalue(L, buffer);
-    for (int i = 0; i < n; i++)
-        lua_pushvalue(L, 2 + i);
-    if (lua_pcall(L, n + 1, 0, 0) != LUA_OK) {
-        give_back(L, buffer, b);
-        return lua_error(L);
-    }
+    mp_message_encode(L, 2, n, b, 1);
     mp_error error = {0};
     int status = mp_queue_put(q->name, b->data, b->len, &error);
     lua_pushboolean(L, status == MP_QUEUE_DONE);
@@ -182,18 +167,24 @@ static int queue_state(lua_State *L)
     return 2;
 }
 
-/* core.queue_number(queue): how many were put; core.queue_arrived(queue, number): whether as many
- * are done */
+/* core.queue_number(queue): how many were put */
 static int queue_number(lua_State *L)
 {
     lua_pushinteger(L, (lua_Integer)mp_load_acquire(&queue_of(check(L, "put"))->put));
     return 1;
 }
 
+/* core.queue_arrived(index, generation, number): whether as many as that are done, or the queue of
+ * that name is gone */
 static int queue_arrived(lua_State *L)
 {
-    uint64_t number = (uint64_t)luaL_checkinteger(L, 2);
-    lua_pushboolean(L, mp_queue_arrived(check(L, "put")->name, number));
+    mp_cell_name name = {(uint32_t)luaL_checkinteger(L, 1), (uint32_t)luaL_checkinteger(L, 2)};
+    bool arrived = true;
+    if (mp_cell_use(name)) {
+        arrived = mp_queue_arrived(name, (uint64_t)luaL_checkinteger(L, 3));
+        mp_cell_drop(name);
+    }
+    lua_pushboolean(L, arrived);
     return 1;
 }
 

@@ -28,7 +28,7 @@ static int share_fill(lua_State *L)
     const mp_shared *s = check(L, "share");
     lua_settop(L, 2);
     mp_buffer *b = mp_message_buffer(L);
-    mp_message_encode(L, 2, 1, b);
+    mp_message_encode(L, 2, 1, b, 1);
     if (mp_cell_extend(s->name, b->len, &error) < 0)
         mp_raise_system(L, &error);
     memcpy(mp_cell_extent(s->name, &room), b->data, b->len);

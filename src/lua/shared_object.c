@@ -140,6 +140,23 @@ static int shared_kept(lua_State *L)
     return 1;
 }
 
+/* core.shared_give(handle, owner): it stays for as long as that does; core.shared_take(handle,
+ * index, generation): for as long as it did without that owner */
+static int shared_give(lua_State *L)
+{
+    const mp_shared *s = mp_check_shared(L, 1, ~0U, "give");
+    mp_cell_give(s->name, mp_check_shared(L, 2, ~0U, "give")->name, false);
+    return 0;
+}
+
+static int shared_take(lua_State *L)
+{
+    const mp_shared *s = mp_check_shared(L, 1, ~0U, "take");
+    mp_cell_name owner = {(uint32_t)luaL_checkinteger(L, 2), (uint32_t)luaL_checkinteger(L, 3)};
+    mp_cell_disown(s->name, owner);
+    return 0;
+}
+
 /* core.shared_others(handle): how many other processes use it */
 static int shared_others(lua_State *L)
 {
@@ -168,7 +185,8 @@ void mp_open_shared(lua_State *L)
     static const luaL_Reg functions[] = {
         {"shared", shared_new},           {"shared_at", shared_at},
         {"shared_name", shared_name},     {"shared_keep", shared_keep},
-        {"shared_others", shared_others}, {"shared_kept", shared_kept},
+        {"shared_others", shared_others}, {"shared_give", shared_give},
+        {"shared_take", shared_take},     {"shared_kept", shared_kept},
         {"shared_meta", shared_meta},     {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     for (int i = 0; i < MP_SHARED_KINDS; i++) {

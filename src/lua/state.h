@@ -262,6 +262,7 @@ void mp_open_sync(lua_State *L);
 void mp_open_value(lua_State *L);
 void mp_open_connection(lua_State *L);
 void mp_open_queue(lua_State *L);
+void mp_open_message(lua_State *L);
 void mp_open_share(lua_State *L);
 void mp_open_manager(lua_State *L);
 

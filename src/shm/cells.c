@@ -16,9 +16,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of a cell's `owner`, what is no name. */
-#define OWNS_OTHERS UINT64_MAX
-#define BY_NAME (UINT64_MAX - 1) /* used by who asks for it, not by who stands by */
+/* What a cell's `owner` says besides. */
+#define OWNS_OTHERS (UINT64_C(1) << 63)
+#define BY_NAME (UINT64_C(1) << 62) /* used by who asks for it, not by who stands by */
+#define PART (UINT64_C(1) << 61)    /* of its owner, not what that refers to */
+#define OWNER_BITS ((UINT64_C(1) << 53) - 1)
+
+enum { INDEX_BITS = 21 }; /* of 1 + an index */
+
+_Static_assert(MP_CELLS_MAX < 1 << INDEX_BITS, "an owner holds an index");
 
 /* ---- users and owners ---- */
 
@@ -41,15 +47,36 @@ static bool has_user(const mp_cell *c, unsigned place)
 
 static uint64_t as_owner(mp_cell_name name)
 {
-    return (uint64_t)name.generation << 32 | (name.index + 1);
+    return (uint64_t)name.generation << INDEX_BITS | (name.index + 1);
+}
+
+static bool is_owner_alive(uint64_t owner)
+{
+    uint32_t index = (uint32_t)(owner & ((1U << INDEX_BITS) - 1));
+    return index != 0 && mp_load_acquire(&mp_cell_at(index - 1)->state) ==
+                             mp_cell_taken((uint32_t)(owner >> INDEX_BITS));
 }
 
 static bool owner_lives(const mp_cell *c)
 {
-    uint64_t owner = mp_load_acquire(&c->owner);
-    return owner != 0 && owner < BY_NAME &&
-           mp_load_acquire(&mp_cell_at((uint32_t)owner - 1)->state) ==
-               mp_cell_taken((uint32_t)(owner >> 32));
+    return is_owner_alive(mp_load_acquire(&c->owner) & OWNER_BITS);
+}
+
+static bool is_owned_by(const mp_cell *c, mp_cell_name owner)
+{
+    return (mp_load_acquire(&c->owner) & OWNER_BITS) == as_owner(owner);
+}
+
+/* In place of `from` it has the owner `to`; 0: none. */
+static bool change_owner(mp_cell *c, uint64_t from, uint64_t to)
+{
+    uint64_t now = mp_load_acquire(&c->owner);
+    while ((now & OWNER_BITS) == from)
+        if (mp_cas_u64(&c->owner, now, (now & ~(OWNER_BITS | PART)) | to))
+            return true;
+        else
+            now = mp_load_acquire(&c->owner);
+    return false;
 }
 
 /* Whether a living member or its owner has it; the dead are cleared. */
@@ -79,13 +106,13 @@ static void bury(mp_cell *c)
     mp_store_release(&c->state, state & ~(uint64_t)MP_CELL_DYING);
 }
 
-static void free_owned(uint32_t index, uint64_t state)
+static void free_owned(uint32_t index, uint64_t state, bool guarded)
 {
     mp_cell_name name = {index, (uint32_t)(state >> 8)};
     uint32_t cells = mp_load_acquire(&mp_session_head()->cells);
     for (uint32_t i = 0; i < cells; i++)
-        if (mp_load_acquire(&mp_cell_at(i)->owner) == as_owner(name))
-            mp_cell_free_if_unused(i, false);
+        if (is_owned_by(mp_cell_at(i), name))
+            mp_cell_free_if_unused(i, guarded);
 }
 
 /* Frees it unless a living member or an owner has it. `guarded`: the caller has the arena's guard.
@@ -95,7 +122,7 @@ void mp_cell_free_if_unused(uint32_t index, bool guarded)
     mp_cell *c = mp_cell_at(index);
     uint64_t state = mp_load_acquire(&c->state), free = state & ~(uint64_t)MP_CELL_TAKEN;
     bool extended = mp_load_acquire(&c->extent_size) > 0;
-    bool owns = mp_load_acquire(&c->owner) == OWNS_OTHERS;
+    bool owns = (mp_load_acquire(&c->owner) & OWNS_OTHERS) != 0;
     uint64_t next = extended ? free | MP_CELL_DYING : free;
     if (is_used(c) || (state & MP_CELL_TAKEN) == 0 || !mp_cas_u64(&c->state, state, next))
         return;
@@ -109,8 +136,8 @@ void mp_cell_free_if_unused(uint32_t index, bool guarded)
         if (!guarded)
             mp_lock_release(&mp_session_head()->arena_guard);
     }
-    if (owns && !guarded)
-        free_owned(index, state);
+    if (owns)
+        free_owned(index, state, guarded);
 }
 
 void mp_cell_settle(uint32_t index)
@@ -301,13 +328,13 @@ void mp_cell_drop(mp_cell_name name)
 
 void mp_cell_by_name(mp_cell_name name)
 {
-    mp_store_release(&mp_cell_at(name.index)->owner, BY_NAME);
+    atomic_fetch_or_explicit(&mp_cell_at(name.index)->owner, BY_NAME, memory_order_acq_rel);
 }
 
 void mp_cells_stand_by(void)
 {
     for (uint32_t i = 0; i < mp_session_own.room; i++)
-        if (mp_session_own.uses[i] > 0 && mp_load_acquire(&mp_cell_at(i)->owner) == BY_NAME) {
+        if (mp_session_own.uses[i] > 0 && (mp_load_acquire(&mp_cell_at(i)->owner) & BY_NAME) != 0) {
             mp_session_own.uses[i] = 0;
             mp_session_own.used--;
             let_go(i);
@@ -339,27 +366,29 @@ void *mp_cell_content(mp_cell_name name)
     return mp_cell_at(name.index)->content;
 }
 
-void mp_cell_give(mp_cell_name name, mp_cell_name owner)
+bool mp_cell_give(mp_cell_name name, mp_cell_name owner, bool part)
 {
-    mp_store_release(&mp_cell_at(owner.index)->owner, OWNS_OTHERS);
-    mp_store_release(&mp_cell_at(name.index)->owner, as_owner(owner));
+    mp_cell *c = mp_cell_at(name.index);
+    uint64_t now = mp_load_acquire(&c->owner) & OWNER_BITS;
+    if (name.index == owner.index || is_owner_alive(now))
+        return now == as_owner(owner);
+    atomic_fetch_or_explicit(&mp_cell_at(owner.index)->owner, OWNS_OTHERS, memory_order_acq_rel);
+    return change_owner(c, now, as_owner(owner) | (part ? PART : 0));
 }
 
-bool mp_cell_take_back(mp_cell_name name)
+bool mp_cell_take_back(mp_cell_name name, mp_cell_name owner)
 {
-    if (!mp_cell_use(name))
-        return false;
-    mp_store_release(&mp_cell_at(name.index)->owner, 0);
-    return true;
+    return mp_cell_use(name) && change_owner(mp_cell_at(name.index), as_owner(owner), 0);
 }
 
-bool mp_cell_next_owned(mp_cell_name owner, mp_cell_name *name)
+bool mp_cell_next_part(mp_cell_name owner, mp_cell_name *name)
 {
     uint32_t cells = mp_load_acquire(&mp_session_head()->cells);
     for (uint32_t i = name->generation == 0 ? 0 : name->index + 1; i < cells; i++) {
         const mp_cell *c = mp_cell_at(i);
         uint64_t state = mp_load_acquire(&c->state);
-        if ((state & MP_CELL_TAKEN) == 0 || mp_load_acquire(&c->owner) != as_owner(owner))
+        if ((state & MP_CELL_TAKEN) == 0 || !is_owned_by(c, owner) ||
+            (mp_load_acquire(&c->owner) & PART) == 0)
             continue;
         *name = (mp_cell_name){i, (uint32_t)(state >> 8)};
         return true;
@@ -367,10 +396,10 @@ bool mp_cell_next_owned(mp_cell_name owner, mp_cell_name *name)
     return false;
 }
 
-void mp_cell_disown(mp_cell_name name)
+void mp_cell_disown(mp_cell_name name, mp_cell_name owner)
 {
-    mp_store_release(&mp_cell_at(name.index)->owner, 0);
-    mp_cell_free_if_unused(name.index, false);
+    if (change_owner(mp_cell_at(name.index), as_owner(owner), 0))
+        mp_cell_free_if_unused(name.index, false);
 }
 
 unsigned mp_cell_users(mp_cell_name name, unsigned *lost)

@@ -15,6 +15,7 @@
 typedef struct copy {
     mp_cell_name name;
     int fd;
+    unsigned pins;
 } copy;
 
 static struct {
@@ -114,7 +115,7 @@ static int keep(mp_cell_name name, int fd)
         mp_fd_close(&mine);
         return -ENOMEM;
     }
-    kept.all[kept.n++] = (copy){name, mine};
+    kept.all[kept.n++] = (copy){name, mine, 0};
     return 0;
 }
 
@@ -123,7 +124,7 @@ void mp_endpoint_sweep(void)
     enter();
     for (unsigned i = 0; i < kept.n;) {
         const sender *s = find(kept.all[i].name, mp_session_own.self);
-        if (s == NULL || mp_load_acquire(&s->under_way) == 0)
+        if (kept.all[i].pins == 0 && (s == NULL || mp_load_acquire(&s->under_way) == 0))
             forget(&kept.all[i]);
         else
             i++;
@@ -131,7 +132,7 @@ void mp_endpoint_sweep(void)
     leave();
 }
 
-static int send(mp_cell_name name, int fd, uint32_t me, mp_error *error)
+static int send(mp_cell_name name, int fd, uint32_t me, unsigned *ticket, mp_error *error)
 {
     sender *s = find(name, me);
     if (s == NULL)
@@ -139,31 +140,51 @@ static int send(mp_cell_name name, int fd, uint32_t me, mp_error *error)
     if (s == NULL)
         return mp_fail(error, -EUSERS, "more than %d processes have sent this connection",
                        MP_SENDERS);
+    uint64_t under_way = mp_load_acquire(&s->under_way);
+    if (under_way == UINT64_MAX)
+        return mp_fail(error, -EAGAIN, "a connection was sent %d times and did not arrive",
+                       MP_TICKETS);
     int status = copy_of(name) == NULL ? keep(name, fd) : 0;
     if (status < 0)
         return mp_fail(error, status, "cannot keep a connection that is sent");
+    *ticket = (unsigned)__builtin_ctzll(~under_way);
     mp_store_release(&s->closed, 0);
-    atomic_fetch_add_explicit(&s->under_way, 1, memory_order_acq_rel);
+    atomic_fetch_or_explicit(&s->under_way, UINT64_C(1) << *ticket, memory_order_acq_rel);
     return copy_of(name)->fd;
 }
 
-int mp_endpoint_send(mp_cell_name name, int fd, mp_error *error)
+int mp_endpoint_send(mp_cell_name name, int fd, bool pin, unsigned *ticket, mp_error *error)
 {
     uint32_t me = mp_session_self(error);
     if (me == 0)
         return -EUSERS;
     enter();
-    int kept_fd = send(name, fd, me, error);
+    int kept_fd = send(name, fd, me, ticket, error);
+    if (kept_fd >= 0 && pin)
+        copy_of(name)->pins++;
     leave();
     return kept_fd;
 }
 
-void mp_endpoint_received(mp_cell_name name, uint32_t member)
+void mp_endpoint_unpin(mp_cell_name name)
 {
-    sender *s = find(name, member), *own = find(name, mp_session_own.self);
-    uint32_t left = s == NULL ? 0 : mp_load_acquire(&s->under_way);
-    while (left > 0 && !mp_cas_u32(&s->under_way, left, left - 1))
-        left = mp_load_acquire(&s->under_way);
+    enter();
+    copy *c = copy_of(name);
+    if (c != NULL && c->pins > 0)
+        c->pins--;
+    leave();
+}
+
+void mp_endpoint_arrived(mp_cell_name name, uint32_t member, unsigned ticket)
+{
+    sender *s = find(name, member);
+    if (s != NULL && ticket < MP_TICKETS)
+        atomic_fetch_and_explicit(&s->under_way, ~(UINT64_C(1) << ticket), memory_order_acq_rel);
+}
+
+void mp_endpoint_opened(mp_cell_name name)
+{
+    sender *own = find(name, mp_session_own.self);
     if (own != NULL)
         mp_store_release(&own->closed, 0);
 }

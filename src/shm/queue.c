@@ -109,7 +109,7 @@ static int put_small(mp_cell_name name, const void *bytes, size_t size, mp_error
 static int put_large(mp_cell_name name, const void *bytes, size_t size, mp_error *error)
 {
     mp_queue *q = mp_cell_content(name);
-    mp_cell_name spare = mp_segment_reuse(q, size), made;
+    mp_cell_name spare = mp_segment_reuse(name, size), made;
     leave(q);
     int status = mp_segment_prepare(spare, bytes, size, &made, error);
     if (status < 0)

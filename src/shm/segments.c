@@ -89,8 +89,9 @@ int mp_segment_prepare(mp_cell_name spare, const void *bytes, size_t size, mp_ce
 
 /* ---- the spares ---- */
 
-mp_cell_name mp_segment_reuse(mp_queue *q, size_t size)
+mp_cell_name mp_segment_reuse(mp_cell_name queue, size_t size)
 {
+    mp_queue *q = queue_of(queue);
     uint64_t room = mp_item_room(size);
     uint32_t *link = &q->spares;
     for (; *link != 0; link = &mp_segment_at(*link)->next)
@@ -101,16 +102,17 @@ mp_cell_name mp_segment_reuse(mp_queue *q, size_t size)
     uint32_t cell = *link;
     mp_cell_name name = mp_cell_now(cell - 1);
     *link = mp_segment_at(cell)->next;
-    return mp_cell_take_back(name) ? name : none;
+    return mp_cell_take_back(name, queue) ? name : none;
 }
 
-static void put_aside(mp_queue *q, uint32_t cell)
+static void put_aside(mp_cell_name queue, uint32_t cell)
 {
+    mp_queue *q = queue_of(queue);
     unsigned n = 0;
     for (uint32_t other = q->spares; other != 0; other = mp_segment_at(other)->next)
         n++;
     if (n >= SPARES || capacity_of(cell) > SPARE_MOST) {
-        mp_cell_disown(mp_cell_now(cell - 1));
+        mp_cell_disown(mp_cell_now(cell - 1), queue);
         return;
     }
     mp_segment_at(cell)->next = q->spares;
@@ -123,7 +125,7 @@ void mp_segment_link(mp_cell_name queue, mp_cell_name segment)
 {
     mp_queue *q = queue_of(queue);
     uint32_t cell = segment.index + 1;
-    mp_cell_give(segment, queue);
+    mp_cell_give(segment, queue, true);
     if (q->tail == 0)
         q->head = q->next = cell;
     else
@@ -141,7 +143,7 @@ int mp_segment_ensure(mp_cell_name queue, size_t size, mp_error *error)
         return 0;
     size_t wanted = q->tail == 0 ? SMALLEST : capacity_of(q->tail) * 2;
     wanted = wanted > GROWN ? GROWN : wanted;
-    mp_cell_name name = mp_segment_reuse(q, size);
+    mp_cell_name name = mp_segment_reuse(queue, size);
     if (name.index == UINT32_MAX) {
         int status = make(wanted < room ? room : wanted, &name, error);
         if (status < 0)
@@ -185,7 +187,7 @@ void mp_segments_reclaim(mp_cell_name queue)
             q->next = s->next;
         if (last)
             q->tail = 0;
-        put_aside(q, cell);
+        put_aside(queue, cell);
     }
 }
 
@@ -227,16 +229,16 @@ static void free_unreached(mp_cell_name queue)
 {
     const mp_queue *q = queue_of(queue);
     mp_cell_name name = {0};
-    while (mp_cell_next_owned(queue, &name))
+    while (mp_cell_next_part(queue, &name))
         mp_segment_at(name.index + 1)->reached = 0;
     for (uint32_t cell = q->head; cell != 0; cell = mp_segment_at(cell)->next)
         mp_segment_at(cell)->reached = 1;
     for (uint32_t cell = q->spares; cell != 0; cell = mp_segment_at(cell)->next)
         mp_segment_at(cell)->reached = 1;
     name = (mp_cell_name){0};
-    while (mp_cell_next_owned(queue, &name))
+    while (mp_cell_next_part(queue, &name))
         if (mp_segment_at(name.index + 1)->reached == 0)
-            mp_cell_disown(name);
+            mp_cell_disown(name, queue);
 }
 
 void mp_segments_mend(mp_cell_name queue)

@@ -41,7 +41,7 @@ int mp_segment_prepare(mp_cell_name spare, const void *bytes, size_t size, mp_ce
 
 /* Takes a spare one that has room for such a message out, for this process to use: index
  * UINT32_MAX where there is none. */
-mp_cell_name mp_segment_reuse(mp_queue *q, size_t size);
+mp_cell_name mp_segment_reuse(mp_cell_name queue, size_t size);
 
 /* Links one that this process uses to the chain's end, and uses it no longer. */
 void mp_segment_link(mp_cell_name queue, mp_cell_name segment);

@@ -96,17 +96,18 @@ void *mp_cell_extent(mp_cell_name name, size_t *bytes);
  * where it is needed. */
 void mp_cell_by_name(mp_cell_name name);
 
-/* The cell belongs to another one: it stays until that is free, whoever uses it. */
-void mp_cell_give(mp_cell_name name, mp_cell_name owner);
+/* The cell belongs to another one: it stays until that is free, whoever uses it. False where it has
+ * another owner, or would be its own. `part`: a part of that, which mp_cell_next_part finds. */
+bool mp_cell_give(mp_cell_name name, mp_cell_name owner, bool part);
 
 /* It is owned no longer, but used by this process. False where it is gone. */
-bool mp_cell_take_back(mp_cell_name name);
+bool mp_cell_take_back(mp_cell_name name, mp_cell_name owner);
 
-/* It is owned no longer, and free unless somebody uses it. */
-void mp_cell_disown(mp_cell_name name);
+/* It is owned by that one no longer, and free unless somebody uses it. */
+void mp_cell_disown(mp_cell_name name, mp_cell_name owner);
 
-/* The next one that `owner` owns behind *name, from {0, 0} on. */
-bool mp_cell_next_owned(mp_cell_name owner, mp_cell_name *name);
+/* The next part of `owner` behind *name, from {0, 0} on. */
+bool mp_cell_next_part(mp_cell_name owner, mp_cell_name *name);
 
 /* How many living members use it, and *lost, how many have used it that died without leaving;
  * those are forgotten now. Slow. */
