@@ -16,11 +16,10 @@ local aboard = {}  -- of that message
 local tasks = {}
 local waiting = {} -- messages: their things, and how to ask whether they have arrived
 
---- `object` is being encoded. `undo()` is called when it has arrived, or never will; without, it is a
---- handle.
+--- `object` is being encoded. It is a handle, or `undo()` is called when it has arrived, or never will.
 function freight.note(object, undo)
   local carrier = core.message_carrier()
-  local thing = { object = object, undo = undo }
+  local thing = { object = not undo and object or nil, undo = undo }
   if carrier == nil then
     tasks[#tasks + 1] = thing
     freight.pooled = true

@@ -20,6 +20,7 @@ local manager = {}
 
 local PATIENCE = 1 -- seconds that a server has for its end
 local PAUSE = 0.0005
+local DEEPEST = 8  -- proxies within proxies that are shown
 
 -- ---- asking ----
 
@@ -91,7 +92,7 @@ end
 local of = setmetatable({}, { __mode = "k" })      -- what a proxy stands for
 local known = setmetatable({}, { __mode = "v" })   -- proxies by that
 
-local shown = {} -- those that a tostring is under way of
+local shown, depth = {}, 0 -- those that a tostring is under way of
 
 local kinds = {}
 
@@ -108,6 +109,9 @@ end
 
 local function ask(proxy, operation, ...)
   local it = of[proxy]
+  if not it.manager then
+    gone()
+  end
   return call(it.manager, operation, it.object, ...)
 end
 
@@ -134,19 +138,28 @@ local function define(kind)
   function meta:__tostring()
     if shown[self] then
       return "{cycle}"
+    elseif depth >= DEEPEST then
+      return "{...}"
     end
-    shown[self] = true
+    shown[self], depth = true, depth + 1
     local ok, text = pcall(describe, self)
-    shown[self] = nil
+    shown[self], depth = nil, depth - 1
     return ok and text or errors.throw(text)
   end
 
   function meta:__reduce()
     local it = of[self]
-    return manager.by_name, kind, it.manager, it.object
+    freight.note(it.manager)
+    return manager.by_name, kind, it.object, select(2, core.shared_name(it.manager))
   end
 
   return meta
+end
+
+local function check_key(call_name, key)
+  if key == nil or key ~= key then
+    errors.argument(call_name, "the key", "a value but nil and nan", key)
+  end
 end
 
 for _, kind in ipairs { "dict", "Namespace" } do
@@ -157,16 +170,40 @@ for _, kind in ipairs { "dict", "Namespace" } do
   end
 
   function meta:__newindex(key, value)
-    if key == nil or key ~= key then
-      errors.argument(kind, "the key", "a value but nil and nan", key)
-    end
+    check_key(kind, key)
     ask(self, "set", key, value)
   end
 end
 
+-- A plain list of what an iterable gives.
+local function listed(call_name, values)
+  if type(values) ~= "table" or getmetatable(values) and not of[values] then
+    if not errors.is_callable(values) then
+      errors.argument(call_name, "the argument", "a table or something to iterate over", values)
+    end
+    local all = {}
+    for value in values do
+      all[#all + 1] = value
+    end
+    return all
+  end
+  local all = of[values] and ask(values, "all") or values
+  local n = 0
+  for key in next, all do
+    n = n + 1
+    if math.type(key) ~= "integer" or key < 1 or key > #all then
+      n = math.huge
+    end
+  end
+  if n ~= #all then
+    errors.argument(call_name, "the argument", "a list without gaps or other keys", values)
+  end
+  return table.move(all, 1, #all, 1, {})
+end
+
 local list = {}
 
-for _, name in ipairs { "append", "insert", "pop", "remove", "extend", "index", "count", "reverse",
+for _, name in ipairs { "append", "insert", "pop", "remove", "index", "count", "reverse",
   "sort" } do
   list[name] = function(self, ...)
     if not of[self] then
@@ -175,6 +212,11 @@ for _, name in ipairs { "append", "insert", "pop", "remove", "extend", "index", 
     end
     return ask(self, name, ...)
   end
+end
+
+--- Adds the values of a list, or of anything to iterate over, at the end.
+function list:extend(values)
+  ask(self, "extend", listed("extend", values))
 end
 
 local List = define "list"
@@ -199,9 +241,18 @@ function List:__pairs()
   return ipairs(ask(self, "all"))
 end
 
---- The proxy of an object that another process has sent by this.
-function manager.attach(kind, self, object)
-  return proxy_of(kind, self, object)
+--- The proxy of an object that another process has sent by this. Where the manager is gone, it is one
+-- that says so when it is used.
+function manager.attach(kind, object, ...)
+  local ok, self = pcall(handle.attach, "Manager", ...)
+  if ok then
+    return proxy_of(kind, self, object)
+  elseif errors.is(self) and self.kind == "closed" then
+    local proxy = setmetatable({}, kinds[kind])
+    of[proxy] = { object = object, kind = kind }
+    return proxy
+  end
+  errors.throw(self)
 end
 
 --- Sets proxy[key] to f(proxy[key]) in one step: nobody else comes between. f is sent to the server
@@ -212,6 +263,7 @@ function manager.update(proxy, key, f)
   elseif not errors.is_callable(f) then
     errors.argument("update", "the third argument", "a function", f)
   end
+  check_key("update", key)
   return ask(proxy, "update", key, f)
 end
 
@@ -219,16 +271,24 @@ end
 
 local methods = {}
 
+local function copied(kind, value)
+  if value == nil then
+    return {}
+  elseif kind == "list" then
+    return listed(kind, value)
+  elseif type(value) ~= "table" then
+    errors.argument(kind, "the argument", "a table", value)
+  end
+  local copy = {}
+  for key, each in pairs(value) do
+    copy[key] = each
+  end
+  return copy
+end
+
 for kind in pairs(kinds) do
   methods[kind] = function(self, value)
-    if value ~= nil and type(value) ~= "table" then
-      errors.argument(kind, "the argument", "a table", value)
-    end
-    local first = {}
-    for key, each in (kind == "list" and ipairs or pairs)(value or first) do
-      first[key] = each
-    end
-    return proxy_of(kind, self, call(self, "new", 0, kind, first))
+    return proxy_of(kind, self, call(self, "new", 0, kind, copied(kind, value)))
   end
 end
 

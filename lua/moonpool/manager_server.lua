@@ -13,6 +13,7 @@ local queue = require "moonpool.queue"
 local server = {}
 
 local PAUSE = 1    -- seconds between two looks of one that has nothing to do
+local LOOK = 100000 -- instructions between two looks whether a client lives
 local INBOXES = 64 -- answered to between two looks for those of the dead
 
 local own -- the manager that this process serves
@@ -60,8 +61,17 @@ function operations.set(object, key, value)
   end
 end
 
+-- f gets a copy, as everybody does, so that nothing is changed where it fails; what it gives is known to
+-- be sendable before it is stored.
 function operations.update(object, key, f)
-  local new = f(object.value[key])
+  local old = object.value[key]
+  if type(old) == "table" then
+    old = core.loads(core.dumps(old, true), 1, true)
+  end
+  local new = f(old)
+  if type(new) ~= "number" and type(new) ~= "string" then
+    core.dumps(new, true)
+  end
   operations.set(object, key, new)
   return new
 end
@@ -209,6 +219,21 @@ local function put(inbox, ...)
   end
 end
 
+-- Functions of clients run here: one whose client has died is ended.
+local function attended(inbox, operation, ...)
+  if operation ~= "update" and operation ~= "sort" then
+    return pcall(server.perform, operation, ...)
+  end
+  core.on_count(function()
+    if core.shared_others(inbox) == 0 then
+      errors.raise("cancelled", operation .. ": its client is gone")
+    end
+  end, LOOK)
+  local ok, result = pcall(server.perform, operation, ...)
+  core.on_count(nil)
+  return ok, result
+end
+
 local function answer(err, index, generation, number, ...)
   local inbox = inbox_of(index, generation)
   if not inbox then
@@ -216,7 +241,7 @@ local function answer(err, index, generation, number, ...)
   end
   local ok, result = false, err
   if not err then
-    ok, result = pcall(server.perform, ...)
+    ok, result = attended(inbox, ...)
   end
   if not pcall(put, inbox, number, ok, result) then
     put(inbox, number, false, tostring(result))

@@ -193,7 +193,7 @@ end
 --- What tasks took along is kept for as long as there are some.
 function pump.release_sent()
   for pool in pairs(pump.pools) do
-    if core.owns(pool.core) and core.outstanding(pool.core) > 0 then
+    if pool.state ~= "joined" and core.owns(pool.core) and core.outstanding(pool.core) > 0 then
       return
     end
   end

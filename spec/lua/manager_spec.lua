@@ -68,6 +68,33 @@ describe("a proxy", function()
     ]])
   end)
 
+  it("takes anything to iterate over for a list, and refuses what it would lose", function()
+    says("{1, 2, 3, 1, 2, 3, 4}\n{1, 2, 3}\nargument\targument\targument\n7\n", [[
+      local m <close> = mp.Manager()
+      local l = m:list(mp.range(3))
+      l:extend(l)
+      l:extend { 4 }
+      print(l)
+      print(m:list(mp.each(ipairs { 1, 2, 3 })))
+      print((processes.kind(l.extend, l, 5)), (processes.kind(l.extend, l, { 1, nil, 3 })),
+        (processes.kind(m.list, m, "abc")))
+      print(#l)
+    ]])
+  end)
+
+  it("of a manager that is gone says so, wherever it comes from", function()
+    says("closed\tnext\n", [[
+      local q = mp.Queue()
+      processes.start(function()
+        local m = mp.Manager()
+        q:put(m:dict { x = 1 })
+        q:put "next"
+      end):join()
+      local proxy = q:get(true, 5)
+      print((processes.kind(function() return proxy.x end)), q:get(true, 5))
+    ]])
+  end)
+
   it("says what is wrong", function()
     says("argument: list: element 5 of 3\n"
       .. "argument: list: element 1 of 3 cannot be nil; pop it\n"
@@ -119,6 +146,16 @@ describe("update", function()
       print(mp.update(d, "a", function() return nil end), d.a)
       local ok, err = pcall(mp.update, d, "b", function() error "no" end)
       print(ok, err:find "no" ~= nil, d.b)
+    ]])
+  end)
+
+  it("stores nothing that cannot be sent, and nothing of what a failing one did", function()
+    says("encode\tfalse\nfalse\t1\nargument\targument\n", [[
+      local m <close> = mp.Manager()
+      local d = m:dict { t = { 1 } }
+      print(processes.kind(mp.update, d, "q", function() return coroutine.create(print) end), d.q or false)
+      print((pcall(mp.update, d, "t", function(t) t[1] = 2 error "no" end)), d.t[1])
+      print((processes.kind(mp.update, d, nil, print)), (processes.kind(mp.update, d, 0 / 0, print)))
     ]])
   end)
 

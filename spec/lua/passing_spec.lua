@@ -118,6 +118,42 @@ for way, under in pairs(WAYS) do
       ]])
     end)
 
+    it("leaves none where it is never received, either", function()
+      says("true\n", [[
+        local q, full = mp.Queue(), mp.Queue(1)
+        full:put(1)
+        local before = descriptors()
+        local function several(f)
+          for _ = 1, 20 do
+            local a, b = mp.Pipe()
+            f(a)
+          end
+          collectgarbage()
+          collectgarbage()
+        end
+        several(function(c) pcall(q.put, q, { c, coroutine.create(print) }) end)
+        several(function(c) pcall(full.put, full, c, false) end)
+        several(function(c) mp.share(c) end)
+        several(function(c) mp.Queue():put(c) end)
+        local pool = mp.Pool(2)
+        local list = {}
+        several(function(c) list[#list + 1] = c end)
+        pool:map_async(function() mp.sleep(0.05) end, list)
+        list = nil
+        pool:terminate()
+        pool:join()
+        pool = nil
+        collectgarbage()
+        collectgarbage()
+        local a, b = mp.Pipe()
+        q:put(a)
+        q:get()
+        b:close()
+        a:close()
+        print(descriptors() <= before + 3 or descriptors() - before)
+      ]])
+    end)
+
     it("of a dead sender is an error, and the other end knows", function()
       says("closed\neof\n", [[
         local q, told = mp.Queue(), mp.Queue()

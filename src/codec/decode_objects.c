@@ -139,6 +139,12 @@ static mp_reading rebuilding_failed(mp_decoder *d, int status)
     lua_State *L = d->L;
     if (status == LUA_ERRMEM || is_interrupt(L))
         lua_error(L);
+    if (lua_type(L, -1) == LUA_TTABLE) { /* an error object says what it is */
+        lua_pushliteral(L, "message");
+        lua_rawget(L, -2);
+        if (lua_type(L, -1) != LUA_TSTRING)
+            lua_pop(L, 1);
+    }
     bool text = lua_type(L, -1) == LUA_TSTRING;
     return mp_decode_fail(d, "the function that builds the object raised %s%s", text ? "" : "a ",
                           text ? lua_tostring(L, -1) : luaL_typename(L, -1));

@@ -54,11 +54,33 @@ static int manager_lives(lua_State *L)
     return 1;
 }
 
+static const char counted = 0; /* the registry's key of what is called */
+
+static void call_counted(lua_State *L, lua_Debug *at)
+{
+    (void)at;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &counted);
+    lua_call(L, 0, 0);
+}
+
+/* core.on_count(f, n): f is called behind each n instructions of this coroutine;
+ * core.on_count(nil): no longer */
+static int on_count(lua_State *L)
+{
+    bool on = !lua_isnil(L, 1);
+    int n = (int)luaL_optinteger(L, 2, 0);
+    lua_settop(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &counted);
+    lua_sethook(L, on ? call_counted : NULL, on ? LUA_MASKCOUNT : 0, n);
+    return 0;
+}
+
 void mp_open_manager(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"manager_queue", manager_queue},
                                          {"manager_serve", manager_serve},
                                          {"manager_lives", manager_lives},
+                                         {"on_count", on_count},
                                          {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

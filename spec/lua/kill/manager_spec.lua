@@ -45,6 +45,19 @@ describe("a client that is killed in a call", function()
   end)
 end)
 
+describe("a client that is killed while its function runs in the server", function()
+  it("does not hold the others up", function()
+    says("1\n", [[
+      local m <close> = mp.Manager()
+      local d = m:dict { a = 1 }
+      local p = start(function() mp.update(d, "a", function() while true do end end) end)
+      mp.sleep(0.2)
+      kill(p)
+      print(d.a)
+    ]])
+  end)
+end)
+
 describe("a server that is killed", function()
   it("is a clear error for all who call then, at any instant", function()
     says("done\n", [[

@@ -167,6 +167,36 @@ describe("who is gone", function()
     ]])
   end)
 
+  it("has left what its values refer to, however it ended", function()
+    says("done\n", [[
+      local q = mp.Queue()
+      local made = {
+        Lock = {}, RLock = {}, Semaphore = {}, Event = {}, Condition = {}, Barrier = { 2 },
+        Value = { "i4", 7 }, Array = { "i4", 3 }, Queue = {}, share = { { 1 } },
+      }
+      for _, how in ipairs { "returns", "exits", "is killed" } do
+        for name, args in pairs(made) do
+          local p = start(function()
+            q:put(mp[name](table.unpack(args)))
+            if how == "exits" then os.exit(0) elseif how == "is killed" then mp.sleep(100) end
+          end)
+          if how == "is killed" then
+            while q:empty() do mp.sleep(0.001) end
+            p:kill()
+          end
+          p:join()
+          collectgarbage()
+          mp.Lock()
+          local thing = q:get(true, 5)
+          if name == "Condition" then thing:acquire() thing:release() end
+          if name == "Value" then thing:get_lock():acquire() end
+          assert(tostring(thing), name)
+        end
+      end
+      print "done"
+    ]])
+  end)
+
   it("leaves nothing when all are killed", function()
     local r = script.run(TOOLS .. [[
       local q = mp.Queue()
