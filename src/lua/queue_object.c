@@ -202,11 +202,6 @@ static int queue_is_finished(lua_State *L)
     return 1;
 }
 
-static bool has_message(const mp_queue *q)
-{
-    return mp_load_acquire(&q->count) > 0;
-}
-
 static bool has_room(const mp_queue *q)
 {
     return q->most == 0 || mp_load_acquire(&q->count) < q->most;
@@ -256,7 +251,7 @@ static int sleep_for(lua_State *L, const char *method, size_t at, bool (*comes)(
  * but until the deadline where nobody else takes, whose call could be lost with them */
 static int queue_await_message(lua_State *L)
 {
-    return sleep_for(L, "get", offsetof(mp_queue, messages), has_message);
+    return sleep_for(L, "get", offsetof(mp_queue, messages), mp_queue_has);
 }
 
 static int queue_await_room(lua_State *L)

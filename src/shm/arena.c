@@ -11,6 +11,8 @@
 
 enum { PAGE = 4096 };
 
+static const int64_t patience = 5000000000; /* nanoseconds */
+
 typedef struct extent {
     uint64_t at, upto;
 } extent;
@@ -75,7 +77,8 @@ int mp_cell_extend(mp_cell_name name, size_t bytes, mp_error *error)
     if (bytes > mp_session_own.arena.reserved - PAGE)
         return mp_fail(error, -ENOMEM, "%zu bytes of shared memory", bytes);
     bytes = (bytes + PAGE - 1) / PAGE * PAGE;
-    mp_lock_take(&mp_session_head()->arena_guard, mp_session_own.self);
+    if (!mp_lock_take(&mp_session_head()->arena_guard, mp_session_own.self, patience))
+        return mp_fail(error, -EBUSY, "a stopped process keeps shared memory from being given out");
     int status = place(c, bytes, error);
     mp_lock_release(&mp_session_head()->arena_guard);
     return status;

@@ -6,7 +6,8 @@
 /* It is held for a few stores; a holder that died in between has left them as good as any. */
 static void lock(mp_barrier *b, uint32_t me)
 {
-    mp_lock_take(&b->guard, me);
+    while (!mp_lock_take(&b->guard, me, INT64_MAX / 2))
+        continue;
 }
 
 static void unlock(mp_barrier *b)

@@ -26,6 +26,8 @@ enum { INDEX_BITS = 21 }; /* of 1 + an index */
 
 _Static_assert(MP_CELLS_MAX < 1 << INDEX_BITS, "an owner holds an index");
 
+static const int64_t patience = 20000000; /* nanoseconds */
+
 /* ---- users and owners ---- */
 
 void mp_cell_clear_user(mp_cell *c, unsigned place)
@@ -130,11 +132,12 @@ void mp_cell_free_if_unused(uint32_t index, bool guarded)
     if (is_used(c) && mp_cas_u64(&c->state, next, state))
         return;
     if (extended) {
-        if (!guarded)
-            mp_lock_take(&mp_session_head()->arena_guard, mp_session_own.self);
-        bury(c);
-        if (!guarded)
-            mp_lock_release(&mp_session_head()->arena_guard);
+        mp_lock *guard = &mp_session_head()->arena_guard;
+        bool taken = !guarded && mp_lock_take(guard, mp_session_own.self, patience);
+        if (guarded || taken)
+            bury(c); /* otherwise who next looks for room does it */
+        if (taken)
+            mp_lock_release(guard);
     }
     if (owns)
         free_owned(index, state, guarded);

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+static const int64_t patience = 5000000000; /* nanoseconds */
+
 enum { MOST = 4096 }; /* more than the socket holds */
 
 typedef struct note {
@@ -119,7 +121,8 @@ int mp_passing_take(uint64_t number)
     if (ends[0] < 0 || number == 0)
         return -ENOENT;
     mp_lock *guard = &mp_session_head()->passing_guard;
-    mp_lock_take(guard, mp_session_self(NULL));
+    if (!mp_lock_take(guard, mp_session_self(NULL), patience))
+        return -EBUSY;
     int fd = look_for(number);
     mp_lock_release(guard);
     return fd;

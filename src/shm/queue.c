@@ -11,7 +11,7 @@
 #include <limits.h>
 #include <string.h>
 
-enum { SPINS = 200, ATTEMPTS = 20 };
+enum { SPINS = 200, ATTEMPTS = 5 };
 
 static const int64_t attempt = 1000000; /* nanoseconds */
 
@@ -82,16 +82,6 @@ static bool is_full(const mp_queue *q)
     return q->most > 0 && mp_load_relaxed(&q->count) >= q->most;
 }
 
-/* What is at the end of the last segment is a message from now on. */
-static void publish(mp_queue *q, mp_item *item)
-{
-    mp_segment *tail = mp_segment_at(q->tail);
-    item->number = mp_load_relaxed(&q->put) + 1;
-    mp_store_release(&tail->end, mp_load_relaxed(&tail->end) + mp_item_room(item->size));
-    mp_store_release(&q->count, mp_load_relaxed(&q->count) + 1);
-    mp_store_release(&q->put, item->number);
-}
-
 static int put_small(mp_cell_name name, const void *bytes, size_t size, mp_error *error)
 {
     mp_queue *q = mp_cell_content(name);
@@ -101,7 +91,9 @@ static int put_small(mp_cell_name name, const void *bytes, size_t size, mp_error
     mp_item *item = mp_item_at(q->tail, mp_load_relaxed(&mp_segment_at(q->tail)->end));
     *item = (mp_item){.size = size};
     memcpy(item + 1, bytes, size);
-    publish(q, item);
+    mp_segment *tail = mp_segment_at(q->tail);
+    mp_store_release(&tail->end, mp_load_relaxed(&tail->end) + mp_item_room(size));
+    mp_item_count(q, item);
     return MP_QUEUE_DONE;
 }
 
@@ -114,17 +106,19 @@ static int put_large(mp_cell_name name, const void *bytes, size_t size, mp_error
     int status = mp_segment_prepare(spare, bytes, size, &made, error);
     if (status < 0)
         return status;
-    status = enter(name, q) ? MP_QUEUE_DONE : MP_QUEUE_BUSY;
-    if (status == MP_QUEUE_DONE && is_full(q)) {
-        leave(q);
-        status = MP_QUEUE_NOT_NOW;
+    bool entered = enter(name, q), full = entered && is_full(q);
+    if (!entered && q->most == 0) {
+        mp_segment_put_beside(name, made);
+        return MP_QUEUE_DONE;
     }
-    if (status != MP_QUEUE_DONE) {
+    if (!entered || full) {
+        if (full)
+            leave(q);
         mp_cell_drop(made);
-        return status;
+        return full ? MP_QUEUE_NOT_NOW : MP_QUEUE_BUSY;
     }
     mp_segment_link(name, made);
-    publish(q, mp_item_at(q->tail, 0));
+    mp_item_count(q, mp_item_at(q->tail, 0));
     leave(q);
     return MP_QUEUE_DONE;
 }
@@ -136,13 +130,29 @@ static void tell_of_message(mp_queue *q)
         mp_doorbell_ring();
 }
 
+/* A bound can be kept under the guard only. */
+static int put_beside(mp_cell_name name, const void *bytes, size_t size, mp_error *error)
+{
+    mp_queue *q = mp_cell_content(name);
+    mp_cell_name none = {UINT32_MAX, 0}, made;
+    if (q->most > 0)
+        return MP_QUEUE_BUSY;
+    int status = mp_segment_prepare(none, bytes, size, &made, error);
+    if (status < 0)
+        return status;
+    mp_segment_put_beside(name, made);
+    tell_of_message(q);
+    return MP_QUEUE_DONE;
+}
+
 int mp_queue_put(mp_cell_name name, const void *bytes, size_t size, mp_error *error)
 {
     mp_queue *q = mp_cell_content(name);
     if (is_full(q))
         return MP_QUEUE_NOT_NOW;
     if (!enter(name, q))
-        return MP_QUEUE_BUSY;
+        return put_beside(name, bytes, size, error);
+    mp_segments_merge(name);
     mp_segments_reclaim(name);
     int status = is_full(q) ? MP_QUEUE_NOT_NOW : MP_QUEUE_DONE;
     if (status == MP_QUEUE_DONE && size >= MP_SEGMENT_LARGE) {
@@ -189,6 +199,7 @@ static void recover(mp_queue *q)
 
 static bool take(mp_cell_name name, mp_queue *q, mp_message *message)
 {
+    mp_segments_merge(name);
     mp_segments_reclaim(name);
     recover(q);
     mp_item *item = find(q, message);
@@ -212,10 +223,17 @@ int mp_queue_take(mp_cell_name name, mp_message *message)
     return taken ? MP_QUEUE_DONE : MP_QUEUE_NOT_NOW;
 }
 
+bool mp_queue_has(const mp_queue *q)
+{
+    return mp_load_acquire(&q->count) > 0 || mp_load_acquire(&q->beside) != 0;
+}
+
 uint32_t mp_queue_look(mp_cell_name name)
 {
     mp_queue *q = mp_cell_content(name);
-    if (mp_load_acquire(&q->count) == 0 && enter(name, q)) {
+    bool unseen = mp_load_acquire(&q->count) == 0 || mp_load_acquire(&q->beside) != 0;
+    if (unseen && enter(name, q)) {
+        mp_segments_merge(name);
         recover(q);
         leave(q);
     }

@@ -7,6 +7,8 @@
  * right. A message that was taken stays where it is until its reader says that it is
  * done with it: if the reader dies before, another one gets it.
  *
+ * A process that was stopped while it had the guard does not keep others from putting.
+ *
  * Nothing here waits for longer than milliseconds: waiting is the caller's loop of
  * attempts and sleeps. */
 #ifndef MP_SHM_QUEUE_H
@@ -33,7 +35,9 @@ typedef struct mp_queue {
     _Atomic uint32_t count; /* messages that can be taken */
     uint32_t most;          /* that it takes; 0: no bound */
     _Atomic uint32_t watched;
-    _Atomic uint64_t put;      /* messages ever */
+    _Atomic uint32_t
+        beside;           /* segments that were put while the guard could not be had, last first */
+    _Atomic uint64_t put; /* messages ever */
     _Atomic uint64_t finished; /* of those, that mp_queue_finish was called for */
     mp_waiters messages, room, finish;
 } mp_queue;
@@ -61,6 +65,9 @@ int mp_queue_put(mp_cell_name name, const void *bytes, size_t size, mp_error *er
 /* Takes the first message: its bytes stay until mp_queue_done or mp_queue_give_back, of which one
  * must follow. An mp_queue_status. */
 int mp_queue_take(mp_cell_name name, mp_message *message);
+
+/* Whether there is something to take, as far as can be seen from outside. */
+bool mp_queue_has(const mp_queue *q);
 
 /* How many can be taken: also of those that dead processes have taken. */
 uint32_t mp_queue_look(mp_cell_name name);

@@ -75,15 +75,18 @@ int mp_segment_prepare(mp_cell_name spare, const void *bytes, size_t size, mp_ce
     *made = spare;
     if (size > SIZE_MAX / 2)
         return mp_fail(error, -ENOMEM, "a message of %zu bytes", size);
-    int status = spare.index != UINT32_MAX
-                     ? 0
-                     : make((mp_item_room(size) + STEP - 1) / STEP * STEP, made, error);
+    int status =
+        spare.index != UINT32_MAX
+            ? 0
+            : make(size < STEP ? mp_item_room(size) : (mp_item_room(size) + STEP - 1) / STEP * STEP,
+                   made, error);
     if (status < 0)
         return status;
     empty(made->index + 1);
     mp_item *item = mp_item_at(made->index + 1, 0);
     *item = (mp_item){.size = size};
     memcpy(item + 1, bytes, size);
+    mp_store_release(&mp_segment_at(made->index + 1)->end, mp_item_room(size));
     return 0;
 }
 
@@ -121,17 +124,70 @@ static void put_aside(mp_cell_name queue, uint32_t cell)
 
 /* ---- the chain ---- */
 
-void mp_segment_link(mp_cell_name queue, mp_cell_name segment)
+static void append(mp_queue *q, uint32_t cell)
 {
-    mp_queue *q = queue_of(queue);
-    uint32_t cell = segment.index + 1;
-    mp_cell_give(segment, queue, true);
     if (q->tail == 0)
         q->head = q->next = cell;
     else
         mp_segment_at(q->tail)->next = cell;
     q->tail = cell;
+}
+
+void mp_segment_link(mp_cell_name queue, mp_cell_name segment)
+{
+    mp_cell_give(segment, queue, true);
+    append(queue_of(queue), segment.index + 1);
     mp_cell_drop(segment);
+}
+
+void mp_item_count(mp_queue *q, mp_item *item)
+{
+    item->number = mp_load_relaxed(&q->put) + 1;
+    mp_store_release(&q->count, mp_load_relaxed(&q->count) + 1);
+    mp_store_release(&q->put, item->number);
+}
+
+/* ---- beside the chain ---- */
+
+void mp_segment_put_beside(mp_cell_name queue, mp_cell_name segment)
+{
+    mp_queue *q = queue_of(queue);
+    mp_segment *s = mp_segment_at(segment.index + 1);
+    mp_cell_give(segment, queue, true);
+    do
+        s->below = mp_load_acquire(&q->beside);
+    while (!mp_cas_u32(&q->beside, s->below, segment.index + 1));
+    mp_cell_drop(segment);
+}
+
+/* What lies from `cell` on is no longer beside. */
+static void cut(mp_queue *q, uint32_t cell)
+{
+    if (mp_cas_u32(&q->beside, cell, 0))
+        return;
+    uint32_t above = mp_load_acquire(&q->beside);
+    while (above != 0 && mp_segment_at(above)->below != cell)
+        above = mp_segment_at(above)->below;
+    if (above != 0)
+        mp_segment_at(above)->below = 0;
+}
+
+void mp_segments_merge(mp_cell_name queue)
+{
+    mp_queue *q = queue_of(queue);
+    uint32_t last = mp_load_acquire(&q->beside), first = 0;
+    if (last == 0)
+        return;
+    for (uint32_t cell = last; cell != 0; cell = mp_segment_at(cell)->below) {
+        mp_segment_at(cell)->next = first;
+        first = cell;
+    }
+    for (uint32_t cell = first, next; cell != 0; cell = next) {
+        next = mp_segment_at(cell)->next;
+        append(q, cell);
+        mp_item_count(q, mp_item_at(cell, 0));
+    }
+    cut(q, last);
 }
 
 int mp_segment_ensure(mp_cell_name queue, size_t size, mp_error *error)
@@ -207,6 +263,8 @@ static uint32_t revive(uint32_t cell, uint64_t from, uint32_t *revived, uint64_t
             ++*revived;
         }
         there += state == 0;
+        if (item->number == 0)
+            item->number = *last + 1;
         *last = item->number > *last ? item->number : *last;
     }
     return there;
@@ -225,7 +283,7 @@ uint32_t mp_segments_recover(mp_queue *q)
     return revived;
 }
 
-static void free_unreached(mp_cell_name queue)
+static void mark_reached(mp_cell_name queue)
 {
     const mp_queue *q = queue_of(queue);
     mp_cell_name name = {0};
@@ -235,10 +293,29 @@ static void free_unreached(mp_cell_name queue)
         mp_segment_at(cell)->reached = 1;
     for (uint32_t cell = q->spares; cell != 0; cell = mp_segment_at(cell)->next)
         mp_segment_at(cell)->reached = 1;
-    name = (mp_cell_name){0};
+}
+
+/* One that a living process uses is about to be put beside. */
+static void free_unreached(mp_cell_name queue)
+{
+    unsigned lost;
+    mp_cell_name name = {0};
+    mark_reached(queue);
     while (mp_cell_next_part(queue, &name))
-        if (mp_segment_at(name.index + 1)->reached == 0)
+        if (mp_segment_at(name.index + 1)->reached == 0 && mp_cell_users(name, &lost) == 0)
             mp_cell_disown(name, queue);
+}
+
+/* What came to the chain before the death is not beside any more. */
+static void cut_merged(mp_cell_name queue)
+{
+    mp_queue *q = queue_of(queue);
+    mark_reached(queue);
+    uint32_t cell = mp_load_acquire(&q->beside);
+    while (cell != 0 && mp_segment_at(cell)->reached == 0)
+        cell = mp_segment_at(cell)->below;
+    if (cell != 0)
+        cut(q, cell);
 }
 
 void mp_segments_mend(mp_cell_name queue)
@@ -254,5 +331,7 @@ void mp_segments_mend(mp_cell_name queue)
     }
     mp_store_release(&q->put, last);
     mp_store_release(&q->count, there);
+    cut_merged(queue);
+    mp_segments_merge(queue);
     free_unreached(queue);
 }

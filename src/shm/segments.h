@@ -2,7 +2,7 @@
  * other, and their chain; for queue.c and segments.c only.
  *
  * Each message has a head that says its size, its number and whether it was taken.
- * All but mp_segment_prepare is done under the queue's guard. */
+ * All is done under the queue's guard where it is not said otherwise. */
 #ifndef MP_SHM_SEGMENTS_H
 #define MP_SHM_SEGMENTS_H
 
@@ -21,6 +21,7 @@ typedef struct mp_item {
 
 typedef struct mp_segment {
     uint32_t next;        /* 1 + the next one's cell, 0 none */
+    uint32_t below;       /* 1 + the cell of the one that was put beside before it */
     uint32_t reached;     /* by mp_segments_mend */
     _Atomic uint64_t end; /* bytes of it that are whole messages */
     uint64_t head;        /* the first that is not done */
@@ -35,7 +36,8 @@ mp_item *mp_item_at(uint32_t cell, uint64_t at);
 uint64_t mp_item_room(size_t size);
 
 /* A segment, used by this process, that holds the message alone, not yet numbered; one that was
- * taken back as `spare` (index UINT32_MAX: none) or a new one. Returns 0 or a negative errno. */
+ * taken back as `spare` (index UINT32_MAX: none) or a new one. Without the guard. Returns 0 or a
+ * negative errno. */
 int mp_segment_prepare(mp_cell_name spare, const void *bytes, size_t size, mp_cell_name *made,
                        mp_error *error);
 
@@ -45,6 +47,16 @@ mp_cell_name mp_segment_reuse(mp_cell_name queue, size_t size);
 
 /* Links one that this process uses to the chain's end, and uses it no longer. */
 void mp_segment_link(mp_cell_name queue, mp_cell_name segment);
+
+/* A segment, used by this process, that is not to wait for the guard, is put beside the chain, and
+ * used no longer. Without the guard. */
+void mp_segment_put_beside(mp_cell_name queue, mp_cell_name segment);
+
+/* What was put beside comes to the chain's end. */
+void mp_segments_merge(mp_cell_name queue);
+
+/* The message is in the chain: it gets its number and counts. */
+void mp_item_count(mp_queue *q, mp_item *item);
 
 /* Makes sure that the last segment has room for a message of that size. Returns 0 or a negative
  * errno. */

@@ -1,6 +1,7 @@
 /* Locks and their kin: see sync.h. */
 #include "shm/sync.h"
 
+#include "base/clock.h"
 #include "shm/wake.h"
 
 #include <limits.h>
@@ -56,13 +57,17 @@ void mp_lock_sleep(mp_lock *lock, int64_t nanoseconds)
     sleep_on(&lock->word, now | SLEEPERS, nanoseconds);
 }
 
-void mp_lock_take(mp_lock *lock, uint32_t me)
+bool mp_lock_take(mp_lock *lock, uint32_t me, int64_t nanoseconds)
 {
+    int64_t upto = mp_now() + nanoseconds;
     bool slept = false;
     while (mp_lock_try(lock, me, slept) == MP_LOCK_HELD) {
+        if (slept && mp_now() >= upto)
+            return false;
         mp_lock_sleep(lock, TAKE_SLICE);
         slept = true;
     }
+    return true;
 }
 
 bool mp_lock_release(mp_lock *lock)

@@ -32,9 +32,9 @@ uint32_t mp_lock_holder(const mp_lock *lock);
 /* Sleeps until it may be free, a signal came or the nanoseconds are over. */
 void mp_lock_sleep(mp_lock *lock, int64_t nanoseconds);
 
-/* Takes a lock that is held for moments only; what a dead one has held is as good as any. Blocks.
- */
-void mp_lock_take(mp_lock *lock, uint32_t me);
+/* Takes a lock that is held for moments only; what a dead one has held is as good as any. Blocks;
+ * false where its holder, who lives, has kept it for longer than that: one that was stopped. */
+bool mp_lock_take(mp_lock *lock, uint32_t me, int64_t nanoseconds);
 
 /* Sets it free, whoever holds it. False where nobody does. */
 bool mp_lock_release(mp_lock *lock);

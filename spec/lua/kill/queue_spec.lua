@@ -150,6 +150,40 @@ describe("killed at any instant", function()
   end)
 end)
 
+describe("a process that is stopped within put or get", function()
+  it("does not keep others from putting, in order, nor loses anything", function()
+    says("done\n", [[
+      local q = mp.Queue()
+      local large = ("x"):rep(50000)
+      local p = start(function()
+        while true do
+          q:put(0)
+          if q:qsize() > 2000 then mp.sleep(0.001) end
+        end
+      end)
+      local put, seen = 0, 0
+      for _ = 1, 100 do
+        mp.run { "kill", "-STOP", tostring(p.pid) }
+        for _ = 1, 3 do
+          put = put + 1
+          q:put_nowait(put % 3 == 0 and { put, large } or { put })
+        end
+        mp.run { "kill", "-CONT", tostring(p.pid) }
+      end
+      kill(p)
+      while not q:empty() do
+        local v = q:get(true, 10)
+        if v ~= 0 then
+          assert(v[1] == seen + 1)
+          seen = v[1]
+        end
+      end
+      assert(seen == put)
+      print "done"
+    ]])
+  end)
+end)
+
 describe("who is gone", function()
   it("has left what it took half-way to the others", function()
     says("again\n", [[
