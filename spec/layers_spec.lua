@@ -13,6 +13,7 @@ local below = {
   process = { "base" },
   codec = { "base" },
   pool = { "shm", "process", "base" },
+  host = { "pool", "base" },
   lua = { "pool", "codec", "shm", "process", "base" },
   cli = { "lua", "base" },
 }

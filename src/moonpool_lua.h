@@ -2,9 +2,9 @@
 #ifndef MOONPOOL_LUA_H
 #define MOONPOOL_LUA_H
 
-#include <lua.h>
+#include "moonpool.h"
 
-#define MOONPOOL_VERSION "0.1.0"
+#include <lua.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -13,7 +13,7 @@ extern "C" {
 /* Pushes the module's table; what `require "moonpool"` calls, and what
  * luaL_requiref and package.preload take. Needs the base libraries only. Raises
  * a Lua error where memory is short. */
-__attribute__((visibility("default"))) int luaopen_moonpool(lua_State *L);
+MOONPOOL_API int luaopen_moonpool(lua_State *L);
 
 #ifdef __cplusplus
 }

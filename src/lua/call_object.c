@@ -4,6 +4,8 @@
 #include "lua/baggage.h"
 #include "lua/state.h"
 
+#include "base/threads.h"
+
 #include "codec/classes.h"
 #include "codec/names.h"
 #include "codec/values.h"
@@ -11,23 +13,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 enum { SCRATCH_KEEP = 1 << 20 };
 
 /* ---- making ---- */
 
-/* Threads of this process, as the kernel counts them; 1 where it does not say. */
-static unsigned count_threads(void)
-{
-    struct stat tasks;
-    return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink > 3 ? (unsigned)tasks.st_nlink - 2
-                                                                      : 1;
-}
-
 void mp_check_fork(lua_State *L, const char *to_do)
 {
-    unsigned threads = count_threads();
+    unsigned threads = mp_threads_running();
     if (threads > 1)
         mp_raise(
             L, "state",

@@ -66,7 +66,9 @@ struct mp_pool {
     mp_row *given_row;
     mp_arrival arrival;
     mp_patience patience;
-    bool watched; /* somebody has the descriptor */
+    bool watched;       /* somebody has the descriptor */
+    int64_t next_doubt; /* for mp_pool_doubt */
+    unsigned doubts;
     bool alarmed; /* the transport is to make it readable when the first delayed row is due */
     bool ended;   /* finished or terminated */
 };

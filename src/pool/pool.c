@@ -384,6 +384,20 @@ void mp_pool_rest(mp_pool *pool)
         t->ops->ring(t);
 }
 
+void mp_pool_doubt(mp_pool *pool)
+{
+    int64_t now = mp_now();
+    if (pool->transport->ops->doubt == NULL || !mp_pool_busy(pool) || now < pool->next_doubt)
+        return;
+    pool->next_doubt = now + DOUBT_NS;
+    listen_in_vain(pool, &pool->doubts);
+}
+
+void mp_pool_wake(mp_pool *pool)
+{
+    pool->transport->ops->ring(pool->transport);
+}
+
 /* ---- life ---- */
 
 int mp_pool_want(mp_pool *pool, unsigned workers, mp_error *error)

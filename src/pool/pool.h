@@ -169,6 +169,13 @@ int mp_pool_wait(mp_pool *pool, int64_t deadline, enum mp_bell_mode mode, const 
 int mp_pool_fd(mp_pool *pool);
 void mp_pool_rest(mp_pool *pool);
 
+/* Between two looks for events, where something has been waited for for long: sees to it that it
+ * comes, or that it is told as lost. Never blocks. */
+void mp_pool_doubt(mp_pool *pool);
+
+/* Makes the descriptor readable, and mp_pool_wait return. Any thread, signal handlers. */
+void mp_pool_wake(mp_pool *pool);
+
 /* More is on its way to the workers than should be: whoever can wait with further
  * items waits until this is false. */
 bool mp_pool_crowded(const mp_pool *pool);

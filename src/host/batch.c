@@ -1,0 +1,282 @@
+/* Batches of tasks: adding, calling back, ending; and single tasks, which are batches of one. */
+#include "host/inner.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum { OVERHEAD = 64 }; /* bytes that a task takes besides its own */
+
+/* ---- life ---- */
+
+static bool is_heard(const batch *b, uint64_t index)
+{
+    return (b->heard_bits[(index - 1) / 8] >> (index - 1) % 8 & 1) != 0;
+}
+
+static int make_room(batch *b)
+{
+    if (b->added < b->room)
+        return 0;
+    uint64_t room = b->room == 0 ? 64 : b->room * 2;
+    unsigned char *bits = realloc(b->heard_bits, room / 8);
+    if (bits == NULL)
+        return -ENOMEM;
+    memset(bits + b->room / 8, 0, (room - b->room) / 8);
+    b->heard_bits = bits;
+    b->room = room;
+    return 0;
+}
+
+void mp_host_free_batch(batch *b)
+{
+    b->owner->pending -= b->added - b->heard;
+    b->owner->under_way -= b->bytes;
+    LIST_REMOVE(b, link);
+    if (b->call != NULL)
+        mp_call_release(b->call);
+    free(b->heard_bits);
+    free(b);
+}
+
+/* The end of one of which nothing will be heard any more. */
+static void settle(batch *b)
+{
+    if (!b->ended || !b->call_over)
+        return;
+    void (*over)(void *user) = b->over;
+    void *user = b->user;
+    mp_host_free_batch(b);
+    if (over != NULL)
+        over(user);
+}
+
+/* ---- calling back ---- */
+
+static void describe(moonpool_result *r, const mp_event *e)
+{
+    int32_t code = 0;
+    switch (e->kind) {
+    case MP_EVENT_DONE:
+        break;
+    case MP_EVENT_FAILED:
+        r->error = MOONPOOL_EFAILED;
+        if (e->size >= sizeof code) {
+            r->size = e->size - sizeof code;
+            memcpy(&code, e->data + r->size, sizeof code);
+        }
+        r->code = code;
+        break;
+    case MP_EVENT_TIMEOUT:
+        r->error = MOONPOOL_ETIMEOUT;
+        r->size = 0;
+        break;
+    case MP_EVENT_LOST:
+        r->error = MOONPOOL_ELOST;
+        r->code = WIFSIGNALED(e->status) ? WTERMSIG(e->status)
+                  : e->status >= 0       ? -WEXITSTATUS(e->status)
+                                         : 0;
+        break;
+    default:
+        r->error = MOONPOOL_ESYSTEM;
+        r->code = -e->code;
+    }
+}
+
+static void call_back(batch *b, const moonpool_result *result)
+{
+    b->heard_bits[(result->index - 1) / 8] |= (unsigned char)(1 << (result->index - 1) % 8);
+    b->heard++;
+    b->owner->pending--;
+    if (b->callback != NULL && !b->cancelled)
+        b->callback(b->user, result);
+}
+
+void mp_host_tell(moonpool *pool, const mp_event *event)
+{
+    batch *b = event->user;
+    size_t bytes = event->item_size + OVERHEAD;
+    if (is_heard(b, event->index))
+        return;
+    moonpool_result result = {
+        .index = event->index, .bytes = event->data, .size = event->size, .worker = event->pid};
+    b->bytes -= bytes;
+    pool->under_way -= bytes;
+    describe(&result, event);
+    call_back(b, &result);
+}
+
+void mp_host_over(batch *b)
+{
+    b->call_over = true;
+    mp_call_release(b->call);
+    b->call = NULL;
+    settle(b);
+}
+
+static void fail_all(batch *b, int code)
+{
+    for (uint64_t i = 1; i <= b->added; i++) {
+        moonpool_result result = {.index = i, .error = MOONPOOL_ESYSTEM, .code = code};
+        if (!is_heard(b, i))
+            call_back(b, &result);
+    }
+}
+
+void mp_host_break(moonpool *pool, const mp_error *error)
+{
+    mp_host_fail(pool, MOONPOOL_ESYSTEM, error);
+    pool->broken = true;
+    batch *b = LIST_FIRST(&pool->batches), *next;
+    for (; b != NULL; b = next) {
+        fail_all(b, -error->code);
+        next = LIST_NEXT(b, link);
+        mp_host_over(b);
+    }
+}
+
+/* ---- making ---- */
+
+static batch *make(moonpool *pool, const char *handler, int64_t timeout, mp_error *error)
+{
+    batch *b = calloc(1, sizeof *b);
+    mp_definition *d = b == NULL ? NULL
+                                 : mp_pool_define(pool->pool, (const unsigned char *)handler,
+                                                  strlen(handler), error);
+    if (d != NULL)
+        b->call = mp_call_open(pool->pool, d, 0, b, error);
+    if (b == NULL || b->call == NULL) {
+        free(b);
+        return NULL;
+    }
+    b->owner = pool;
+    if (timeout > 0)
+        mp_call_timeout(b->call, timeout);
+    LIST_INSERT_HEAD(&pool->batches, b, link);
+    return b;
+}
+
+int moonpool_batch_new(moonpool *pool, moonpool_batch **result, const char *handler,
+                       int64_t timeout, moonpool_callback callback, void *user)
+{
+    void *unused;
+    mp_error error = {.code = -ENOMEM, .text = "no memory for a batch"};
+    *result = NULL;
+    int status = mp_host_check(pool);
+    if (status < 0)
+        return status;
+    if (handler == NULL || timeout < 0)
+        return MOONPOOL_EARGUMENT;
+    if (mp_host_find(handler, strlen(handler), &unused) == NULL)
+        return MOONPOOL_EHANDLER;
+    batch *b = make(pool, handler, timeout, &error);
+    if (b == NULL)
+        return mp_host_fail(pool, MOONPOOL_ESYSTEM, &error);
+    b->callback = callback;
+    b->user = user;
+    *result = b;
+    return MOONPOOL_OK;
+}
+
+static int add(batch *b, const void *input, size_t size, mp_error *error)
+{
+    if (make_room(b) < 0)
+        return mp_fail(error, -ENOMEM, "no memory for a task");
+    mp_buffer *item = mp_call_begin_item(b->call, error);
+    if (item == NULL)
+        return error->code;
+    int status = mp_buffer_append(item, input, size);
+    if (status < 0)
+        return mp_fail(error, status, "no memory for a task of %zu bytes", size);
+    b->added++;
+    /* A task that is there stays, though no worker could be born for it now. */
+    return mp_call_end_item(b->call, error) == -EBUSY ? -EBUSY : 0;
+}
+
+int moonpool_batch_add(moonpool_batch *b, const void *input, size_t size)
+{
+    moonpool *pool = b->owner;
+    mp_error error = {0};
+    int status = mp_host_check(pool);
+    if (status < 0)
+        return status;
+    if (b->ended || (input == NULL && size > 0))
+        return MOONPOOL_EARGUMENT;
+    size_t bytes = size + OVERHEAD;
+    if (pool->under_way > 0 &&
+        (pool->under_way + bytes > pool->options.window || mp_pool_crowded(pool->pool)))
+        return MOONPOOL_EAGAIN;
+    if (add(b, input, size, &error) < 0)
+        return mp_host_fail(pool, MOONPOOL_ESYSTEM, &error);
+    b->bytes += bytes;
+    pool->under_way += bytes;
+    if (pool->pending++ == 0)
+        pool->look_at = mp_now(); /* the first dispatch says when next */
+    mp_pool_rest(pool->pool);
+    return MOONPOOL_OK;
+}
+
+/* ---- ending ---- */
+
+int moonpool_batch_end(moonpool_batch *b, void (*over)(void *user))
+{
+    mp_error error = {0};
+    moonpool *pool = b->owner;
+    if (b->ended)
+        return MOONPOOL_EARGUMENT;
+    b->ended = true;
+    b->over = over;
+    if (b->call == NULL)
+        settle(b);
+    else if (mp_call_seal(b->call, &error) < 0)
+        mp_host_fail(pool, MOONPOOL_ESYSTEM, &error); /* workers are tried for again */
+    mp_pool_rest(pool->pool);
+    return MOONPOOL_OK;
+}
+
+void moonpool_batch_cancel(moonpool_batch *b, void (*over)(void *user))
+{
+    b->cancelled = true;
+    if (b->call != NULL)
+        mp_call_limit(b->call, 0);
+    moonpool_batch_end(b, over);
+}
+
+/* ---- one task ---- */
+
+int moonpool_submit(moonpool *pool, const char *handler, const void *input, size_t size,
+                    moonpool_callback callback, void *user)
+{
+    batch *b;
+    int status = moonpool_batch_new(pool, &b, handler, 0, callback, user);
+    if (status < 0)
+        return status;
+    status = moonpool_batch_add(b, input, size);
+    if (status < 0) {
+        mp_host_free_batch(b);
+        return status;
+    }
+    return moonpool_batch_end(b, NULL);
+}
+
+/* ---- results that stay ---- */
+
+moonpool_result *moonpool_keep(const moonpool_result *result)
+{
+    moonpool_result *copy = malloc(sizeof *copy + result->size);
+    if (copy == NULL)
+        return NULL;
+    *copy = *result;
+    copy->bytes = copy + 1;
+    if (result->size > 0)
+        memcpy(copy + 1, result->bytes, result->size);
+    return copy;
+}
+
+void moonpool_release(moonpool_result *result)
+{
+    free(result);
+}

@@ -1,0 +1,230 @@
+/* Pools of C handlers: their making and end, and what an event loop calls. */
+#include "host/inner.h"
+
+#include "base/clock.h"
+#include "base/processors.h"
+#include "base/threads.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { WORKERS_MOST = 1024 };
+
+static const size_t default_window = (size_t)64 << 20;
+static const int64_t doubt = 1000000000; /* nanoseconds between two looks at what does not come */
+
+const char *moonpool_version(void)
+{
+    return MOONPOOL_VERSION;
+}
+
+const char *moonpool_strerror(int error)
+{
+    static const char *const texts[] = {
+        "no error",
+        "more is under way than the window holds",
+        "an argument that cannot be",
+        "no handler has that name",
+        "the pool is closed, or another process's",
+        "workers cannot be forked from a process with several threads",
+        "the system has refused something",
+        "the handler failed",
+        "the worker died",
+        "the task ran too long",
+        "the task was cancelled",
+    };
+    int n = -error;
+    return n >= 0 && n < (int)(sizeof texts / sizeof *texts) ? texts[n] : "unknown error";
+}
+
+const char *moonpool_error(const moonpool *pool)
+{
+    return pool->error.text;
+}
+
+int moonpool_errno(const moonpool *pool)
+{
+    return -pool->error.code;
+}
+
+int mp_host_fail(moonpool *pool, int code, const mp_error *error)
+{
+    pool->error = *error;
+    return code;
+}
+
+/* ---- life ---- */
+
+/* What a caller of an older header does not know of stays as it is by itself. */
+static int take_options(moonpool_options *own, const moonpool_options *given)
+{
+    *own = (moonpool_options){.size = sizeof *own};
+    if (given != NULL) {
+        if (given->size < sizeof given->size + sizeof given->workers)
+            return MOONPOOL_EARGUMENT;
+        memcpy(own, given, given->size < sizeof *own ? given->size : sizeof *own);
+    }
+    if (own->workers > WORKERS_MOST)
+        return MOONPOOL_EARGUMENT;
+    if (own->workers == 0)
+        own->workers = (unsigned)mp_processors_usable("/");
+    if (own->window == 0)
+        own->window = default_window;
+    return MOONPOOL_OK;
+}
+
+int moonpool_new(moonpool **result, const moonpool_options *options)
+{
+    moonpool *pool = calloc(1, sizeof *pool);
+    mp_transport *transport;
+    *result = NULL;
+    if (pool == NULL)
+        return MOONPOOL_ESYSTEM;
+    int status = take_options(&pool->options, options);
+    if (status < 0) {
+        free(pool);
+        return status;
+    }
+    *result = pool;
+    pool->maker = getpid();
+    LIST_INIT(&pool->batches);
+    mp_handler handler = mp_host_handler(pool);
+    if (mp_transport_local(&transport, pool->options.workers, &handler, &pool->error) < 0)
+        return MOONPOOL_ESYSTEM;
+    pool->pool = mp_pool_new(transport, pool->options.workers, &pool->error);
+    return pool->pool == NULL ? MOONPOOL_ESYSTEM : MOONPOOL_OK;
+}
+
+void moonpool_free(moonpool *pool)
+{
+    if (pool == NULL)
+        return;
+    bool own = pool->maker == getpid();
+    batch *b = LIST_FIRST(&pool->batches), *next;
+    for (; b != NULL; b = next) {
+        next = LIST_NEXT(b, link);
+        if (!own)
+            b->call = NULL; /* freed with this process's copies */
+        mp_host_free_batch(b);
+    }
+    if (pool->pool != NULL)
+        mp_pool_free(pool->pool);
+    free(pool);
+}
+
+int mp_host_check(moonpool *pool)
+{
+    if (pool->pool == NULL || pool->broken || pool->maker != getpid())
+        return MOONPOOL_ECLOSED;
+    if (pool->pending == 0 && mp_threads_running() > 1)
+        return MOONPOOL_ETHREADS;
+    return MOONPOOL_OK;
+}
+
+uint64_t moonpool_pending(const moonpool *pool)
+{
+    return pool->pending;
+}
+
+/* ---- event loops ---- */
+
+int moonpool_fd(moonpool *pool)
+{
+    if (pool->pool == NULL || pool->maker != getpid())
+        return -1;
+    int fd = mp_pool_fd(pool->pool);
+    mp_pool_rest(pool->pool);
+    return fd;
+}
+
+int64_t moonpool_timeout(const moonpool *pool)
+{
+    return pool->pending == 0 ? MOONPOOL_NEVER : pool->look_at;
+}
+
+/* None of the workers that were wanted can live: nothing that waits will ever be done. */
+static bool is_hopeless(const mp_event *e)
+{
+    return e->code == 0 || e->count > 0;
+}
+
+static void meet_trouble(moonpool *pool, const mp_event *e)
+{
+    mp_error error = {.code = e->code == 0 ? -ECHILD : e->code};
+    mp_fail(&error, error.code,
+            e->code == 0 ? "%u workers died before they were ready for work"
+                         : "cannot start worker %u",
+            e->count);
+    bool hopeless = is_hopeless(e);
+    mp_pool_settle(pool->pool);
+    if (hopeless)
+        mp_host_break(pool, &error);
+    else
+        mp_host_fail(pool, MOONPOOL_ESYSTEM, &error);
+}
+
+/* Returns whether a task was called back for. */
+static bool handle(moonpool *pool, const mp_event *e)
+{
+    if (e->kind == MP_EVENT_TROUBLE) {
+        meet_trouble(pool, e);
+        return false;
+    }
+    bool task =
+        e->kind != MP_EVENT_CALL_OVER && e->kind != MP_EVENT_OUTPUT && e->kind != MP_EVENT_LOG;
+    batch *over = e->kind == MP_EVENT_CALL_OVER ? e->user : NULL;
+    if (task)
+        mp_host_tell(pool, e);
+    mp_pool_settle(pool->pool);
+    if (over != NULL)
+        mp_host_over(over);
+    return task;
+}
+
+static int dispatch(moonpool *pool, unsigned max)
+{
+    mp_event e;
+    int n = 0;
+    while (n < (int)(max == 0 || max > INT_MAX ? INT_MAX : max) && !pool->broken &&
+           mp_pool_next(pool->pool, &e))
+        n += handle(pool, &e);
+    return n;
+}
+
+int moonpool_dispatch(moonpool *pool, unsigned max)
+{
+    if (pool->pool == NULL || pool->maker != getpid())
+        return MOONPOOL_ECLOSED;
+    if (pool->dispatching)
+        return MOONPOOL_EARGUMENT;
+    pool->dispatching = true;
+    atomic_store(&pool->woken, false);
+    int n = dispatch(pool, max);
+    mp_pool_doubt(pool->pool);
+    mp_pool_rest(pool->pool);
+    if (atomic_load(&pool->woken))
+        mp_pool_wake(pool->pool); /* the rest may have silenced it */
+    pool->look_at = mp_now() + doubt;
+    pool->dispatching = false;
+    return n;
+}
+
+int moonpool_wait(moonpool *pool, int64_t deadline)
+{
+    if (pool->pool == NULL || pool->maker != getpid())
+        return MOONPOOL_ECLOSED;
+    if (pool->dispatching)
+        return MOONPOOL_EARGUMENT;
+    if (!atomic_load(&pool->woken))
+        mp_pool_wait(pool->pool, deadline, MP_BELL_EAGER, NULL);
+    return moonpool_dispatch(pool, 0);
+}
+
+void moonpool_wakeup(moonpool *pool)
+{
+    atomic_store(&pool->woken, true);
+    mp_pool_wake(pool->pool);
+}
