@@ -1,10 +1,11 @@
+# timeout: 180
 # What is installed works from where it is installed: the program, the module
 # in a stock interpreter, and both libraries in a C host.
 set -eu
 prefix=$(mktemp -d)
 trap 'rm -rf "$prefix"' EXIT
 cmake --install "$MOONPOOL_BUILD" --prefix "$prefix" >"$prefix/log" || { cat "$prefix/log"; exit 1; }
-libraries=$(dirname "$(find "$prefix" -name libmoonpool.a)")
+libraries=$(dirname "$(find "$prefix" -name libmoonpool_lua.a)")
 work='local p = require("moonpool").Pool(2) assert(p:map(function(x) return x * x end, {1, 2, 3})[3] == 9) p:close() p:join()'
 unset LUA_CPATH LUA_PATH
 
@@ -30,7 +31,42 @@ int main(int argc, char **argv)
 }
 END
 flags="${MOONPOOL_SANITIZE:+-fsanitize=$MOONPOOL_SANITIZE} -I$prefix/include $(pkg-config --cflags lua5.4)"
-cc $flags "$prefix/host.c" -o "$prefix/shared" -L"$libraries" -lmoonpool $(pkg-config --libs lua5.4)
-cc $flags "$prefix/host.c" -o "$prefix/static" "$libraries/libmoonpool.a" $(pkg-config --libs lua5.4) -lm -pthread
+cc $flags "$prefix/host.c" -o "$prefix/shared" -L"$libraries" -lmoonpool_lua $(pkg-config --libs lua5.4)
+cc $flags "$prefix/host.c" -o "$prefix/static" "$libraries/libmoonpool_lua.a" $(pkg-config --libs lua5.4) -lm -pthread
 LD_LIBRARY_PATH=$libraries "$prefix/shared" "$work"
 "$prefix/static" "$work"
+
+# Hosts of all kinds, by find_package and by pkg-config, outside the source tree.
+examples=$PWD/examples/embed
+expect() { # TEXT PATTERN
+    printf '%s\n' "$1" | grep -qE "$2" || { printf 'expected %s, got: %s\n' "$2" "$1"; exit 1; }
+}
+for host in handlers poll scores uv; do
+    cp -r "$examples/$host" "$prefix/src-$host"
+    { cmake -S "$prefix/src-$host" -B "$prefix/$host" -DCMAKE_PREFIX_PATH="$prefix" \
+        -DCMAKE_C_FLAGS="${MOONPOOL_SANITIZE:+-fsanitize=$MOONPOOL_SANITIZE}" &&
+        cmake --build "$prefix/$host"; } >"$prefix/log" 2>&1 || { cat "$prefix/log"; exit 1; }
+done
+ulimit -c 0
+expect "$("$prefix/handlers/handlers")" 'task 1: the worker died, signal 6'
+expect "$("$prefix/handlers/handlers")" 'pi is about 3.14'
+expect "$(seq 1 1000 | sed 's/$/ a b/' | "$prefix/poll/poll")" '^1000 lines, 3000 words$'
+expect "$("$prefix/scores/scores")" '^best 48.600, mean 26.1'
+expect "$("$prefix/uv/uv")" '^100000 tasks; longest gap'
+
+export PKG_CONFIG_PATH="$libraries/pkgconfig"
+sanitize=${MOONPOOL_SANITIZE:+-fsanitize=$MOONPOOL_SANITIZE}
+cc $sanitize -D_GNU_SOURCE "$examples/handlers/handlers.c" -o "$prefix/by-pkg" \
+    $(pkg-config --cflags --libs moonpool)
+expect "$(LD_LIBRARY_PATH=$libraries "$prefix/by-pkg")" 'pi is about 3.14'
+cc $sanitize "$examples/scores/scores.c" -o "$prefix/by-pkg-lua" \
+    $(pkg-config --cflags --libs moonpool_lua) -lm
+expect "$(LD_LIBRARY_PATH=$libraries "$prefix/by-pkg-lua")" '^best 48.600'
+
+# C++ takes the headers, and a script of the user's is run.
+printf '#include <moonpool.h>\n#include <moonpool_lua.h>\nint main() { return moonpool_version() == nullptr; }\n' >"$prefix/plus.cc"
+c++ $sanitize -Wall -Wextra -Werror -pedantic "$prefix/plus.cc" -o "$prefix/plus" \
+    $(pkg-config --cflags --libs moonpool_lua)
+LD_LIBRARY_PATH=$libraries "$prefix/plus"
+printf 'return function(i) return i %% 7 end\n' >"$prefix/score.lua"
+expect "$("$prefix/scores/scores" "$prefix/score.lua")" '^best 6.000, mean 3.000'

@@ -249,6 +249,7 @@ describe("the layers", function()
     local build, patterns = os.getenv("MOONPOOL_BUILD"), export_patterns()
     assert.same({}, unlisted_exports(build .. "/moonpool.so", patterns))
     assert.same({}, unlisted_exports(build .. "/libmoonpool.so", patterns))
+    assert.same({}, unlisted_exports(build .. "/libmoonpool_lua.so", patterns))
   end)
 end)
 
