@@ -18,6 +18,7 @@ local share = require "moonpool.share"
 local shared = require "moonpool.shared"
 local sync = require "moonpool.sync"
 local wait = require "moonpool.wait"
+local waiter = require "moonpool.waiter"
 
 local mp = { _VERSION = "Moonpool " .. core.version }
 
@@ -74,6 +75,7 @@ mp.current_process = process.current
 mp.parent_process = process.parent
 mp.active_children = process.active_children
 mp.wait = wait.any
+mp.set_waiter = waiter.set
 mp.run = run.run
 
 for _, name in ipairs { "Lock", "RLock", "Semaphore", "BoundedSemaphore", "Event", "Condition",

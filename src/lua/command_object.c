@@ -97,18 +97,46 @@ static void drain(lua_State *L, int *fd, mp_buffer *b)
     }
 }
 
-/* core.command_step(command): waits for something to do and does it; true when the program has
- * ended and all that it wrote is here. */
+static size_t list_fds(const mp_command *c, struct pollfd fds[4])
+{
+    fds[0] = (struct pollfd){.fd = c->in, .events = POLLOUT};
+    fds[1] = (struct pollfd){.fd = c->out, .events = POLLIN};
+    fds[2] = (struct pollfd){.fd = c->err, .events = POLLIN};
+    fds[3] = (struct pollfd){.fd = c->gone ? -1 : c->pidfd, .events = POLLIN};
+    return 4;
+}
+
+/* core.command_fds(command): what command_step waits for, a list of {descriptor, "r" or "w"} */
+static int command_fds(lua_State *L)
+{
+    struct pollfd fds[4];
+    lua_Integer n = 0;
+    run *r = check(L);
+    feed(r);
+    size_t all = list_fds(&r->command, fds);
+    lua_newtable(L);
+    for (size_t i = 0; i < all; i++) {
+        if (fds[i].fd < 0)
+            continue;
+        lua_createtable(L, 2, 0);
+        lua_pushinteger(L, fds[i].fd);
+        lua_rawseti(L, -2, 1);
+        lua_pushstring(L, fds[i].events == POLLOUT ? "w" : "r");
+        lua_rawseti(L, -2, 2);
+        lua_rawseti(L, -2, ++n);
+    }
+    return 1;
+}
+
+/* core.command_step(command [, deadline]): waits for something to do, until then, and does it; true
+ * when the program has ended and all that it wrote is here. */
 static int command_step(lua_State *L)
 {
     run *r = check(L);
     mp_command *c = &r->command;
     feed(r);
-    struct pollfd fds[] = {{.fd = c->in, .events = POLLOUT},
-                           {.fd = c->out, .events = POLLIN},
-                           {.fd = c->err, .events = POLLIN},
-                           {.fd = c->gone ? -1 : c->pidfd, .events = POLLIN}};
-    mp_sleep_on(L, fds, sizeof fds / sizeof fds[0], MP_NEVER);
+    struct pollfd fds[4];
+    mp_sleep_on(L, fds, list_fds(c, fds), mp_at_deadline(L, 2));
     drain(L, &c->out, &r->out);
     drain(L, &c->err, &r->err);
     lua_pushboolean(L, mp_command_gone(c) && c->out < 0 && c->err < 0);
@@ -167,13 +195,11 @@ static int command_end(lua_State *L)
 
 void mp_open_command(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"command", command_start},
-                                         {"command_step", command_step},
-                                         {"command_result", command_result},
-                                         {"command_leaves", command_leaves},
-                                         {"command_end", command_end},
-                                         {"environment", environment},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"command", command_start},         {"command_fds", command_fds},
+        {"command_step", command_step},     {"command_result", command_result},
+        {"command_leaves", command_leaves}, {"command_end", command_end},
+        {"environment", environment},       {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, META);
     lua_pushcfunction(L, command_end);

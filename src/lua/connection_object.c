@@ -373,11 +373,18 @@ static int connection_ends(lua_State *L)
     return 4;
 }
 
+/* core.connection_sends(connection): whether a message is being sent */
+static int connection_sends(lua_State *L)
+{
+    lua_pushboolean(L, check(L)->c.out != NULL);
+    return 1;
+}
+
 /* core.connection_spoken(index, generation): whether another process has that end, or is to get it
  */
 static int connection_spoken(lua_State *L)
 {
-    lua_pushboolean(L, mp_endpoint_is_spoken(name_at(L, 1)));
+    lua_pushboolean(L, mp_endpoint_is_spoken(name_at(L, 1)) || mp_session_expects());
     return 1;
 }
 
@@ -413,6 +420,7 @@ void mp_open_connection(lua_State *L)
         {"connection_arrived", connection_arrived},
         {"connection_ends", connection_ends},
         {"connection_spoken", connection_spoken},
+        {"connection_sends", connection_sends},
         {"connection_fd", connection_fd},
         {NULL, NULL},
     };

@@ -110,6 +110,13 @@ static int pool_rest(lua_State *L)
     return 0;
 }
 
+/* core.doubt(pool): something has been waited for for long */
+static int pool_doubt(lua_State *L)
+{
+    mp_pool_doubt(mp_check_pool(L, 1)->pool);
+    return 0;
+}
+
 static int pool_busy(lua_State *L)
 {
     lua_pushboolean(L, mp_pool_busy(mp_check_pool(L, 1)->pool));
@@ -273,6 +280,7 @@ void mp_open_pool(lua_State *L)
         {"wait", pool_wait},
         {"fileno", pool_fileno},
         {"rest", pool_rest},
+        {"doubt", pool_doubt},
         {"busy", pool_busy},
         {"finish", pool_finish},
         {"terminate", pool_terminate},

@@ -42,6 +42,13 @@ static enum mp_lock_try try_lock(lua_State *L, const mp_shared *s, bool slept)
     return got;
 }
 
+/* Behind a waiter that has yielded. */
+static int all_results(lua_State *L, int status, lua_KContext context)
+{
+    (void)status, (void)context;
+    return lua_gettop(L);
+}
+
 /* lock:acquire([block [, timeout]]); upvalue 1: what waits */
 static int lock_acquire(lua_State *L)
 {
@@ -53,7 +60,7 @@ static int lock_acquire(lua_State *L)
     }
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
-    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, all_results);
     return lua_gettop(L);
 }
 
