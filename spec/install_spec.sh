@@ -70,3 +70,11 @@ c++ $sanitize -Wall -Wextra -Werror -pedantic "$prefix/plus.cc" -o "$prefix/plus
 LD_LIBRARY_PATH=$libraries "$prefix/plus"
 printf 'return function(i) return i %% 7 end\n' >"$prefix/score.lua"
 expect "$("$prefix/scores/scores" "$prefix/score.lua")" '^best 6.000, mean 3.000'
+
+# A host that has a Lua of its own inside, and exports it to nobody.
+lua_archive=$(pkg-config --variable=libdir lua5.4)/liblua5.4.a
+if [ -e "$lua_archive" ]; then
+    cc $flags "$prefix/host.c" -o "$prefix/own-lua" "$libraries/libmoonpool_lua.a" "$lua_archive" \
+        -lm -ldl -pthread
+    "$prefix/own-lua" "$work"
+fi

@@ -16,6 +16,40 @@ extern "C" {
  * a Lua error where memory is short. */
 MOONPOOL_API int luaopen_moonpool(lua_State *L);
 
+/* ---- pools of a state ----
+ *
+ * Each may raise a Lua error, as lua_call does: of the kinds that scripts get, or memory. `pool` is
+ * the index of a pool. The thread that runs the state calls them. */
+
+/* Pushes a new pool of so many workers; 0: one for each processor that this process may use. The
+ * module must be open in the state. It is the state's: collected, closed by a `<close>` variable or
+ * its methods. Its workers are forked with its first work, for which this process must have one
+ * thread. */
+MOONPOOL_API void moonpool_lua_new(lua_State *L, unsigned workers);
+
+/* Whether that value is a pool: 1 or 0. Raises nothing. */
+MOONPOOL_API int moonpool_lua_is(lua_State *L, int index);
+
+/* Takes a function and something to iterate over from the stack (the function below) and pushes the
+ * table of the function's results, as pool:map. Blocks until all are there. */
+MOONPOOL_API void moonpool_lua_map(lua_State *L, int pool);
+
+/* Called once: the table of results, or the error, where `failed`, is at index 1 of L. */
+typedef void (*moonpool_lua_completion)(lua_State *L, void *user, int failed);
+
+/* The same without blocking for the work: pushes its AsyncResult, and calls `done` within a later
+ * moonpool_lua_dispatch, or any call of the pool that waits. */
+MOONPOOL_API void moonpool_lua_map_async(lua_State *L, int pool, moonpool_lua_completion done,
+                                         void *user);
+
+/* A descriptor that is readable when moonpool_lua_dispatch has something to do; the pool's. */
+MOONPOOL_API int moonpool_lua_fd(lua_State *L, int pool);
+
+/* Takes in what has come and runs callbacks. Does not block. */
+MOONPOOL_API void moonpool_lua_dispatch(lua_State *L, int pool);
+
+/* ---- waiting ---- */
+
 /* Waits in place of the library: until one of the n descriptors has what its `events` (POLLIN or
  * POLLOUT) say, or the nanoseconds (MOONPOOL_NEVER: for ever) are over. Returns 1 or 0. It may run
  * the host's loop, which must not call into the waiting state, and may raise an error in L. `fds`
