@@ -20,6 +20,7 @@ build = {
   type = "cmake",
   variables = {
     CMAKE_INSTALL_PREFIX = "$(PREFIX)",
+    MOONPOOL_MODULE_ONLY = "ON",
     CMAKE_BUILD_TYPE = "Release",
     MOONPOOL_MODULE_DIR = "$(LIBDIR)",
   },
