@@ -250,9 +250,9 @@ void moonpool_batch_cancel(moonpool_batch *b, void (*over)(void *user))
 int moonpool_submit(moonpool *pool, const char *handler, const void *input, size_t size,
                     moonpool_callback callback, void *user)
 {
-    batch *b;
+    batch *b = NULL;
     int status = moonpool_batch_new(pool, &b, handler, 0, callback, user);
-    if (status < 0)
+    if (b == NULL)
         return status;
     status = moonpool_batch_add(b, input, size);
     if (status < 0) {
