@@ -61,7 +61,7 @@ static int pool_new(lua_State *L)
 static int pool_collect(lua_State *L)
 {
     mp_lua_pool *p = luaL_checkudata(L, 1, MP_POOL_META);
-    if (p->pool != NULL)
+    if (p->pool != NULL && p->generation == mp_fork_generation())
         mp_pool_free(p->pool);
     p->pool = NULL;
     mp_buffer_free(&p->scratch);
