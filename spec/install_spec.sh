@@ -41,10 +41,11 @@ examples=$PWD/examples/embed
 expect() { # TEXT PATTERN
     printf '%s\n' "$1" | grep -qE "$2" || { printf 'expected %s, got: %s\n' "$2" "$1"; exit 1; }
 }
-for host in handlers poll scores uv; do
+for host in handlers poll scores uv plus; do
     cp -r "$examples/$host" "$prefix/src-$host"
     { cmake -S "$prefix/src-$host" -B "$prefix/$host" -DCMAKE_PREFIX_PATH="$prefix" \
-        -DCMAKE_C_FLAGS="${MOONPOOL_SANITIZE:+-fsanitize=$MOONPOOL_SANITIZE}" &&
+        -DCMAKE_C_FLAGS="${MOONPOOL_SANITIZE:+-fsanitize=$MOONPOOL_SANITIZE}" \
+        -DCMAKE_CXX_FLAGS="${MOONPOOL_SANITIZE:+-fsanitize=$MOONPOOL_SANITIZE} -Wall -Wextra -Werror" &&
         cmake --build "$prefix/$host"; } >"$prefix/log" 2>&1 || { cat "$prefix/log"; exit 1; }
 done
 ulimit -c 0
@@ -52,6 +53,7 @@ expect "$("$prefix/handlers/handlers")" 'task 1: the worker died, signal 6'
 expect "$("$prefix/handlers/handlers")" 'pi is about 3.14'
 expect "$(seq 1 1000 | sed 's/$/ a b/' | "$prefix/poll/poll")" '^1000 lines, 3000 words$'
 expect "$("$prefix/scores/scores")" '^best 48.600, mean 26.1'
+expect "$("$prefix/plus/plus")" '^17984 primes below 200000$'
 expect "$("$prefix/uv/uv")" '^100000 tasks; longest gap'
 
 export PKG_CONFIG_PATH="$libraries/pkgconfig"
@@ -65,9 +67,9 @@ expect "$(LD_LIBRARY_PATH=$libraries "$prefix/by-pkg-lua")" '^best 48.600'
 
 # C++ takes the headers, and a script of the user's is run.
 printf '#include <moonpool.h>\n#include <moonpool_lua.h>\nint main() { return moonpool_version() == nullptr; }\n' >"$prefix/plus.cc"
-c++ $sanitize -Wall -Wextra -Werror -pedantic "$prefix/plus.cc" -o "$prefix/plus" \
+c++ $sanitize -Wall -Wextra -Werror -pedantic "$prefix/plus.cc" -o "$prefix/headers" \
     $(pkg-config --cflags --libs moonpool_lua)
-LD_LIBRARY_PATH=$libraries "$prefix/plus"
+LD_LIBRARY_PATH=$libraries "$prefix/headers"
 printf 'return function(i) return i %% 7 end\n' >"$prefix/score.lua"
 expect "$("$prefix/scores/scores" "$prefix/score.lua")" '^best 6.000, mean 3.000'
 
