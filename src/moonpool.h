@@ -60,8 +60,7 @@ enum {
     /* What can become of a task besides: */
     MOONPOOL_EFAILED = -7, /* its handler returned something else than 0: result->code */
     MOONPOOL_ELOST = -8,   /* its worker died: result->code is the signal, or minus the exit code */
-    MOONPOOL_ETIMEOUT = -9,   /* it ran too long */
-    MOONPOOL_ECANCELLED = -10 /* nobody wants it any more */
+    MOONPOOL_ETIMEOUT = -9 /* it ran too long */
 };
 
 /* What the number means, in a few words; never NULL. Any thread. */
@@ -124,7 +123,7 @@ MOONPOOL_API int moonpool_errno(const moonpool *pool);
  * where it calls moonpool_keep, until moonpool_release. */
 typedef struct moonpool_result {
     uint64_t index;    /* of the task within its batch, from 1 */
-    int error;         /* 0, EFAILED, ELOST, ETIMEOUT, ECANCELLED or ESYSTEM */
+    int error;         /* 0, EFAILED, ELOST, ETIMEOUT or ESYSTEM */
     int code;          /* what the handler returned; of ELOST: the signal, or minus the exit code;
                           of ESYSTEM: the errno */
     const void *bytes; /* what the handler wrote; aligned to 1 */

@@ -34,7 +34,6 @@ const char *moonpool_strerror(int error)
         "the handler failed",
         "the worker died",
         "the task ran too long",
-        "the task was cancelled",
     };
     int n = -error;
     return n >= 0 && n < (int)(sizeof texts / sizeof *texts) ? texts[n] : "unknown error";
