@@ -322,8 +322,10 @@ TEST(goes_with_an_event_loop)
         CHECK_EQ_INT(moonpool_pending(pool), 0);
     }
     CHECK_EQ_INT(t.told, 1000);
-    moonpool_dispatch(pool, 0);
-    CHECK_EQ_INT(poll(&p, 1, 20), 0);
+    int turns = 0; /* what else workers have to say comes by and by */
+    while (poll(&p, 1, 50) > 0 && ++turns < 100)
+        CHECK_EQ_INT(moonpool_dispatch(pool, 0), 0);
+    CHECK(turns < 100);
     moonpool_free(pool);
 }
 
