@@ -10,6 +10,7 @@
 #include <string.h>
 
 static const char decoded = 0; /* the registry's key of the table of what was decoded, by cell */
+static bool remembers;         /* whether a worker, which has one state, has something in there */
 
 typedef struct share {
     uint64_t size;
@@ -74,6 +75,7 @@ static int share_remember(lua_State *L)
     }
     lua_pushvalue(L, 2);
     lua_rawseti(L, -2, mp_shared_key(s->name));
+    remembers = true;
     mp_shared_let_go(s);
     return 0;
 }
@@ -89,21 +91,21 @@ static int share_recall(lua_State *L)
 
 void mp_share_forget(lua_State *L)
 {
-    bool some = false;
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &decoded) == LUA_TTABLE)
-        for (lua_pushnil(L); lua_next(L, -2) != 0; some = true) {
-            lua_pop(L, 1);
-            if (mp_cell_is_free(mp_shared_named(lua_tointeger(L, -1)))) {
-                lua_pushvalue(L, -1);
-                lua_pushnil(L);
-                lua_rawset(L, -4);
-            }
-        }
-    lua_pop(L, 1);
-    if (some)
+    if (!remembers)
         return;
-    lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &decoded);
+    remembers = false;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &decoded);
+    for (lua_pushnil(L); lua_next(L, -2) != 0;) {
+        lua_pop(L, 1);
+        if (mp_cell_is_free(mp_shared_named(lua_tointeger(L, -1)))) {
+            lua_pushvalue(L, -1);
+            lua_pushnil(L);
+            lua_rawset(L, -4);
+        } else {
+            remembers = true;
+        }
+    }
+    lua_pop(L, 1);
 }
 
 void mp_open_share(lua_State *L)

@@ -211,7 +211,6 @@ static void clear_behind(lua_State *L)
 {
     mp_worker_stop_clear();
     mp_command_end_all();
-    mp_share_forget(L);
     if (lua_gethook(L) != NULL)
         lua_sethook(L, NULL, 0, 0);
 }
@@ -334,6 +333,7 @@ static int handle(void *ctx, mp_task *task, mp_buffer *out)
         report_error(L, &i);
     lua_settop(L, BASE);
     clear_behind(L);
+    mp_share_forget(L);
     flush_lines();
     if (i.outcome == -ENOMEM)
         p->worker.short_of_memory = true;
