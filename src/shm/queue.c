@@ -27,8 +27,7 @@ uint32_t mp_waiters_enter(mp_waiters *w)
 
 void mp_waiters_sleep(mp_waiters *w, uint32_t since, int64_t nanoseconds)
 {
-    struct timespec t = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
-    mp_futex_wait(&w->events, since, &t);
+    mp_futex_sleep(&w->events, since, nanoseconds);
 }
 
 /* Who begins to sleep behind the look at `slept` sees that `events` has changed. */

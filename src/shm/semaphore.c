@@ -180,9 +180,8 @@ bool mp_semaphore_give(mp_semaphore *s)
 /* Who is killed here leaves a sleeper too many, by which a wake is made for nobody. */
 void mp_semaphore_sleep(mp_semaphore *s, int64_t nanoseconds)
 {
-    struct timespec t = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
     mp_add_relaxed(&s->sleepers, 1);
     mp_fence();
-    mp_futex_wait(futex_of(s), 0, &t);
+    mp_futex_sleep(futex_of(s), 0, nanoseconds);
     atomic_fetch_sub_explicit(&s->sleepers, 1, memory_order_relaxed);
 }

@@ -10,18 +10,6 @@ enum { TAKE_SLICE = 1000000 }; /* nanoseconds */
 
 #define SLEEPERS (UINT32_C(1) << 31)
 
-static struct timespec span(int64_t nanoseconds)
-{
-    return (struct timespec){.tv_sec = nanoseconds / 1000000000,
-                             .tv_nsec = nanoseconds % 1000000000};
-}
-
-static void sleep_on(_Atomic uint32_t *word, uint32_t expected, int64_t nanoseconds)
-{
-    struct timespec t = span(nanoseconds);
-    mp_futex_wait(word, expected, &t);
-}
-
 /* ---- lock ---- */
 
 enum mp_lock_try mp_lock_try(mp_lock *lock, uint32_t me, bool slept)
@@ -54,7 +42,7 @@ void mp_lock_sleep(mp_lock *lock, int64_t nanoseconds)
         return;
     if ((now & SLEEPERS) == 0 && !mp_cas_u32(&lock->word, now, now | SLEEPERS))
         return;
-    sleep_on(&lock->word, now | SLEEPERS, nanoseconds);
+    mp_futex_sleep(&lock->word, now | SLEEPERS, nanoseconds);
 }
 
 bool mp_lock_take(mp_lock *lock, uint32_t me, int64_t nanoseconds)
@@ -98,7 +86,7 @@ bool mp_event_is_set(const mp_event_flag *e)
 
 void mp_event_sleep(mp_event_flag *e, int64_t nanoseconds)
 {
-    sleep_on(&e->set, 0, nanoseconds);
+    mp_futex_sleep(&e->set, 0, nanoseconds);
 }
 
 /* ---- notices ---- */
@@ -117,7 +105,7 @@ bool mp_notice_came(uint32_t me)
 
 void mp_notice_sleep(uint32_t me, uint32_t index, int64_t nanoseconds)
 {
-    sleep_on(&mp_session_member(me)->awaits, index + 1, nanoseconds);
+    mp_futex_sleep(&mp_session_member(me)->awaits, index + 1, nanoseconds);
 }
 
 bool mp_notice_give_up(uint32_t me, uint32_t index)

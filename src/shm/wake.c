@@ -25,6 +25,12 @@ int mp_futex_wake(_Atomic uint32_t *word, int sleepers)
     return woken < 0 ? -errno : (int)woken;
 }
 
+void mp_futex_sleep(_Atomic uint32_t *word, uint32_t expected, int64_t nanoseconds)
+{
+    struct timespec t = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+    mp_futex_wait(word, expected, nanoseconds < 0 ? NULL : &t);
+}
+
 int mp_bell_create(mp_bell *bell, mp_bell_shared *shared, mp_error *error)
 {
     *bell = (mp_bell){.shared = shared, .fd = mp_fd_lift(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))};
@@ -84,8 +90,7 @@ void mp_bed_lie_down(mp_bed *bed)
 
 bool mp_bed_sleep(mp_bed *bed, int64_t nanoseconds)
 {
-    struct timespec t = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
-    mp_futex_wait(&bed->state, MP_BED_ASLEEP, nanoseconds < 0 ? NULL : &t);
+    mp_futex_sleep(&bed->state, MP_BED_ASLEEP, nanoseconds);
     return !mp_cas_u32(&bed->state, MP_BED_ASLEEP, MP_BED_AWAKE);
 }
 

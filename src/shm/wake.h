@@ -92,4 +92,8 @@ void mp_bed_call_again(mp_bed *bed);
 int mp_futex_wait(_Atomic uint32_t *word, uint32_t expected, const struct timespec *timeout);
 int mp_futex_wake(_Atomic uint32_t *word, int sleepers);
 
+/* FUTEX_WAIT for so many nanoseconds at most (negative: for ever); why it returns is for the caller
+ * to see. */
+void mp_futex_sleep(_Atomic uint32_t *word, uint32_t expected, int64_t nanoseconds);
+
 #endif
