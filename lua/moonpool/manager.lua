@@ -61,15 +61,10 @@ end
 
 local function send(self, ...)
   local requests = core.shared_kept(self)
-  freight.begin()
   if not requests then
     gone()
   end
-  local done, bytes = core.queue_put(requests, ...)
-  while not done do
-    core.queue_await_room(requests, 1)
-    done = core.queue_put_bytes(requests, bytes)
-  end
+  queue.post(requests, ...)
 end
 
 local function call(self, operation, object, ...)

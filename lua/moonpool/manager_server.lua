@@ -208,12 +208,7 @@ local function inbox_of(index, generation)
 end
 
 local function put(inbox, ...)
-  freight.begin()
-  local done, bytes = core.queue_put(inbox, ...)
-  while not done do
-    core.queue_await_room(inbox, 1)
-    done = core.queue_put_bytes(inbox, bytes)
-  end
+  queue.post(inbox, ...)
   if freight.any then
     queue.await(inbox, freight.taken())
   end

@@ -35,6 +35,16 @@ function queue.await(self, things)
   freight.await(things, core.queue_arrived, index, generation, core.queue_number(self))
 end
 
+--- Puts a message of these values, however long that takes; what went with it is aboard.
+function queue.post(self, ...)
+  freight.begin()
+  local done, bytes = core.queue_put(self, ...)
+  while not done do
+    core.queue_await_room(self, 1)
+    done = core.queue_put_bytes(self, bytes)
+  end
+end
+
 local methods = {}
 
 --- Puts a value. While the queue is full it waits, `timeout` seconds at most, or not at all where

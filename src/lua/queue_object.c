@@ -38,7 +38,7 @@ static int queue_begin(lua_State *L)
 /* ---- putting ---- */
 
 /* Pushes the state's buffer, which nobody else has until it is returned; where somebody has (a
- * value that puts something while it is encoded), a new one. */
+ * value that puts something while it is encoded), or an error came between, a new one. */
 static mp_buffer *borrow(lua_State *L)
 {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &buffers) == LUA_TNIL) {
@@ -76,15 +76,12 @@ static int queue_put(lua_State *L)
     mp_shared_self(L);
     mp_buffer *b = borrow(L);
     mp_message_encode(L, 2, n, b, 1);
-    mp_error error = {0};
-    int status = mp_queue_put(q->name, b->data, b->len, &error);
-    lua_pushboolean(L, status == MP_QUEUE_DONE);
-    if (status == MP_QUEUE_NOT_NOW || status == MP_QUEUE_BUSY)
+    bool done = put(L, q, b->data, b->len);
+    lua_pushboolean(L, done);
+    if (!done)
         lua_pushlstring(L, (const char *)b->data, b->len);
     give_back(L, buffer, b);
-    if (status < 0)
-        mp_raise_system(L, &error);
-    return status == MP_QUEUE_DONE ? 1 : 2;
+    return done ? 1 : 2;
 }
 
 /* core.queue_put_bytes(queue, bytes): whether there was room */
