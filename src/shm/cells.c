@@ -30,7 +30,7 @@ static const int64_t patience = 20000000; /* nanoseconds */
 
 /* ---- users and owners ---- */
 
-void mp_cell_clear_user(mp_cell *c, unsigned place)
+static void clear_user(mp_cell *c, unsigned place)
 {
     atomic_fetch_and_explicit(&c->users[place / 64], ~(UINT64_C(1) << place % 64),
                               memory_order_acq_rel);
@@ -89,7 +89,7 @@ static bool is_used(mp_cell *c)
             unsigned place = word * 64 + (unsigned)__builtin_ctzll(left);
             if (place == mp_place_of(mp_session_own.self) || mp_place_is_held(place))
                 return true;
-            mp_cell_clear_user(c, place);
+            clear_user(c, place);
         }
     return owner_lives(c);
 }
@@ -108,18 +108,20 @@ static void bury(mp_cell *c)
     mp_store_release(&c->state, state & ~(uint64_t)MP_CELL_DYING);
 }
 
+static void free_if_unused(uint32_t index, bool guarded);
+
 static void free_owned(uint32_t index, uint64_t state, bool guarded)
 {
     mp_cell_name name = {index, (uint32_t)(state >> 8)};
     uint32_t cells = mp_load_acquire(&mp_session_head()->cells);
     for (uint32_t i = 0; i < cells; i++)
         if (is_owned_by(mp_cell_at(i), name))
-            mp_cell_free_if_unused(i, guarded);
+            free_if_unused(i, guarded);
 }
 
 /* Frees it unless a living member or an owner has it. `guarded`: the caller has the arena's guard.
  */
-void mp_cell_free_if_unused(uint32_t index, bool guarded)
+static void free_if_unused(uint32_t index, bool guarded)
 {
     mp_cell *c = mp_cell_at(index);
     uint64_t state = mp_load_acquire(&c->state), free = state & ~(uint64_t)MP_CELL_TAKEN;
@@ -146,7 +148,7 @@ void mp_cell_free_if_unused(uint32_t index, bool guarded)
 void mp_cell_settle(uint32_t index)
 {
     bury(mp_cell_at(index));
-    mp_cell_free_if_unused(index, true);
+    free_if_unused(index, true);
 }
 
 /* What somebody has left who was killed. */
@@ -154,8 +156,8 @@ void mp_cells_clean_up(unsigned place)
 {
     uint32_t cells = mp_load_acquire(&mp_session_head()->cells);
     for (uint32_t i = 0; i < cells; i++) {
-        mp_cell_clear_user(mp_cell_at(i), place);
-        mp_cell_free_if_unused(i, false);
+        clear_user(mp_cell_at(i), place);
+        free_if_unused(i, false);
     }
 }
 
@@ -188,7 +190,7 @@ static bool take_free(uint32_t index, mp_cell_name *name)
         return false;
     mp_cell_set_user(c, place);
     if (!mp_cas_u64(&c->state, state, mp_cell_taken(generation))) {
-        mp_cell_clear_user(c, place);
+        clear_user(c, place);
         return false;
     }
     mp_store_release(&c->owner, 0);
@@ -240,8 +242,8 @@ static int create(mp_cell_name *name, mp_error *error)
         return status;
     status = note_use(name->index);
     if (status < 0) {
-        mp_cell_clear_user(mp_cell_at(name->index), mp_place_of(mp_session_own.self));
-        mp_cell_free_if_unused(name->index, false);
+        clear_user(mp_cell_at(name->index), mp_place_of(mp_session_own.self));
+        free_if_unused(name->index, false);
         return mp_fail(error, status, "cannot note what is shared");
     }
     return 0;
@@ -276,7 +278,7 @@ static bool use(mp_cell_name name)
     if (mp_load_acquire(&c->state) == mp_cell_taken(name.generation) && note_use(name.index) == 0)
         return true;
     if (first)
-        mp_cell_clear_user(c, mp_place_of(mp_session_own.self));
+        clear_user(c, mp_place_of(mp_session_own.self));
     return false;
 }
 
@@ -292,8 +294,8 @@ bool mp_cell_use(mp_cell_name name)
 
 static void let_go(uint32_t index)
 {
-    mp_cell_clear_user(mp_cell_at(index), mp_place_of(mp_session_own.self));
-    mp_cell_free_if_unused(index, false);
+    clear_user(mp_cell_at(index), mp_place_of(mp_session_own.self));
+    free_if_unused(index, false);
 }
 
 static void let_late_ones_go(void)
@@ -402,7 +404,7 @@ bool mp_cell_next_part(mp_cell_name owner, mp_cell_name *name)
 void mp_cell_disown(mp_cell_name name, mp_cell_name owner)
 {
     if (change_owner(mp_cell_at(name.index), as_owner(owner), 0))
-        mp_cell_free_if_unused(name.index, false);
+        free_if_unused(name.index, false);
 }
 
 unsigned mp_cell_users(mp_cell_name name, unsigned *lost)
@@ -416,7 +418,7 @@ unsigned mp_cell_users(mp_cell_name name, unsigned *lost)
         if (place == mp_place_of(mp_session_own.self) || mp_place_is_held(place)) {
             n++;
         } else {
-            mp_cell_clear_user(c, place);
+            clear_user(c, place);
             *lost += mp_load_relaxed(&mp_session_head()->members[place].bystander) == 0;
         }
     }

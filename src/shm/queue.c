@@ -30,8 +30,9 @@ void mp_waiters_sleep(mp_waiters *w, uint32_t since, int64_t nanoseconds)
     mp_futex_sleep(&w->events, since, nanoseconds);
 }
 
-/* Who begins to sleep behind the look at `slept` sees that `events` has changed. */
-void mp_waiters_tell(mp_waiters *w, int n)
+/* It happened: wakes n of them. Who begins to sleep behind the look at `slept` sees that `events`
+ * has changed. */
+static void tell(mp_waiters *w, int n)
 {
     mp_add_relaxed(&w->events, 1);
     mp_fence();
@@ -124,7 +125,7 @@ static int put_large(mp_cell_name name, const void *bytes, size_t size, mp_error
 
 static void tell_of_message(mp_queue *q)
 {
-    mp_waiters_tell(&q->messages, 1);
+    tell(&q->messages, 1);
     if (mp_load_relaxed(&q->watched) != 0 && mp_exchange(&q->watched, 0) != 0)
         mp_doorbell_ring();
 }
@@ -218,7 +219,7 @@ int mp_queue_take(mp_cell_name name, mp_message *message)
     bool taken = take(name, q, message);
     leave(q);
     if (taken && q->most > 0)
-        mp_waiters_tell(&q->room, 1);
+        tell(&q->room, 1);
     return taken ? MP_QUEUE_DONE : MP_QUEUE_NOT_NOW;
 }
 
@@ -286,7 +287,7 @@ bool mp_queue_finish(mp_queue *q)
     while (!atomic_compare_exchange_weak_explicit(&q->finished, &finished, finished + 1,
                                                   memory_order_acq_rel, memory_order_acquire));
     if (mp_queue_is_finished(q))
-        mp_waiters_tell(&q->finish, INT_MAX);
+        tell(&q->finish, INT_MAX);
     return true;
 }
 

@@ -95,7 +95,4 @@ uint32_t mp_waiters_enter(mp_waiters *w);
 /* Sleeps until something has happened since, until a signal came or the nanoseconds are over. */
 void mp_waiters_sleep(mp_waiters *w, uint32_t since, int64_t nanoseconds);
 
-/* It happened: wakes n of them. */
-void mp_waiters_tell(mp_waiters *w, int n);
-
 #endif

@@ -98,11 +98,6 @@ bool mp_place_is_held(unsigned place);
 bool mp_session_bears(void);
 
 void mp_cell_set_user(mp_cell *c, unsigned place);
-void mp_cell_clear_user(mp_cell *c, unsigned place);
-
-/* Frees the cell unless a living member uses it or a cell owns it; its extent with it. `guarded`:
- * the caller has the arena's guard. */
-void mp_cell_free_if_unused(uint32_t index, bool guarded);
 
 /* Under the arena's guard: ends what somebody has begun who frees it, and frees it if it can be. */
 void mp_cell_settle(uint32_t index);
