@@ -55,7 +55,8 @@ enum {
     MOONPOOL_EARGUMENT = -2, /* an argument that cannot be */
     MOONPOOL_EHANDLER = -3,  /* no handler has that name */
     MOONPOOL_ECLOSED = -4,   /* the pool is closed, or another process's */
-    MOONPOOL_ETHREADS = -5,  /* workers cannot be forked: this process has several threads */
+    MOONPOOL_ETHREADS = -5,  /* workers cannot be forked: this process has several threads, and
+                                neither a forkserver nor called moonpool_worker_main */
     MOONPOOL_ESYSTEM = -6,   /* the system has refused something: moonpool_errno */
     /* What can become of a task besides: */
     MOONPOOL_EFAILED = -7, /* its handler returned something else than 0: result->code */
@@ -65,6 +66,24 @@ enum {
 
 /* What the number means, in a few words; never NULL. Any thread. */
 MOONPOOL_API const char *moonpool_strerror(int error);
+
+/* ---- start ---- */
+
+/* First in main, behind the calls of moonpool_handle (and, where the host has Lua, of
+ * moonpool_lua_fresh) and before anything that a worker is not to do: where this process was started
+ * to be a worker it is that, and does not return. Else returns -1, and from then on the program can
+ * be started so: start method SPAWN. */
+MOONPOOL_API int moonpool_worker_main(int argc, char **argv);
+
+/* Starts the forkserver, if there is none: a child that is a copy of this process as it is now,
+ * keeps no descriptor but the first three, and forks workers whatever this process is then. Called
+ * before other threads are started, or, by a program with moonpool_worker_main, at any time. It ends
+ * with this process or by moonpool_forkserver_stop. Blocks for milliseconds. Any thread. ESYSTEM
+ * where it cannot be. */
+MOONPOOL_API int moonpool_forkserver_start(void);
+
+/* Ends the forkserver, and waits for that; nothing where there is none. Pools and workers stay. */
+MOONPOOL_API void moonpool_forkserver_stop(void);
 
 /* ---- handlers ---- */
 
@@ -89,16 +108,28 @@ MOONPOOL_API int moonpool_write(moonpool_reply *reply, const void *bytes, size_t
 
 typedef struct moonpool moonpool;
 
+/* How a pool's workers come to be. */
+enum {
+    /* FORK while the process has one thread, else FORKSERVER where that was started, else SPAWN. */
+    MOONPOOL_START_DEFAULT = 0,
+    /* Copies of the process as it is at the pool's first task; it must have one thread then. */
+    MOONPOOL_START_FORK = 1,
+    /* The program is started anew, by way of moonpool_worker_main. */
+    MOONPOOL_START_SPAWN = 2,
+    /* Copies of the process as it was when moonpool_forkserver_start was called. */
+    MOONPOOL_START_FORKSERVER = 3
+};
+
 /* How a pool is to be. `size` is sizeof(moonpool_options); what is 0 is as it is by itself. */
 typedef struct moonpool_options {
     size_t size;
     unsigned workers;          /* at most; 0: one for each processor that this process may use */
     size_t window;             /* bytes of tasks that may be under way; 0: 64 MiB */
     uint64_t tasks_per_worker; /* behind so many a worker is replaced; 0: never */
-    /* In each new worker, before its first task; what it returns but 0 ends the worker. May be
-     * NULL. */
-    int (*worker_init)(void *user);
-    void *user; /* worker_init's */
+    /* The name of a handler that each new worker calls, without input, before its first task; what
+     * it returns but 0 ends the worker. NULL: none. Valid for the life of the pool. */
+    const char *worker_init;
+    int start_method; /* a MOONPOOL_START_... */
 } moonpool_options;
 
 /* Makes a pool; its workers are born with the first task. `options` may be NULL; it is copied. The

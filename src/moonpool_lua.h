@@ -16,6 +16,18 @@ extern "C" {
  * a Lua error where memory is short. */
 MOONPOOL_API int luaopen_moonpool(lua_State *L);
 
+/* ---- fresh states ---- */
+
+typedef void (*moonpool_lua_setup)(lua_State *L, void *user);
+
+/* How the states of workers and processes are made that are no forks of this process (start methods
+ * "spawn" and "forkserver"): open_libs opens the libraries in a new state (NULL: luaL_openlibs),
+ * before the module is opened in it; worker_init (or NULL) is called once in each such process
+ * behind that. Both may raise Lua errors, which the first call of a pool then does. Before
+ * moonpool_worker_main and moonpool_forkserver_start; not by two threads at a time. */
+MOONPOOL_API void moonpool_lua_fresh(moonpool_lua_setup open_libs, moonpool_lua_setup worker_init,
+                                     void *user);
+
 /* ---- pools of a state ----
  *
  * Each may raise a Lua error, as lua_call does: of the kinds that scripts get, or memory. `pool` is
@@ -23,8 +35,7 @@ MOONPOOL_API int luaopen_moonpool(lua_State *L);
 
 /* Pushes a new pool of so many workers; 0: one for each processor that this process may use. The
  * module must be open in the state. It is the state's: collected, closed by a `<close>` variable or
- * its methods. Its workers are forked with its first work, for which this process must have one
- * thread. */
+ * its methods. Its workers are made with its first work, as mp.set_start_method says. */
 MOONPOOL_API void moonpool_lua_new(lua_State *L, unsigned workers);
 
 /* Whether that value is a pool: 1 or 0. Raises nothing. */

@@ -5,6 +5,7 @@ local core, require = ...
 local Pool = require "moonpool.pool"
 local completed = require "moonpool.completed"
 local connection = require "moonpool.connection"
+local context = require "moonpool.context"
 local errors = require "moonpool.errors"
 local handle = require "moonpool.handle"
 local iterable = require "moonpool.iterable"
@@ -74,6 +75,10 @@ mp.Process = process.new
 mp.current_process = process.current
 mp.parent_process = process.parent
 mp.active_children = process.active_children
+mp.set_start_method = context.set_start_method
+mp.get_start_method = context.get_start_method
+mp.get_all_start_methods = context.get_all_start_methods
+mp.start_forkserver = context.start_forkserver
 mp.wait = wait.any
 mp.set_waiter = waiter.set
 mp.run = run.run
@@ -95,6 +100,11 @@ mp._attach = handle.attach -- by whose name what is shared is sent
 mp._shared = share.attach
 mp._connection = connection.receive
 mp._proxy = manager.attach
+
+--- The module with that start method for what its Pool and Process make: called with a dot.
+function mp.get_context(method)
+  return context.make(mp, method)
+end
 
 --- A value's bytes (CBOR, RFC 8949). `options.functions`: functions may be met.
 function mp.dumps(value, options)

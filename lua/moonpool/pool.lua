@@ -11,6 +11,7 @@ local core, require = ...
 
 local AsyncResult = require "moonpool.result"
 local Iterator = require "moonpool.imap"
+local context = require "moonpool.context"
 local crew = require "moonpool.crew"
 local errors = require "moonpool.errors"
 local iterable = require "moonpool.iterable"
@@ -56,9 +57,7 @@ local function check_fields(given)
       errors.argument("Pool", name, "a function", given[name])
     end
   end
-  if given.start_method ~= nil and given.start_method ~= "fork" then
-    errors.argument("Pool", "start_method", '"fork"', given.start_method)
-  end
+  context.number("Pool", "start_method", given.start_method)
   if given.initargs ~= nil and type(given.initargs) ~= "table" then
     errors.argument("Pool", "initargs", "a table of arguments", given.initargs)
   end
@@ -84,7 +83,9 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
   local seed = given.seed or math.random(0)
   return crew.note(setmetatable({
     core = core.pool(processes, share.held(given.initializer), given.initargs, given.maxtasksperchild,
-      given.memory_limit, given.output ~= nil, given.log ~= nil, seed),
+      given.memory_limit, given.output ~= nil, given.log ~= nil, seed,
+      given.start_method and context.number("Pool", "start_method", given.start_method)
+        or context.default()),
     seed = seed,
     processes = processes,
     initializer = given.initializer,

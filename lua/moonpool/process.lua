@@ -6,8 +6,10 @@
 
 local core, require = ...
 
+local context = require "moonpool.context"
 local crew = require "moonpool.crew"
 local errors = require "moonpool.errors"
+local freight = require "moonpool.freight"
 local options = require "moonpool.options"
 local pump = require "moonpool.pump"
 local wait = require "moonpool.wait"
@@ -15,6 +17,7 @@ local wait = require "moonpool.wait"
 local process = {}
 
 local SIGKILL, SIGTERM = 9, 15
+local FORK = 1          -- the core's number of that start method
 local UNKNOWN = 255     -- the exit code where somebody else has taken it
 local LAST_PATIENCE = 1 -- seconds that a daemon has for its end
 
@@ -143,7 +146,7 @@ end
 
 -- ---- the object ----
 
-local FIELDS = { target = true, args = true, name = true, daemon = true }
+local FIELDS = { target = true, args = true, name = true, daemon = true, start_method = true }
 
 local function check_name(call, name)
   if type(name) ~= "string" or name == "" then
@@ -199,6 +202,7 @@ function process.new(given)
     identity = identity,
     number = born,
     maker = core.pid(),
+    method = context.number("Process", "start_method", given.start_method),
   }
   return self
 end
@@ -211,10 +215,44 @@ function methods:run()
   end
 end
 
-local function bear(self, state)
+-- What a fresh process is told of itself and of who makes it.
+local function describe_to(self, state, maker)
+  local fields = {}
+  for key, value in next, self do
+    fields[key] = value
+  end
+  return {
+    name = state.name, daemon = state.daemon, identity = state.identity, seed = state.seed,
+    target = state.target, args = state.args, fields = fields,
+    maker = { name = maker.name, pid = maker.pid, identity = maker.identity, daemon = maker.daemon },
+  }
+end
+
+--- In a fresh process: is what it was told to be. Returns its exit code.
+function process.become(told)
+  local self = setmetatable(told.fields, Process)
+  states[self] = {
+    name = told.name, daemon = told.daemon, identity = told.identity, seed = told.seed,
+    target = told.target, args = told.args,
+  }
+  return be(self, states[self], told.maker)
+end
+
+local function launch(child, self, state, method, told)
+  core.launch(child, state.daemon, method, told)
+  if freight.any then
+    freight.await(freight.taken(), look, self)
+  end
+end
+
+local function bear(self, state, method, told)
   local child = core.unborn()
   local maker = states[process.current()]
-  core.bear(child, state.daemon, function() return be(self, state, maker) end)
+  if method == FORK then
+    core.bear(child, state.daemon, function() return be(self, state, maker) end)
+  else
+    launch(child, self, state, method, told)
+  end
   state.child = child
   state.pid, state.sentinel = core.sentinel(child)
   children[self] = true
@@ -231,8 +269,14 @@ function methods:start()
       state.name))
   end
   living()
+  local method = context.choose(state.method, "start the process")
   state.seed = math.random(0)
-  core.undisturbed(bear, self, state) -- lest an interrupt loses a child that is born
+  local told
+  if method ~= FORK then
+    freight.begin()
+    told = core.tell(describe_to(self, state, states[process.current()]))
+  end
+  core.undisturbed(bear, self, state, method, told) -- lest an interrupt loses a child that is born
 end
 
 --- Waits for its end, `timeout` seconds at most: true when it has ended, else false.

@@ -358,9 +358,9 @@ TEST(is_woken_from_a_signal_handler)
     moonpool_free(to_wake);
 }
 
-static int refuse(void *user)
+static int refuse(void *user, const void *input, size_t size, moonpool_reply *reply)
 {
-    (void)user;
+    (void)user, (void)input, (void)size, (void)reply;
     return 1;
 }
 
@@ -368,7 +368,8 @@ TEST(fails_all_where_no_worker_can_live)
 {
     moonpool *pool;
     tally t = {0};
-    moonpool_options options = {.size = sizeof options, .workers = 2, .worker_init = refuse};
+    moonpool_options options = {.size = sizeof options, .workers = 2, .worker_init = "refuse"};
+    moonpool_handle("refuse", refuse, NULL);
     moonpool_handle("echo", echo, NULL);
     REQUIRE(moonpool_new(&pool, &options) == 0);
     for (int i = 0; i < 10; i++)

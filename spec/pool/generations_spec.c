@@ -200,7 +200,7 @@ TEST(the_loss_of_one_nursery_leaves_the_others_in_peace)
     shop s;
     shop_open(&s, 2);
     REQUIRE(shop_start(&s, 2));
-    pid_t old = shop_nursery(&s)->pid;
+    pid_t old = shop_nursery(&s)->process.pid;
     resize(&s, 4);
     mp_error error = {0};
     CHECK_EQ_INT(mp_pool_want(s.pool, 4, &error), 0);
@@ -231,7 +231,7 @@ TEST(both_nurseries_lost_are_replaced)
     shop_add_many(&s, 'w', 2000, 200);
     brood *b;
     LIST_FOREACH (b, &s.local->broods, link) {
-        kill(b->nursery.pid, SIGKILL);
+        kill(b->nursery.process.pid, SIGKILL);
     }
     CHECK(shop_finish_call(&s));
     shop_check(&s);

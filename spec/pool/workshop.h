@@ -313,8 +313,8 @@ static inline pid_t shop_kill_nursery(const shop *s)
 {
     const mp_nursery *n = shop_nursery(s);
     if (n != NULL)
-        kill(n->pid, SIGKILL);
-    return n != NULL ? n->pid : 0;
+        kill(n->process.pid, SIGKILL);
+    return n != NULL ? n->process.pid : 0;
 }
 
 static inline pid_t shop_pid(const shop *s, unsigned seat)

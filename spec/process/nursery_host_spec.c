@@ -74,7 +74,7 @@ TEST(no_worker_outlives_a_killed_nursery)
     new_world(KINDS);
     REQUIRE(start_nursery(be_deaf) == 0);
     CHECK(HOLDS_SOON(deaf_workers_are_up()));
-    kill(nursery.pid, SIGKILL);
+    kill(nursery.process.pid, SIGKILL);
     CHECK(mp_nursery_wait(&nursery, mp_deadline(20)));
     CHECK_EQ_INT(nursery.status, SIGKILL);
     mp_nursery_close(&nursery);
@@ -146,7 +146,7 @@ TEST(a_child_of_the_host_can_close_without_harm)
         CHECK(!mp_nursery_gone(&nursery));
         mp_nursery_kill(&nursery);
         mp_nursery_close(&nursery);
-        CHECK(nursery.nudge_fd < 0 && nursery.pidfd < 0 && nursery.line.fd < 0);
+        CHECK(nursery.nudge_fd < 0 && nursery.process.pidfd < 0 && nursery.line.fd < 0);
         _exit(check_failures != 0);
     }
     CHECK_EQ_INT(wait_for(child), 0);
@@ -382,7 +382,7 @@ static void host_without_stdio(void)
     close(2);
     if (start_nursery(report_low_descriptors) != 0 || !HOLDS_SOON(world->reported != 0))
         _exit(2);
-    if (nursery.pidfd < 3 || nursery.nudge_fd < 3 || nursery.line.fd < 3)
+    if (nursery.process.pidfd < 3 || nursery.nudge_fd < 3 || nursery.line.fd < 3)
         _exit(3);
     if (fcntl(0, F_GETFD) >= 0 || fcntl(1, F_GETFD) >= 0 || fcntl(2, F_GETFD) >= 0)
         _exit(4);

@@ -38,7 +38,7 @@ TEST(fills_the_seats_that_are_wanted)
     CHECK_EQ_INT(world->incarnation[0], 1);
     CHECK_EQ_INT(world->incarnation[2], 3);
     CHECK_EQ_INT(world->pid[3], 0);
-    CHECK(HOLDS_SOON(is_named(nursery.pid, "mp-nursery")));
+    CHECK(HOLDS_SOON(is_named(nursery.process.pid, "mp-nursery")));
     CHECK(HOLDS_SOON(is_named(world->pid[0], "PoolWorker-1")));
     CHECK(HOLDS_SOON(is_named(world->pid[2], "PoolWorker-3")));
     CHECK(end_nursery());
@@ -206,7 +206,7 @@ TEST(only_stillborn_in_a_row_count)
                                        .paused = owner_paused,
                                        .trouble = owner_trouble};
     new_world(1);
-    REQUIRE(mp_nursery_start(&nursery, &ops, NULL, &places, NULL) == 0);
+    REQUIRE(mp_nursery_start(&nursery, &ops, NULL, &places, MP_START_FORK, NULL, NULL) == 0);
     CHECK(HOLDS_SOON(world->troubles == 1));
     CHECK_EQ_INT(world->births, 96 + 10);
     CHECK(end_nursery());
@@ -248,7 +248,7 @@ TEST(a_host_that_cannot_fork_is_told)
     int before = count_descriptors();
     new_world(1);
     setenv("MOONPOOL_FAILPOINTS", "nursery.start:error", 1);
-    CHECK_EQ_INT(mp_nursery_start(&nursery, NULL, NULL, &places, &error), -EAGAIN);
+    CHECK_EQ_INT(mp_nursery_start(&nursery, NULL, NULL, &places, MP_START_FORK, NULL, &error), -EAGAIN);
     unsetenv("MOONPOOL_FAILPOINTS");
     CHECK_EQ_INT(error.code, -EAGAIN);
     CHECK(strstr(error.text, "fork") != NULL);
@@ -335,7 +335,7 @@ TEST(kill_and_close_end_nursery_and_workers)
             CHECK_EQ_INT(nursery.status, SIGKILL);
         }
         mp_nursery_close(&nursery);
-        CHECK(!is_alive(nursery.pid));
+        CHECK(!is_alive(nursery.process.pid));
         CHECK(nobody_left());
         mp_nursery_close(&nursery);
     }
@@ -373,7 +373,7 @@ TEST(several_nurseries_live_side_by_side)
     new_world(2 * MANY);
     for (int i = 0; i < MANY; i++) {
         mp_places two = {2, numbers[i], "n", "w%u"};
-        REQUIRE(mp_nursery_start(&many[i], &ops, NULL, &two, NULL) == 0);
+        REQUIRE(mp_nursery_start(&many[i], &ops, NULL, &two, MP_START_FORK, NULL, NULL) == 0);
     }
     CHECK(HOLDS_SOON(world->births == 2 * MANY));
     CHECK(all_seats_filled(2 * MANY));

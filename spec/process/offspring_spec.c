@@ -50,7 +50,7 @@ TEST(tells_the_exit_code)
     mp_offspring o;
     int code = 7, before = lowest_free();
     REQUIRE(mp_offspring_start(&o, true, number, &code, &error) == 0);
-    struct pollfd p = {.fd = o.pidfd, .events = POLLIN};
+    struct pollfd p = {.fd = o.process.pidfd, .events = POLLIN};
     CHECK_EQ_INT(poll(&p, 1, 5000), 1);
     CHECK(mp_offspring_gone(&o));
     CHECK(WIFEXITED(o.status) && WEXITSTATUS(o.status) == 7);
@@ -76,7 +76,7 @@ TEST(knows_nothing_of_an_end_that_another_has_taken)
     mp_offspring o;
     REQUIRE(mp_offspring_start(&o, true, sleep_for_ever, NULL, &error) == 0);
     mp_offspring_signal(&o, SIGKILL);
-    CHECK_EQ_INT(waitpid(o.pid, NULL, 0), o.pid);
+    CHECK_EQ_INT(waitpid(o.process.pid, NULL, 0), o.process.pid);
     CHECK(ends(&o));
     CHECK_EQ_INT(o.status, -1);
     mp_offspring_close(&o);
@@ -151,7 +151,7 @@ static int bear_and_sleep(void *ctx)
     mp_offspring o;
     if (mp_offspring_start(&o, true, sleep_for_ever, NULL, &error) < 0)
         return 1;
-    f->grandchild = o.pid;
+    f->grandchild = o.process.pid;
     return sleep_for_ever(NULL);
 }
 
@@ -161,7 +161,7 @@ static int die_with_children(void *ctx)
     mp_offspring o;
     if (mp_offspring_start(&o, true, bear_and_sleep, f, &error) < 0)
         return 1;
-    f->child = o.pid;
+    f->child = o.process.pid;
     while (f->grandchild == 0)
         usleep(1000);
     raise(SIGKILL);

@@ -157,8 +157,8 @@ static inline int start_nursery(work_function *work)
     mp_error error = {.code = 0};
     ops = (mp_nursery_ops){work,       owner_wanted, owner_fills,  owner_expect, owner_born,
                            owner_died, NULL,         owner_paused, owner_trouble};
-    int status = mp_nursery_start(&nursery, &ops, world, &places, &error);
-    world->nursery = nursery.pid;
+    int status = mp_nursery_start(&nursery, &ops, world, &places, MP_START_FORK, NULL, &error);
+    world->nursery = nursery.process.pid;
     return status;
 }
 

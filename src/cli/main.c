@@ -206,6 +206,7 @@ static int protected_main(lua_State *L)
 int main(int argc, char **argv)
 {
     mp_options options;
+    moonpool_worker_main(argc, argv);
     const char *wrong = mp_options_read(&options, argv);
     if (wrong != NULL) {
         mp_options_complain(wrong);

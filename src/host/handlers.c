@@ -1,6 +1,7 @@
 /* Handlers by name, and what a worker does with a task: finds its handler, calls it, publishes what
  * it wrote. A failure is what was written, and the handler's number behind it. */
 #include "host/inner.h"
+#include "host/roles.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -15,6 +16,8 @@ typedef struct entry {
     size_t size;
     char name[];
 } entry;
+
+enum { EXIT_UNFIT = 1 };
 
 struct moonpool_reply {
     mp_buffer *out;
@@ -78,13 +81,26 @@ int moonpool_write(moonpool_reply *reply, const void *bytes, size_t size)
 
 /* ---- in a worker ---- */
 
+static bool initialize(const char *name)
+{
+    void *user = NULL;
+    moonpool_reply nowhere;
+    mp_buffer unread;
+    mp_buffer_init_heap(&unread);
+    nowhere.out = &unread;
+    moonpool_handler handler = mp_host_find(name, strlen(name), &user);
+    int code = handler == NULL ? MOONPOOL_EHANDLER : handler(user, NULL, 0, &nowhere);
+    mp_buffer_free(&unread);
+    return code == 0;
+}
+
 static void start(void *ctx, const mp_birth *birth)
 {
     const moonpool *pool = ctx;
     (void)birth;
     pthread_rwlock_init(&guard, NULL); /* a thread of the host may have had it */
-    if (pool->options.worker_init != NULL && pool->options.worker_init(pool->options.user) != 0)
-        _exit(1);
+    if (pool->options.worker_init != NULL && !initialize(pool->options.worker_init))
+        _exit(EXIT_UNFIT);
 }
 
 static int run_one(const mp_task *task, mp_buffer *out)
@@ -124,5 +140,9 @@ mp_handler mp_host_handler(moonpool *pool)
                         .max_items = pool->options.tasks_per_worker,
                         .start = start,
                         .run = run,
-                        .finish = finish};
+                        .finish = finish,
+                        .method = (enum mp_start_method)pool->options.start_method,
+                        .roles = &mp_host_roles,
+                        .role = MP_HOST_ROLE,
+                        .brief = mp_host_brief};
 }

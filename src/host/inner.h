@@ -51,6 +51,13 @@ moonpool_handler mp_host_find(const char *name, size_t size, void **user);
 /* The core's handler of such a pool. */
 mp_handler mp_host_handler(moonpool *pool);
 
+/* Its brief. */
+void mp_host_brief(void *pool, mp_letter *letter);
+
+/* What a process of this library can be to a pool of handlers: entry.c, of this room or of the
+ * library that knows Lua. */
+extern const mp_roles mp_host_roles;
+
 /* Notes what went wrong and returns `code`. */
 int mp_host_fail(moonpool *pool, int code, const mp_error *error);
 

@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/processors.h"
-#include "base/threads.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -29,7 +28,7 @@ const char *moonpool_strerror(int error)
         "an argument that cannot be",
         "no handler has that name",
         "the pool is closed, or another process's",
-        "workers cannot be forked from a process with several threads",
+        "workers cannot be made by a process with several threads: it has no forkserver",
         "the system has refused something",
         "the handler failed",
         "the worker died",
@@ -66,7 +65,8 @@ static int take_options(moonpool_options *own, const moonpool_options *given)
             return MOONPOOL_EARGUMENT;
         memcpy(own, given, given->size < sizeof *own ? given->size : sizeof *own);
     }
-    if (own->workers > WORKERS_MOST)
+    if (own->workers > WORKERS_MOST || own->start_method < MOONPOOL_START_DEFAULT ||
+        own->start_method > MOONPOOL_START_FORKSERVER)
         return MOONPOOL_EARGUMENT;
     if (own->workers == 0)
         own->workers = (unsigned)mp_processors_usable("/");
@@ -114,13 +114,20 @@ void moonpool_free(moonpool *pool)
     free(pool);
 }
 
+static int check_start(moonpool *pool)
+{
+    int asked = pool->options.start_method;
+    int method = mp_start_choose((enum mp_start_method)asked, &pool->error);
+    bool stuck = asked == MOONPOOL_START_DEFAULT && method == MP_START_SPAWN && !mp_role_has_main();
+    return method < 0 || stuck ? MOONPOOL_ETHREADS : MOONPOOL_OK;
+}
+
 int mp_host_check(moonpool *pool)
 {
     if (pool->pool == NULL || pool->broken || pool->maker != getpid())
         return MOONPOOL_ECLOSED;
-    if (pool->pending == 0 && mp_threads_running() > 1)
-        return MOONPOOL_ETHREADS;
-    return MOONPOOL_OK;
+    const mp_transport *t = mp_pool_transport(pool->pool);
+    return t->ops->crew(t) == 0 ? check_start(pool) : MOONPOOL_OK;
 }
 
 uint64_t moonpool_pending(const moonpool *pool)

@@ -2,9 +2,7 @@
  *
  * Invariant: a call that is not over is anchored in its pool. */
 #include "lua/baggage.h"
-#include "lua/state.h"
-
-#include "base/threads.h"
+#include "lua/fresh.h"
 
 #include "codec/classes.h"
 #include "codec/names.h"
@@ -17,17 +15,6 @@
 enum { SCRATCH_KEEP = 1 << 20 };
 
 /* ---- making ---- */
-
-void mp_check_fork(lua_State *L, const char *to_do)
-{
-    unsigned threads = mp_threads_running();
-    if (threads > 1)
-        mp_raise(
-            L, "state",
-            "start method \"fork\" needs a process with one thread, this one has %u: %s before "
-            "other threads are started",
-            threads, to_do);
-}
 
 /* The function goes to the workers by the fork that makes them. */
 static mp_definition *take_in_hand(lua_State *L, mp_lua_pool *p, int function)
@@ -248,9 +235,9 @@ static void start_call(lua_State *L, mp_lua_call *c, int result, uint64_t word, 
     lua_setfield(L, result, "call");
     /* Asked behind the allocations above: a finalizer may make the first call. */
     bool first_call = mp_pool_transport(p->pool)->ops->crew(mp_pool_transport(p->pool)) == 0;
-    if (first_call)
-        mp_check_fork(L, "make the pool's first call");
-    bool in_hand = first_call && !by_value;
+    bool forks =
+        first_call && mp_fresh_prepare(L, p, "make the pool's first call") == MP_START_FORK;
+    bool in_hand = forks && !by_value;
     mp_definition *d = in_hand ? take_in_hand(L, p, 2) : send_by_value(L, p, 2);
     uint32_t flags = c->shape == MP_SHAPE_MAP && !c->pack ? MP_CALL_FIRST_VALUE : 0;
     lua_settop(L, call);

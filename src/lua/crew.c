@@ -1,14 +1,13 @@
 /* What a pool's workers are told as a whole: to start, to be more or fewer, to make way
  * for new ones, to do an errand; and what each of them does. */
-#include "lua/state.h"
-
+#include "lua/fresh.h"
 #include "lua/worker_state.h"
 
-static void check_may_start(lua_State *L, const mp_lua_pool *p)
+static void check_may_start(lua_State *L, mp_lua_pool *p)
 {
     const mp_transport *t = mp_pool_transport(p->pool);
     if (t->ops->crew(t) == 0)
-        mp_check_fork(L, "make the pool's first call");
+        mp_fresh_prepare(L, p, "make the pool's first call");
 }
 
 /* core.start(pool): all workers are to be there; how many */
@@ -38,7 +37,7 @@ static int crew_resize(lua_State *L)
     unsigned workers = (unsigned)luaL_checkinteger(L, 2);
     mp_error error = {0};
     if (mp_pool_busy(p->pool) && workers > mp_pool_workers(p->pool))
-        mp_check_fork(L, "make the pool's first call");
+        mp_fresh_prepare(L, p, "make the pool's first call");
     if (mp_pool_resize(p->pool, workers, &error) < 0)
         mp_raise_system(L, &error);
     return 0;
@@ -49,8 +48,9 @@ static int crew_refresh(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);
     mp_error error = {0};
+    p->start.len = 0;
     if (mp_pool_busy(p->pool))
-        mp_check_fork(L, "make the pool's first call");
+        mp_fresh_prepare(L, p, "make the pool's first call");
     if (mp_pool_refresh(p->pool, &error) < 0)
         mp_raise_system(L, &error);
     return 0;

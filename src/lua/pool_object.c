@@ -19,11 +19,11 @@ static double optional_seconds(lua_State *L, int index)
 }
 
 /* core.pool(workers, initializer or nil, initargs or nil, maxtasksperchild or 0,
- * memory_limit or 0, has_output, has_log, seed) */
+ * memory_limit or 0, has_output, has_log, seed, start method's number) */
 static int pool_new(lua_State *L)
 {
     unsigned workers = (unsigned)luaL_checkinteger(L, 1);
-    lua_settop(L, 8);
+    lua_settop(L, 9);
     mp_lua_pool *p = lua_newuserdatauv(L, sizeof *p, POOL_USER_VALUES);
     *p = (mp_lua_pool){.self = p,
                        .generation = mp_fork_generation(),
@@ -31,9 +31,11 @@ static int pool_new(lua_State *L)
                        .memory_limit = luaL_optinteger(L, 5, 0),
                        .has_output = lua_toboolean(L, 6),
                        .has_log = lua_toboolean(L, 7),
-                       .seed = (uint64_t)luaL_checkinteger(L, 8)};
+                       .seed = (uint64_t)luaL_checkinteger(L, 8),
+                       .method = (enum mp_start_method)luaL_checkinteger(L, 9)};
     mp_worker_prepare();
     mp_buffer_init_heap(&p->scratch);
+    mp_buffer_init_heap(&p->start);
     luaL_setmetatable(L, MP_POOL_META);
     for (int i = POOL_CALLS; i <= POOL_FINISHED; i++) {
         lua_newtable(L);
@@ -65,6 +67,7 @@ static int pool_collect(lua_State *L)
         mp_pool_free(p->pool);
     p->pool = NULL;
     mp_buffer_free(&p->scratch);
+    mp_buffer_free(&p->start);
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, p);
     return 0;

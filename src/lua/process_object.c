@@ -4,10 +4,12 @@
  * Invariant: behind the fork the child has all that it needs, so that nothing that can
  * raise stands between it and its function, and no error of its reaches the frames that it
  * has inherited. */
-#include "lua/state.h"
+#include "lua/fresh.h"
+#include "lua/message.h"
 #include "lua/worker_state.h"
 
 #include "base/fd.h"
+#include "process/forkserver.h"
 #include "process/offspring.h"
 #include "process/pidfd.h"
 #include "shm/session.h"
@@ -56,7 +58,7 @@ static mp_offspring *check(lua_State *L)
 static int process_unborn(lua_State *L)
 {
     child *c = lua_newuserdatauv(L, sizeof *c, 0);
-    *c = (child){.process = {.pid = -1, .pidfd = -1, .gone = true}};
+    *c = (child){.process = {.process = MP_LAUNCHED_NONE, .gone = true}};
     luaL_setmetatable(L, META);
     return 1;
 }
@@ -68,7 +70,6 @@ static int process_bear(lua_State *L)
     mp_error error = {0};
     child *c = check_child(L);
     luaL_checktype(L, 3, LUA_TFUNCTION);
-    mp_check_fork(L, "start the process");
     lua_State *own = lua_newthread(L);
     lua_pushcfunction(own, run);
     lua_pushvalue(L, 3);
@@ -81,6 +82,43 @@ static int process_bear(lua_State *L)
         mp_raise_system(L, &error);
     }
     return 0;
+}
+
+static void put_parent(mp_letter *letter, int *pidfd)
+{
+    *pidfd = mp_pidfd_open(getpid());
+    mp_letter_put_number(letter, (uint64_t)getpid());
+    mp_letter_put_fd(letter, *pidfd);
+}
+
+/* core.tell(told): what is to be said to a process that is no fork of this one, which is what
+ * `told` says then (process.become) */
+static int process_tell(lua_State *L)
+{
+    lua_settop(L, 1);
+    mp_message_encode(L, 1, 1, mp_message_buffer(L), 0);
+    return 1;
+}
+
+/* core.launch(child, tied, method, what core.tell gave): such a process */
+static int process_launch(lua_State *L)
+{
+    int own_pidfd;
+    mp_error error = {0};
+    mp_letter letter;
+    child *c = check_child(L);
+    enum mp_start_method method = (enum mp_start_method)luaL_checkinteger(L, 3);
+    const mp_buffer *told = lua_touserdata(L, 4);
+    mp_letter_init(&letter);
+    mp_session_send(&letter);
+    mp_fresh_settings(L, &letter);
+    put_parent(&letter, &own_pidfd);
+    mp_letter_put_text(&letter, told->data, told->len);
+    int status = mp_offspring_launch(&c->process, lua_toboolean(L, 2), method, &mp_lua_roles,
+                                     MP_PROCESS_ROLE, &letter, &error);
+    mp_fd_close(&own_pidfd);
+    mp_letter_free(&letter);
+    return status < 0 ? mp_raise_system(L, &error) : 0;
 }
 
 /* core.ended(child): whether it has; its exit code, or minus the signal that killed it, or nil
@@ -111,8 +149,8 @@ static int process_signal(lua_State *L)
 static int process_sentinel(lua_State *L)
 {
     const mp_offspring *o = check(L);
-    lua_pushinteger(L, o->pid);
-    lua_pushinteger(L, o->pidfd);
+    lua_pushinteger(L, o->process.pid);
+    lua_pushinteger(L, o->process.pidfd);
     return 2;
 }
 
@@ -120,6 +158,8 @@ static int process_sentinel(lua_State *L)
  * pid is not the parent's any more */
 static int process_watch_parent(lua_State *L)
 {
+    if (lua_getfield(L, LUA_REGISTRYINDEX, MP_PARENT_FD) != LUA_TNIL)
+        return 1;
     pid_t pid = (pid_t)luaL_checkinteger(L, 1);
     int fd = mp_pidfd_open(pid);
     if (getppid() != pid)
@@ -137,11 +177,54 @@ static int process_close(lua_State *L)
     return 0;
 }
 
+/* core.start_method(asked, to_do): the number of the way by which a process would be made now;
+ * asked 0: the default one, whatever that is. Raises where it cannot be. */
+static int process_start_method(lua_State *L)
+{
+    mp_error error = {0};
+    lua_Integer asked = luaL_checkinteger(L, 1);
+    if (asked == MP_START_DEFAULT) {
+        lua_getfield(L, LUA_REGISTRYINDEX, MP_DEFAULT_METHOD);
+        asked = lua_tointeger(L, -1);
+    }
+    int method = mp_start_choose((enum mp_start_method)asked, &error);
+    if (method < 0)
+        mp_raise(L, "state", "%s: %s before other threads are started", error.text,
+                 luaL_checkstring(L, 2));
+    lua_pushinteger(L, method);
+    return 1;
+}
+
+/* core.set_start_method(n): the default one; without n: the one that was set, 0: none */
+static int process_set_start_method(lua_State *L)
+{
+    if (lua_isnoneornil(L, 1)) {
+        lua_getfield(L, LUA_REGISTRYINDEX, MP_DEFAULT_METHOD);
+        lua_pushinteger(L, lua_tointeger(L, -1));
+        return 1;
+    }
+    lua_pushinteger(L, luaL_checkinteger(L, 1));
+    lua_setfield(L, LUA_REGISTRYINDEX, MP_DEFAULT_METHOD);
+    return 0;
+}
+
+/* core.start_forkserver() */
+static int process_start_forkserver(lua_State *L)
+{
+    mp_error error = {0};
+    return mp_forkserver_start(&mp_lua_roles, &error) < 0 ? mp_raise_system(L, &error) : 0;
+}
+
 void mp_open_process(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"unborn", process_unborn},
         {"bear", process_bear},
+        {"tell", process_tell},
+        {"launch", process_launch},
+        {"start_method", process_start_method},
+        {"set_start_method", process_set_start_method},
+        {"start_forkserver", process_start_forkserver},
         {"ended", process_ended},
         {"signal", process_signal},
         {"sentinel", process_sentinel},

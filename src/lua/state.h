@@ -104,6 +104,9 @@ typedef struct mp_lua_pool {
     lua_Integer memory_limit; /* bytes more than at its start that a worker gets, 0: any */
     bool has_output, has_log; /* the host wants what tasks print, and what they log */
     mp_buffer scratch;        /* for functions on their way to a definition */
+    enum mp_start_method method;
+    mp_buffer start; /* the initializer and its arguments, for those who have not inherited them */
+    bool fresh;      /* this is a nursery, or a worker, that is no fork of the host */
     /* A value is being encoded into the pool's memory, which must not go meanwhile,
      * whatever metamethods do. May be stale behind an error: that costs little. */
     bool encoding;
@@ -215,9 +218,6 @@ void mp_call_give(lua_State *L, int call);
 
 /* Behind an error that a metamethod raised nobody is giving any more. */
 void mp_stop_giving(const mp_lua_call *c);
-
-/* Raises unless this process may fork, for what was to be done (a few words). */
-void mp_check_fork(lua_State *L, const char *to_do);
 
 /* Lets the call's granules hold its chunksize, or else about so many items. */
 void mp_call_plan(mp_lua_call *c, lua_Integer items);

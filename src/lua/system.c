@@ -1,4 +1,5 @@
 /* Time, sleep, processes: what scripts ask of the system. */
+#include "lua/fresh.h"
 #include "lua/state.h"
 #include "lua/worker_state.h"
 #include "moonpool_lua.h"
@@ -124,10 +125,20 @@ static int worker(lua_State *L)
     return 2;
 }
 
+/* Pushes the pid of who made this process, which is no fork of it, while that lives. */
+static bool made_by(lua_State *L)
+{
+    if (lua_getfield(L, LUA_REGISTRYINDEX, MP_PARENT_FD) == LUA_TNIL)
+        return false;
+    struct pollfd p = {.fd = (int)lua_tointeger(L, -1), .events = POLLIN};
+    return poll(&p, 1, 0) == 0 && lua_getfield(L, LUA_REGISTRYINDEX, MP_PARENT) != LUA_TNIL;
+}
+
 static int parent_pid(lua_State *L)
 {
-    if (lua_getfield(L, LUA_REGISTRYINDEX, MP_WORKER_HOST) == LUA_TNIL)
-        lua_pushinteger(L, getppid());
+    if (lua_getfield(L, LUA_REGISTRYINDEX, MP_WORKER_HOST) != LUA_TNIL || made_by(L))
+        return 1;
+    lua_pushinteger(L, getppid());
     return 1;
 }
 

@@ -147,6 +147,11 @@ void mp_threads_watch(lua_State *L)
     lua_pop(L, 1);
 }
 
+void mp_threads_forget(void)
+{
+    memset(&known, 0, sizeof known);
+}
+
 void mp_threads_each(void (*visit)(lua_State *coroutine))
 {
     const table *t = known.table;

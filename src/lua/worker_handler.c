@@ -5,8 +5,8 @@
  * closure whose upvalues are the functions met so far and the table of C libraries. Items run
  * in a protected call of the runner, one after another until one fails; nothing of an item
  * stays on the stack, and hooks are off before the next. */
+#include "lua/fresh.h"
 #include "lua/shared.h"
-#include "lua/state.h"
 #include "lua/worker_state.h"
 #include "lua/worker_stop.h"
 
@@ -115,19 +115,34 @@ static void remember_definition(lua_State *L, item *i, lua_Integer id)
     lua_rawseti(L, FUNCTIONS, id);
 }
 
+/* A worker that is no fork has its bytes until then. */
+static bool take_from_hand(lua_State *L, lua_Integer id)
+{
+    size_t size;
+    int type = lua_rawgeti(L, IN_HAND, id);
+    if (type == LUA_TNIL) {
+        lua_pushliteral(L, "it was not there when this worker's nursery was made");
+        lua_pushliteral(L, "");
+        return false;
+    }
+    if (type != LUA_TSTRING)
+        return true;
+    const unsigned char *bytes = (const void *)lua_tolstring(L, -1, &size);
+    if (mp_decode(L, bytes, size, NULL, 1, MP_CODEC_FUNCTIONS) != 1)
+        return false;
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, IN_HAND, id);
+    return true;
+}
+
 /* Pushes the function of a definition that was not the last one; false with two
  * strings pushed where it cannot be had. */
 static bool load_function(lua_State *L, item *i)
 {
     const mp_call_block *block = i->task->block;
     lua_Integer id = (lua_Integer)block->definition;
-    if (i->task->definition == NULL) {
-        if (lua_rawgeti(L, IN_HAND, id) != LUA_TNIL)
-            return true;
-        lua_pushliteral(L, "it was not there when this worker's nursery was made");
-        lua_pushliteral(L, "");
-        return false;
-    }
+    if (i->task->definition == NULL)
+        return take_from_hand(L, id);
     if (lua_rawgeti(L, FUNCTIONS, id) != LUA_TNIL)
         return true;
     lua_pop(L, 1);
@@ -370,19 +385,30 @@ static int set_up(lua_State *L)
     return 0;
 }
 
-/* Calls the pool's initializer, which stands with its arguments among what is in
- * hand; a failure is kept for the items to come. */
+/* Calls the pool's initializer, which stands with its arguments among what is in hand. */
+static int call_initializer(lua_State *L)
+{
+    const mp_lua_pool *p = lua_touserdata(L, 1);
+    if (p->fresh)
+        mp_fresh_begin(L, p);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, p);
+    if (lua_getfield(L, 2, "initializer") == LUA_TNIL)
+        return 0;
+    lua_getfield(L, 2, "initargs");
+    int n = lua_istable(L, -1) ? mp_unpack_top(L) : 0;
+    lua_remove(L, 4);
+    lua_call(L, n, 0);
+    return 0;
+}
+
+/* A failure is kept for the items to come. */
 static void initialize(lua_State *L, mp_lua_pool *p)
 {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, p);
-    if (lua_getfield(L, -1, "initializer") != LUA_TNIL) {
-        lua_getfield(L, BASE + 1, "initargs");
-        int n = lua_istable(L, -1) ? mp_unpack_top(L) : 0;
-        lua_remove(L, BASE + 3);
-        if (lua_pcall(L, n, 0, HANDLER) != LUA_OK) {
-            lua_rawsetp(L, LUA_REGISTRYINDEX, &p->worker);
-            p->worker.unfit = true;
-        }
+    lua_pushcfunction(L, call_initializer);
+    lua_pushlightuserdata(L, p);
+    if (lua_pcall(L, 1, 0, HANDLER) != LUA_OK) {
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &p->worker);
+        p->worker.unfit = true;
     }
     lua_settop(L, BASE);
     mp_output_flush();
@@ -469,5 +495,9 @@ mp_handler mp_worker_handler(mp_lua_pool *pool, uint64_t max_items)
                         .run = handle,
                         .worn = is_worn,
                         .interrupt = mp_worker_interrupt,
-                        .finish = finish};
+                        .finish = finish,
+                        .method = pool->method,
+                        .roles = &mp_lua_roles,
+                        .role = MP_POOL_ROLE,
+                        .brief = mp_fresh_brief};
 }

@@ -99,6 +99,31 @@ void mp_segment_destroy(mp_segment *s)
     mp_region_destroy(&s->region);
 }
 
+void mp_segment_send(const mp_segment *s, mp_letter *letter)
+{
+    mp_region_send(&s->region, letter);
+    mp_region_send(&s->seat_region, letter);
+    mp_letter_put_fd(letter, s->bell.fd);
+}
+
+int mp_segment_receive(mp_segment *s, mp_letter *letter, mp_error *error)
+{
+    *s = (mp_segment){.processors = sysconf(_SC_NPROCESSORS_ONLN), .bell.fd = -1};
+    int status = mp_region_receive(&s->region, letter, error);
+    if (status == 0)
+        status = mp_region_receive(&s->seat_region, letter, error);
+    if (status < 0) {
+        mp_segment_destroy(s);
+        return status;
+    }
+    s->control = (mp_control *)(void *)s->region.base;
+    s->seats = (mp_seat *)(void *)s->seat_region.base;
+    s->deaths = (mp_death *)(void *)(s->region.base + s->control->deaths_at);
+    mp_task_ring_attach(&s->ring, &s->control->ring, &s->region, s->control->slots_at);
+    s->bell = (mp_bell){.shared = &s->control->bell, .fd = mp_letter_take_fd(letter)};
+    return 0;
+}
+
 void mp_seat_mark(_Atomic uint64_t *map, unsigned seat)
 {
     atomic_fetch_or(&map[seat / 64], UINT64_C(1) << (seat % 64));

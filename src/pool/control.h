@@ -135,6 +135,11 @@ int mp_segment_seats(mp_segment *s, unsigned seats, mp_error *error);
 
 void mp_segment_destroy(mp_segment *s);
 
+/* Puts what a nursery needs that has not inherited the segment into the letter; in that one, takes
+ * it out. The latter returns 0 or a negative errno with nothing left. */
+void mp_segment_send(const mp_segment *s, mp_letter *letter);
+int mp_segment_receive(mp_segment *s, mp_letter *letter, mp_error *error);
+
 /* Anybody, after publishing or when one that was called may not come: wakes a
  * sleeper if more granules wait than workers look for them. */
 void mp_segment_rouse(mp_segment *s);

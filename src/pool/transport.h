@@ -164,4 +164,8 @@ struct mp_transport {
 int mp_transport_local(mp_transport **t, unsigned workers, const mp_handler *handler,
                        mp_error *error);
 
+/* In a role: is a nursery of the pool of which the rest of the letter tells, and forks workers that
+ * run `handler`. Returns the exit code where it cannot be. */
+int mp_local_serve(mp_letter *letter, const mp_handler *handler);
+
 #endif

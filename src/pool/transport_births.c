@@ -160,7 +160,7 @@ static void lose(brood *b)
     int64_t deadline = mp_deadline(BURIAL_SECONDS);
     int status = b->nursery.status;
     bool childless = status > 0 && !has_borne(b); /* one that was told to end is no failure */
-    epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, b->nursery.pidfd, NULL);
+    epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, b->nursery.process.pidfd, NULL);
     mp_nursery_close(&b->nursery);
     LIST_REMOVE(b, link);
     for (unsigned i = 0; i < b->count; i++)
@@ -224,8 +224,13 @@ static int start_brood(brood *b, mp_error *error)
     int status = assign_seats(b, error);
     if (status < 0)
         return status;
+    const mp_handler *h = &b->local->handler;
     mp_places places = {b->count, b->seats, "mp-nursery", "PoolWorker-%u"};
-    return mp_nursery_start(&b->nursery, &mp_local_nursery_ops, b, &places, error);
+    mp_cradle cradle = {h->roles, h->role, mp_local_pack};
+    int method = mp_start_choose(h->method, error);
+    return method < 0 ? method
+                      : mp_nursery_start(&b->nursery, &mp_local_nursery_ops, b, &places,
+                                         (enum mp_start_method)method, &cradle, error);
 }
 
 static int add_brood(local *l, mp_error *error)
@@ -241,7 +246,7 @@ static int add_brood(local *l, mp_error *error)
         return status;
     }
     LIST_INSERT_HEAD(&l->broods, b, link);
-    status = mp_local_watch(l, b->nursery.pidfd, error);
+    status = mp_local_watch(l, b->nursery.process.pidfd, error);
     if (status < 0)
         lose(b);
     return status;

@@ -42,7 +42,7 @@ static size_t local_kept(mp_transport *t)
 
 static unsigned char *local_bytes(mp_transport *t, uint64_t at)
 {
-    return mp_payload_region(mp_local_of(t)->payload)->base + at;
+    return mp_local_of(t)->tasks->base + at;
 }
 
 /* ---- work ---- */
@@ -345,6 +345,8 @@ static int furnish(local *l, unsigned workers, mp_error *error)
     int status = mp_segment_create(&l->segment, workers, error);
     if (status == 0)
         status = mp_payload_create(&l->payload, "moonpool-tasks", error);
+    if (status == 0)
+        l->tasks = mp_payload_region(l->payload);
     while (status == 0 && l->seats < workers)
         status = mp_local_add_seat(l, error);
     if (status == 0)

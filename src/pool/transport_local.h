@@ -43,7 +43,8 @@ typedef struct local {
     unsigned covered; /* ranks below it that have a seat */
     mp_handler handler;
     mp_segment segment;
-    mp_payload *payload;
+    mp_payload *payload;              /* the host's */
+    mp_region *tasks;                 /* the task memory */
     stream **streams;                 /* one a seat */
     unsigned by_rank[MP_WORKERS_MAX]; /* the seat of each rank below size, or NO_SEAT */
     LIST_HEAD(, brood) broods;
@@ -84,6 +85,11 @@ void mp_local_taken_ahead(mp_transport *t, const mp_result_frame results[], unsi
 bool mp_local_pending(mp_transport *t);
 bool mp_local_may_wait(mp_transport *t);
 void mp_local_condemn(mp_transport *t);
+
+/* ---- transport_fresh.c ---- */
+
+/* Puts all that the nursery of `owner`, a brood, needs into the letter: mp_cradle's fill. */
+void mp_local_pack(void *owner, mp_letter *letter);
 
 /* ---- transport_births.c ---- */
 

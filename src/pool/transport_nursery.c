@@ -21,8 +21,7 @@ static void work(void *owner, unsigned seat, uint32_t incarnation)
     local *l = local_of(owner);
     /* As the nursery does, which may die before it comes to it. */
     mp_store_relaxed(&l->segment.seats[seat].pid, getpid());
-    mp_worker_run(&l->segment, seat, incarnation, mp_payload_region(l->payload),
-                  &l->streams[seat]->region, &l->handler);
+    mp_worker_run(&l->segment, seat, incarnation, l->tasks, &l->streams[seat]->region, &l->handler);
 }
 
 /* One that has no rank to fill any more is to end. */
@@ -142,7 +141,7 @@ static enum mp_verdict died(void *owner, unsigned seat, uint32_t incarnation, pi
 static bool unwanted(void *owner, unsigned seat)
 {
     local *l = local_of(owner);
-    return mp_seat_unwanted(&l->segment.seats[seat], mp_payload_region(l->payload)->base);
+    return mp_seat_unwanted(&l->segment.seats[seat], l->tasks->base);
 }
 
 static void paused(void *owner, unsigned seat, bool stopped)

@@ -6,6 +6,7 @@
 
 #include "pool/control.h"
 #include "pool/wire.h"
+#include "process/launch.h"
 #include "shm/result_ring.h"
 
 /* One item as the handler gets it. All pointers lie in shared memory. */
@@ -57,6 +58,13 @@ typedef struct mp_handler {
     void (*interrupt)(void *ctx, bool late, bool insist);
     /* The worker is about to leave for good. */
     void (*finish)(void *ctx);
+    /* How its workers' nurseries come to be. Where that is not by a fork of the host, it is by
+     * `role` of `roles`, whose letter has first what `brief` puts into it, in the host, and then
+     * what mp_local_serve takes. */
+    enum mp_start_method method;
+    const mp_roles *roles;
+    const char *role;
+    void (*brief)(void *ctx, mp_letter *letter);
 } mp_handler;
 
 /* Works in `seat` until the pool closes, then ends the process. `tasks` is the task memory, of

@@ -21,10 +21,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { SEATS_MOST = 1 << 16, NAME_ROOM = 32 };
 
 /* ---- start ---- */
 
@@ -50,7 +53,8 @@ static int open_signalfd(void)
     return mp_fd_lift(signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
-static int open_all(mp_nursery *n, mp_ward *w, mp_error *error)
+/* What the host and the nursery have between them. */
+static int open_between(mp_nursery *n, mp_ward *w, mp_error *error)
 {
     int status = mp_lifeline_open(&n->line, &w->host_end);
     if (status < 0)
@@ -59,6 +63,11 @@ static int open_all(mp_nursery *n, mp_ward *w, mp_error *error)
     if (n->nudge_fd < 0)
         return mp_fail(error, -errno, "nursery: eventfd");
     w->nudge_fd = n->nudge_fd;
+    return 0;
+}
+
+static int open_own(mp_ward *w, mp_error *error)
+{
     w->child_fd = open_signalfd();
     if (w->child_fd < 0)
         return mp_fail(error, -errno, "nursery: signalfd");
@@ -68,7 +77,7 @@ static int open_all(mp_nursery *n, mp_ward *w, mp_error *error)
     return 0;
 }
 
-/* The nursery gone, or never there: ends what open_all has opened for it. */
+/* The nursery gone, or never there: ends what was opened for it. */
 static void close_nursery_side(mp_ward *w)
 {
     mp_fd_close(&w->host_end);
@@ -98,21 +107,85 @@ static pid_t fork_nursery(mp_ward *w)
 
 static int fork_and_watch(mp_nursery *n, mp_ward *w, mp_error *error)
 {
-    n->pid = fork_nursery(w);
-    if (n->pid < 0)
+    int status = open_own(w, error);
+    if (status < 0)
+        return status;
+    n->process.pid = fork_nursery(w);
+    if (n->process.pid < 0)
         return mp_fail(error, -errno, "nursery: fork");
     /* The nursery's ends make room for the pidfd. */
     mp_fd_close(&w->host_end);
     mp_fd_close(&w->child_fd);
-    n->pidfd = mp_pidfd_open(n->pid);
-    if (n->pidfd >= 0)
+    n->process.pidfd = mp_pidfd_open(n->process.pid);
+    if (n->process.pidfd >= 0)
         return 0;
-    int code = mp_fail(error, -errno, "nursery: pidfd_open");
+    status = mp_fail(error, -errno, "nursery: pidfd_open");
     mp_lifeline_close(&n->line);
-    while (waitpid(n->pid, NULL, 0) < 0 && errno == EINTR)
+    while (waitpid(n->process.pid, NULL, 0) < 0 && errno == EINTR)
         continue;
-    return code;
+    return status;
 }
+
+/* ---- one that is no fork ---- */
+
+static void describe(mp_letter *l, const mp_ward *w)
+{
+    mp_letter_put_number(l, w->seats);
+    for (unsigned i = 0; i < w->seats; i++)
+        mp_letter_put_number(l, w->seat[i].number);
+    mp_letter_put_text(l, w->name, strlen(w->name));
+    mp_letter_put_text(l, w->worker_name, strlen(w->worker_name));
+    mp_letter_put_fd(l, w->nudge_fd);
+}
+
+static int launch(mp_nursery *n, const mp_ward *w, enum mp_start_method method,
+                  const mp_cradle *cradle, mp_error *error)
+{
+    mp_letter letter;
+    mp_letter_init(&letter);
+    cradle->fill(w->owner, &letter);
+    describe(&letter, w);
+    int status =
+        mp_launch(&n->process, method, cradle->roles, cradle->role, w->host_end, &letter, error);
+    mp_letter_free(&letter);
+    return status;
+}
+
+static int be_told(mp_ward *w, mp_letter *l, char *name, char *worker_name, mp_error *error)
+{
+    uint64_t seats = mp_letter_take_number(l);
+    w->seat = seats < SEATS_MOST ? calloc(seats, sizeof *w->seat) : NULL;
+    if (w->seat == NULL)
+        return mp_fail(error, -ENOMEM, "nursery: %llu seats", (unsigned long long)seats);
+    w->seats = (unsigned)seats;
+    for (unsigned i = 0; i < w->seats; i++)
+        w->seat[i].number = (unsigned)mp_letter_take_number(l);
+    mp_letter_take_name(l, name, NAME_ROOM);
+    mp_letter_take_name(l, worker_name, NAME_ROOM);
+    w->nudge_fd = mp_letter_take_fd(l);
+    return l->status < 0 ? mp_fail(error, l->status, "nursery: its letter") : open_own(w, error);
+}
+
+int mp_nursery_serve(mp_letter *letter, const mp_nursery_ops *ops, void *owner)
+{
+    char name[NAME_ROOM], worker_name[NAME_ROOM];
+    mp_error error = {0};
+    mp_ward w = {
+        .ops = ops,
+        .owner = owner,
+        .name = name,
+        .worker_name = worker_name,
+        .host_end = mp_role_lifeline(),
+        .child_fd = -1,
+        .nothing_fd = -1,
+    };
+    if (be_told(&w, letter, name, worker_name, &error) < 0)
+        return mp_role_fail("%s", error.text);
+    mp_role_begun();
+    mp_ward_run(&w);
+}
+
+/* ---- both ---- */
 
 static void number_seats(mp_ward *w, const unsigned *numbers)
 {
@@ -121,7 +194,7 @@ static void number_seats(mp_ward *w, const unsigned *numbers)
 }
 
 int mp_nursery_start(mp_nursery *n, const mp_nursery_ops *ops, void *owner, const mp_places *places,
-                     mp_error *error)
+                     enum mp_start_method method, const mp_cradle *cradle, mp_error *error)
 {
     mp_ward w = {
         .ops = ops,
@@ -135,13 +208,14 @@ int mp_nursery_start(mp_nursery *n, const mp_nursery_ops *ops, void *owner, cons
         .child_fd = -1,
         .nothing_fd = -1,
     };
-    *n = (mp_nursery){.pid = -1, .pidfd = -1, .nudge_fd = -1, .line.fd = -1};
+    *n = (mp_nursery){.process = MP_LAUNCHED_NONE, .nudge_fd = -1, .line.fd = -1};
     if (w.seat == NULL)
         return mp_fail(error, -ENOMEM, "nursery: %u seats", places->count);
     number_seats(&w, places->numbers);
-    int status = open_all(n, &w, error);
+    int status = open_between(n, &w, error);
     if (status == 0)
-        status = fork_and_watch(n, &w, error);
+        status = method == MP_START_FORK ? fork_and_watch(n, &w, error)
+                                         : launch(n, &w, method, cradle, error);
     close_nursery_side(&w);
     if (status < 0) {
         n->gone = true;
@@ -159,8 +233,13 @@ void mp_nursery_nudge(const mp_nursery *n)
 
 bool mp_nursery_gone(mp_nursery *n)
 {
-    n->gone = n->gone || mp_pidfd_ended(n->pidfd, &n->status);
+    n->gone = n->gone || mp_launched_ended(&n->process, &n->status);
     return n->gone;
+}
+
+void mp_nursery_reason(const mp_nursery *n, char *text, size_t room)
+{
+    mp_launched_reason(&n->process, text, room);
 }
 
 static bool is_host(const mp_nursery *n)
@@ -171,7 +250,7 @@ static bool is_host(const mp_nursery *n)
 static void send(const mp_nursery *n, int signal)
 {
     if (!n->gone)
-        mp_pidfd_signal(n->pidfd, signal);
+        mp_pidfd_signal(n->process.pidfd, signal);
 }
 
 void mp_nursery_go_on(const mp_nursery *n)
@@ -189,7 +268,7 @@ void mp_nursery_kill(mp_nursery *n)
 bool mp_nursery_wait(mp_nursery *n, int64_t deadline)
 {
     while (!mp_nursery_gone(n)) {
-        struct pollfd p = {.fd = n->pidfd, .events = POLLIN};
+        struct pollfd p = {.fd = n->process.pidfd, .events = POLLIN};
         int64_t now = mp_now();
         if (now >= deadline)
             return false;
@@ -208,5 +287,5 @@ void mp_nursery_close(mp_nursery *n)
     if (mine && !n->gone)
         mp_nursery_wait(n, mp_deadline(1));
     mp_fd_close(&n->nudge_fd);
-    mp_fd_close(&n->pidfd);
+    mp_launched_close(&n->process);
 }

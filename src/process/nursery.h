@@ -1,10 +1,10 @@
 /* The nursery: one child of the host that bears the workers and buries them.
  *
- * It is a fork of the host that runs a loop of its own: it forks a worker for
- * every seat that is wanted, waits for them, tells of each death, fills the
- * seat again at once (also while the host is busy elsewhere), and ends when the
- * last is gone. In its loop it holds no lock, allocates nothing and calls no Lua.
- * What a seat, a death or a task means is its owner's affair, told by mp_nursery_ops.
+ * It is a fork of the host, or was launched by it, and runs a loop of its own: it forks a worker
+ * for every seat that is wanted, waits for them, tells of each death, fills the seat again at once
+ * (also while the host is busy elsewhere), and ends when the last is gone. In its loop it holds no
+ * lock, allocates nothing and calls no Lua. What a seat, a death or a task means is its owner's
+ * affair, told by mp_nursery_ops.
  *
  * Who dies with whom: the host holds the only write end of a lifeline pipe whose
  * read end kills the nursery (O_ASYNC with SIGKILL as its signal); the nursery's
@@ -14,6 +14,7 @@
 #define MP_PROCESS_NURSERY_H
 
 #include "base/error.h"
+#include "process/launch.h"
 #include "process/lifeline.h"
 
 #include <stdbool.h>
@@ -68,9 +69,8 @@ typedef struct mp_nursery_ops {
  * is left to do with it is mp_nursery_close; in the workers its nudge_fd stays
  * good for mp_nursery_nudge. */
 typedef struct mp_nursery {
-    pid_t pid;
-    int pidfd;    /* readable when the nursery has gone (for epoll) */
-    int nudge_fd; /* eventfd */
+    mp_launched process; /* whose pidfd is readable when the nursery has gone (for epoll) */
+    int nudge_fd;        /* eventfd */
     mp_lifeline line;
     bool gone;
     int status; /* once gone, as waitpid gives it; -1: unknown (somebody else reaped it) */
@@ -87,10 +87,25 @@ typedef struct mp_places {
                                 seat's number plus 1 */
 } mp_places;
 
-/* Host: forks the nursery. Buffered stdio output is flushed first. Returns 0, or a
- * negative errno with nothing left. Does not return in the child. */
+/* How a nursery comes to be that is no fork of the host: its role, and what goes into that one's
+ * letter before what mp_nursery_serve takes. */
+typedef struct mp_cradle {
+    const mp_roles *roles;
+    const char *role;
+    void (*fill)(void *owner, mp_letter *letter);
+} mp_cradle;
+
+/* Host: makes the nursery, by `method` (as mp_start_choose gives it). Buffered stdio output is
+ * flushed first. Returns 0, or a negative errno with nothing left. Does not return in the child. */
 int mp_nursery_start(mp_nursery *n, const mp_nursery_ops *ops, void *owner, const mp_places *places,
-                     mp_error *error);
+                     enum mp_start_method method, const mp_cradle *cradle, mp_error *error);
+
+/* In a role: is the nursery of which the rest of the letter tells. Returns the exit code where it
+ * cannot be. */
+int mp_nursery_serve(mp_letter *letter, const mp_nursery_ops *ops, void *owner);
+
+/* Host, of one that has gone: what it has said of why, "" for nothing. */
+void mp_nursery_reason(const mp_nursery *n, char *text, size_t room);
 
 /* Host or worker: makes the nursery look at what is wanted. One system call. */
 void mp_nursery_nudge(const mp_nursery *n);

@@ -7,15 +7,14 @@
 
 #include "base/failpoint.h"
 #include "base/fd.h"
+#include "process/input.h"
 #include "process/lifeline.h"
 #include "process/pidfd.h"
 #include "process/signals.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdio_ext.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -67,18 +66,6 @@ static void tie(pid_t parent)
         raise(SIGKILL);
 }
 
-/* What the parent has not read of it yet is the parent's, too. */
-static void empty_input(void)
-{
-    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    __fpurge(stdin);
-    dup2(fd, STDIN_FILENO);
-    if (fd != STDIN_FILENO)
-        close(fd);
-}
-
 static _Noreturn void live(bool tied, pid_t parent, const sigset_t *mask, int (*body)(void *ctx),
                            void *ctx)
 {
@@ -86,7 +73,7 @@ static _Noreturn void live(bool tied, pid_t parent, const sigset_t *mask, int (*
     if (tied)
         tie(parent);
     forget_parents_line();
-    empty_input();
+    mp_input_empty();
     pthread_sigmask(SIG_SETMASK, mask, NULL);
     int code = body(ctx);
     fflush(NULL);
@@ -117,26 +104,32 @@ static pid_t fork_quietly(bool tied, int (*body)(void *ctx), void *ctx)
 
 static void end_unwatched(mp_offspring *o)
 {
-    kill(o->pid, SIGKILL);
-    while (waitpid(o->pid, NULL, 0) < 0 && errno == EINTR)
+    kill(o->process.pid, SIGKILL);
+    while (waitpid(o->process.pid, NULL, 0) < 0 && errno == EINTR)
         continue;
+}
+
+static int begin(mp_offspring *o, bool tied, mp_error *error)
+{
+    *o = (mp_offspring){.process = MP_LAUNCHED_NONE, .tied = tied, .gone = true};
+    int status = tied ? hold_line() : 0;
+    return status < 0 ? mp_fail(error, status, "process: no lifeline") : 0;
 }
 
 int mp_offspring_start(mp_offspring *o, bool tied, int (*body)(void *ctx), void *ctx,
                        mp_error *error)
 {
-    *o = (mp_offspring){.pid = -1, .pidfd = -1, .tied = tied, .gone = true};
-    int status = tied ? hold_line() : 0;
+    int status = begin(o, tied, error);
     if (status < 0)
-        return mp_fail(error, status, "process: no lifeline");
-    o->pid = fork_quietly(tied, body, ctx);
-    if (o->pid < 0) {
+        return status;
+    o->process.pid = fork_quietly(tied, body, ctx);
+    if (o->process.pid < 0) {
         status = mp_fail(error, -errno, "process: fork");
         let_line_go(o);
         return status;
     }
-    o->pidfd = mp_pidfd_open(o->pid);
-    if (o->pidfd < 0) {
+    o->process.pidfd = mp_pidfd_open(o->process.pid);
+    if (o->process.pidfd < 0) {
         status = mp_fail(error, -errno, "process: pidfd_open");
         end_unwatched(o);
         let_line_go(o);
@@ -146,9 +139,24 @@ int mp_offspring_start(mp_offspring *o, bool tied, int (*body)(void *ctx), void 
     return 0;
 }
 
+int mp_offspring_launch(mp_offspring *o, bool tied, enum mp_start_method method,
+                        const mp_roles *roles, const char *role, const mp_letter *letter,
+                        mp_error *error)
+{
+    int status = begin(o, tied, error);
+    if (status < 0)
+        return status;
+    status = mp_launch(&o->process, method, roles, role, tied ? line.read_end : -1, letter, error);
+    if (status < 0)
+        let_line_go(o);
+    else
+        o->gone = false;
+    return status;
+}
+
 bool mp_offspring_gone(mp_offspring *o)
 {
-    if (!o->gone && mp_pidfd_ended(o->pidfd, &o->status)) {
+    if (!o->gone && mp_launched_ended(&o->process, &o->status)) {
         o->gone = true;
         let_line_go(o);
     }
@@ -158,11 +166,11 @@ bool mp_offspring_gone(mp_offspring *o)
 void mp_offspring_signal(const mp_offspring *o, int signal)
 {
     if (!o->gone)
-        mp_pidfd_signal(o->pidfd, signal);
+        mp_pidfd_signal(o->process.pidfd, signal);
 }
 
 void mp_offspring_close(mp_offspring *o)
 {
-    mp_fd_close(&o->pidfd);
+    mp_launched_close(&o->process);
     o->gone = true;
 }

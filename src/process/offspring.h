@@ -1,4 +1,4 @@
-/* A child process that is a copy of this one and runs something else: what
+/* A process that this one has made, a copy of it or a fresh one, and that runs something else: what
  * mp.Process is made of.
  *
  * One that is tied ends with its parent, whatever that dies of (lifeline.h); another
@@ -8,13 +8,13 @@
 #define MP_PROCESS_OFFSPRING_H
 
 #include "base/error.h"
+#include "process/launch.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
 
 typedef struct mp_offspring {
-    pid_t pid;
-    int pidfd; /* readable once it has ended; -1: closed */
+    mp_launched process; /* its pidfd is readable once it has ended; -1: closed */
     bool tied;
     bool gone;
     int status; /* once gone, as waitpid gives it; -1: unknown (somebody else took it) */
@@ -25,6 +25,11 @@ typedef struct mp_offspring {
  * keeps *o until mp_offspring_close. Returns 0 or a negative errno with `error` set. */
 int mp_offspring_start(mp_offspring *o, bool tied, int (*body)(void *ctx), void *ctx,
                        mp_error *error);
+
+/* The same of a process that is no copy: mp_launch's role, with `letter`. */
+int mp_offspring_launch(mp_offspring *o, bool tied, enum mp_start_method method,
+                        const mp_roles *roles, const char *role, const mp_letter *letter,
+                        mp_error *error);
 
 /* Whether it has ended. Never blocks; it is a zombie until this or mp_offspring_close was
  * called. Parent only. */

@@ -13,3 +13,10 @@ void mp_signals_drop_handlers(void)
             now.sa_handler != SIG_IGN)
             sigaction(number, &fresh, NULL);
 }
+
+void mp_signals_reset(void)
+{
+    const struct sigaction fresh = {.sa_handler = SIG_DFL};
+    for (int number = 1; number <= SIGRTMAX; number++)
+        sigaction(number, &fresh, NULL);
+}

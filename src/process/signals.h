@@ -6,4 +6,7 @@
  * become defaults; what is ignored stays so. Async-signal-safe. */
 void mp_signals_drop_handlers(void);
 
+/* New process, all signals blocked: every signal has its default. */
+void mp_signals_reset(void);
+
 #endif

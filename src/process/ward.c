@@ -11,6 +11,7 @@
 #include "base/failpoint.h"
 #include "base/fd.h"
 #include "process/newborn.h"
+#include "process/signals.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -268,13 +269,6 @@ static void sleep_until_news(mp_ward *w)
         return;
 }
 
-static void forget_handlers(void)
-{
-    struct sigaction usual = {.sa_handler = SIG_DFL};
-    for (int i = 1; i <= SIGRTMAX; i++)
-        sigaction(i, &usual, NULL);
-}
-
 /* Workers inherit this input; what the host had read ahead is the host's. */
 static void empty_stdin(mp_ward *w)
 {
@@ -298,9 +292,9 @@ static void move_in(mp_ward *w)
 {
     w->pid = getpid();
     prctl(PR_SET_NAME, w->name);
-    forget_handlers();
+    mp_signals_reset();
     empty_stdin(w);
-    if (tie_to_host(w) < 0 || mp_lifeline_open(&w->line, &w->worker_end) < 0)
+    if ((w->host != 0 && tie_to_host(w) < 0) || mp_lifeline_open(&w->line, &w->worker_end) < 0)
         _exit(EXIT_NO_LIFELINE);
 }
 

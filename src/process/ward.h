@@ -32,7 +32,7 @@ typedef struct mp_ward {
     unsigned seats;
     const char *name;
     const char *worker_name;
-    pid_t host;
+    pid_t host;     /* 0: this process hangs on its lifeline already */
     int host_end;   /* read end of the host's lifeline */
     int nudge_fd;   /* eventfd */
     int child_fd;   /* signalfd of SIGCHLD */

@@ -47,6 +47,24 @@ void mp_passing_open(void)
     ends[1] = mp_fd_lift(ends[1]);
 }
 
+void mp_passing_send(mp_letter *letter)
+{
+    mp_letter_put_fd(letter, ends[0]);
+    mp_letter_put_fd(letter, ends[1]);
+}
+
+void mp_passing_receive(mp_letter *letter)
+{
+    ends[0] = mp_letter_take_fd(letter);
+    ends[1] = mp_letter_take_fd(letter);
+}
+
+void mp_passing_close(void)
+{
+    mp_fd_close(&ends[0]);
+    mp_fd_close(&ends[1]);
+}
+
 /* ---- one message ---- */
 
 typedef union control {

@@ -6,10 +6,19 @@
 #ifndef MP_SHM_PASSING_H
 #define MP_SHM_PASSING_H
 
+#include "base/letter.h"
 #include "shm/session.h"
 
 /* Makes the socket if it is needed; with the session. */
 void mp_passing_open(void);
+
+/* The socket in a letter to a process that has not inherited it, and out of it there; nothing where
+ * there is none. */
+void mp_passing_send(mp_letter *letter);
+void mp_passing_receive(mp_letter *letter);
+
+/* Closes this process's copy. */
+void mp_passing_close(void);
 
 /* A number for a descriptor that goes with that cell, which lies in the socket from now on; 0 where
  * it is not needed. A negative errno in *status where it could not be put there. */

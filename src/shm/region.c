@@ -145,6 +145,31 @@ int mp_region_create(mp_region *r, const char *name, size_t reserve, size_t leas
     return status;
 }
 
+void mp_region_send(const mp_region *r, mp_letter *letter)
+{
+    mp_letter_put_number(letter, r->reserved);
+    mp_letter_put_fd(letter, r->fd);
+}
+
+int mp_region_receive(mp_region *r, mp_letter *letter, mp_error *error)
+{
+    size_t reserved = mp_letter_take_number(letter);
+    *r = (mp_region){.fd = mp_letter_take_fd(letter), .reserved = reserved};
+    int status = letter->status == 0 && r->fd < 0 ? -EBADMSG : letter->status;
+    if (status == 0)
+        status = mp_region_take_over(r, error);
+    if (status == 0) {
+        void *base = map_bytes(r, reserved);
+        status = base == MAP_FAILED ? -errno : 0;
+        r->base = base == MAP_FAILED ? NULL : base;
+    }
+    if (status < 0) {
+        mp_region_destroy(r);
+        return mp_fail(error, status, "cannot share %zu bytes of address space", reserved);
+    }
+    return 0;
+}
+
 static size_t generous(const mp_region *r, size_t upto)
 {
     size_t step = r->size < STEP_MIN ? STEP_MIN : smaller(r->size, AHEAD_MAX);

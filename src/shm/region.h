@@ -8,6 +8,7 @@
 #define MP_SHM_REGION_H
 
 #include "base/error.h"
+#include "base/letter.h"
 
 #include <stddef.h>
 
@@ -25,6 +26,13 @@ typedef struct mp_region {
  * Returns 0 or a negative errno with *error filled; nothing is left then. */
 int mp_region_create(mp_region *r, const char *name, size_t reserve, size_t least, size_t size,
                      mp_error *error);
+
+/* Puts what another process needs to have the same region into the letter. */
+void mp_region_send(const mp_region *r, mp_letter *letter);
+
+/* The region that comes next in the letter, at another address and as large. Returns 0 or a
+ * negative errno with nothing left. */
+int mp_region_receive(mp_region *r, mp_letter *letter, mp_error *error);
 
 /* Makes sure that bytes [0, upto) are allocated. Grows by at least a step (it
  * doubles, by 16 MiB at most) where that can be had, so that repeated calls are

@@ -242,6 +242,50 @@ static uint64_t draw_secret(void)
     return secret;
 }
 
+void mp_session_send(mp_letter *letter)
+{
+    bool there = mp_session_own.cells.base != NULL;
+    mp_letter_put_number(letter, there);
+    if (!there)
+        return;
+    mp_region_send(&mp_session_own.cells, letter);
+    mp_region_send(&mp_session_own.arena, letter);
+    mp_passing_send(letter);
+}
+
+static int watch(mp_error *error)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    return watch_error == 0 ? 0 : mp_fail(error, -watch_error, "pthread_atfork");
+}
+
+int mp_session_receive(mp_letter *letter, mp_error *error)
+{
+    if (mp_letter_take_number(letter) == 0)
+        return 0;
+    int status = watch(error);
+    if (status == 0)
+        status = mp_region_receive(&mp_session_own.cells, letter, error);
+    if (status == 0)
+        status = mp_region_receive(&mp_session_own.arena, letter, error);
+    if (status == 0)
+        mp_passing_receive(letter);
+    return status;
+}
+
+void mp_session_abandon(void)
+{
+    mp_session_leave();
+    mp_session_enter();
+    mp_region_destroy(&mp_session_own.cells);
+    mp_region_destroy(&mp_session_own.arena);
+    free(mp_session_own.uses);
+    mp_session_own = (mp_session_side){.cells.fd = -1, .arena.fd = -1};
+    mp_passing_close();
+    mp_session_exit();
+}
+
 static int open_both(mp_error *error)
 {
     if (mp_session_own.cells.base != NULL)
@@ -267,12 +311,11 @@ static int open_both(mp_error *error)
 
 int mp_session_open(mp_error *error)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch_forks);
-    if (watch_error != 0)
-        return mp_fail(error, -watch_error, "pthread_atfork");
+    int status = watch(error);
+    if (status < 0)
+        return status;
     mp_session_enter();
-    int status = open_both(error);
+    status = open_both(error);
     mp_session_exit();
     return status;
 }

@@ -14,6 +14,7 @@
 
 #include "base/atomics.h"
 #include "base/error.h"
+#include "base/letter.h"
 
 #include <stddef.h>
 
@@ -44,6 +45,17 @@ typedef struct mp_cell_name {
 /* Makes the session where this tree has none. Any process, before it forks those who are to
  * share it. Returns 0 or a negative errno. */
 int mp_session_open(mp_error *error);
+
+/* Puts what a process of the tree needs that has not inherited the session into the letter. */
+void mp_session_send(mp_letter *letter);
+
+/* In a new process: takes part in the session that comes next in the letter. Returns 0 or a
+ * negative errno. */
+int mp_session_receive(mp_letter *letter, mp_error *error);
+
+/* In a fork of a process of the tree that is to have nothing to do with it: forgets the session,
+ * and that it has inherited anything. */
+void mp_session_abandon(void);
 
 /* This process's name among the members, not 0, below 2^31, never given again; it becomes a member
  * by the first call. 0 with `error` set where there is no place left (-EUSERS) or no session. */

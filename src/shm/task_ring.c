@@ -100,6 +100,15 @@ int mp_task_ring_create(mp_task_ring *ring, mp_task_ring_shared *shared, mp_regi
     return allocate(ring, 0, error);
 }
 
+void mp_task_ring_attach(mp_task_ring *ring, mp_task_ring_shared *shared, mp_region *region,
+                         size_t slots_at)
+{
+    *ring = (mp_task_ring){.shared = shared,
+                           .region = region,
+                           .slots_at = slots_at,
+                           .capacity = mp_load_relaxed(&shared->slots)};
+}
+
 /* Where an empty ring goes on: at its first slot, or behind those there that a
  * worker has claimed and not yet released (it may be stopped for long). */
 static uint64_t fresh_start(const mp_task_ring *ring, uint64_t tail)

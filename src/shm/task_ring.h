@@ -82,6 +82,10 @@ typedef struct mp_claim_note {
 int mp_task_ring_create(mp_task_ring *ring, mp_task_ring_shared *shared, mp_region *region,
                         size_t slots_at, uint32_t capacity, mp_error *error);
 
+/* A worker's view of a ring that was laid out so. */
+void mp_task_ring_attach(mp_task_ring *ring, mp_task_ring_shared *shared, mp_region *region,
+                         size_t slots_at);
+
 /* Host: publishes one granule. *position gets its ring position (for revoke).
  * Returns 0; -EAGAIN when the ring is full (or the slot that is next is still
  * CLAIMED), without filling *error; -ENOSPC/-ENOMEM/-EFBIG when the ring cannot

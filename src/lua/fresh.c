@@ -1,0 +1,136 @@
+/* What a pool tells those who make its workers anew: this state's settings, the initializer, and
+ * the functions that other workers have in hand. */
+#include "lua/fresh.h"
+
+#include "codec/names.h"
+#include "codec/values.h"
+#include "shm/session.h"
+
+#include <errno.h>
+#include <lualib.h>
+
+/* ---- settings ---- */
+
+static void put_field(lua_State *L, const char *name, mp_letter *letter)
+{
+    size_t size = 0;
+    const char *text = "";
+    int top = lua_gettop(L);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, LUA_LOADLIBNAME) == LUA_TTABLE &&
+        lua_getfield(L, -1, name) == LUA_TSTRING)
+        text = lua_tolstring(L, -1, &size);
+    mp_letter_put_text(letter, text, size);
+    lua_settop(L, top);
+}
+
+static void put_number(lua_State *L, const char *name, mp_letter *letter)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, name);
+    mp_letter_put_number(letter, (uint64_t)lua_tointeger(L, -1));
+    lua_pop(L, 1);
+}
+
+void mp_fresh_settings(lua_State *L, mp_letter *letter)
+{
+    put_field(L, "path", letter);
+    put_field(L, "cpath", letter);
+    put_number(L, MP_DEFAULT_PROCESSES, letter);
+    put_number(L, MP_DEFAULT_METHOD, letter);
+}
+
+/* ---- a pool's ---- */
+
+static void encode_start(lua_State *L, mp_lua_pool *p)
+{
+    int first = lua_gettop(L) + 2;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, p);
+    lua_getfield(L, -1, "initializer");
+    lua_getfield(L, first - 1, "initargs");
+    mp_names_refresh(L);
+    p->start.error = 0;
+    bool outer = p->encoding;
+    p->encoding = true;
+    int status = mp_encode(L, first, 2, MP_CODEC_FUNCTIONS, &p->start);
+    p->encoding = outer;
+    if (status == 0) {
+        lua_settop(L, first - 2);
+        return;
+    }
+    if (p->start.error < 0)
+        mp_raise(L, "system", "no memory to encode the initializer");
+    bool args = lua_tointeger(L, -1) == 2;
+    lua_pop(L, 1);
+    mp_error_codec(L, "encode", args ? "initargs" : "initializer");
+    lua_error(L);
+}
+
+enum mp_start_method mp_fresh_prepare(lua_State *L, mp_lua_pool *p, const char *to_do)
+{
+    mp_error error = {0};
+    int method = mp_start_choose(p->method, &error);
+    if (method < 0)
+        mp_raise(L, "state", "%s: %s before other threads are started", error.text, to_do);
+    if (method != MP_START_FORK && p->start.len == 0)
+        encode_start(L, p);
+    return (enum mp_start_method)method;
+}
+
+/* One function in hand, by value; what cannot be sent is not there. */
+static void put_in_hand(lua_State *L, mp_letter *letter, int function, lua_Integer id)
+{
+    mp_buffer b;
+    int top = lua_gettop(L);
+    mp_buffer_init_heap(&b);
+    if (mp_encode(L, function, 1, MP_CODEC_FUNCTIONS, &b) == 0) {
+        mp_letter_put_number(letter, (uint64_t)id);
+        mp_letter_put_text(letter, b.data, b.len);
+    }
+    lua_settop(L, top);
+    mp_buffer_free(&b);
+}
+
+static void put_all_in_hand(lua_State *L, mp_lua_pool *p, mp_letter *letter)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, p);
+    int table = lua_gettop(L);
+    for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1))
+        if (lua_isinteger(L, -2))
+            put_in_hand(L, letter, lua_gettop(L), lua_tointeger(L, -2));
+    mp_letter_put_number(letter, 0);
+}
+
+static int brief(lua_State *L)
+{
+    mp_lua_pool *p = lua_touserdata(L, 1);
+    mp_letter *letter = lua_touserdata(L, 2);
+    if (p->start.len == 0)
+        encode_start(L, p);
+    mp_fresh_settings(L, letter);
+    mp_letter_put_number(letter, (uint64_t)p->max_items);
+    mp_letter_put_number(letter, (uint64_t)p->memory_limit);
+    mp_letter_put_number(letter, p->has_output);
+    mp_letter_put_number(letter, p->has_log);
+    mp_letter_put_text(letter, p->start.data, p->start.len);
+    mp_names_refresh(L);
+    put_all_in_hand(L, p, letter);
+    return 0;
+}
+
+/* On the thread that its workers would have, and protected: the core's frames lie below. */
+void mp_fresh_brief(void *pool, mp_letter *letter)
+{
+    mp_lua_pool *p = pool;
+    lua_State *L = p->worker.L;
+    bool outer = p->encoding;
+    mp_session_send(letter);
+    p->encoding = true;
+    lua_settop(L, 0);
+    lua_pushcfunction(L, brief);
+    lua_pushlightuserdata(L, p);
+    lua_pushlightuserdata(L, letter);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+        letter->status = -EPROTO;
+    p->encoding = outer;
+    lua_settop(L, 0);
+}

@@ -1,0 +1,29 @@
+/* The forkserver: a child of this process with one thread, early memory and no descriptors but the
+ * first three, that forks those who work for this process.
+ *
+ * There is one a process at most; it ends with the process, or when it is told to. A process that
+ * it has forked is its child: it reaps it and tells its status. Any thread may call these. */
+#ifndef MP_PROCESS_FORKSERVER_H
+#define MP_PROCESS_FORKSERVER_H
+
+#include "process/launch.h"
+
+/* Starts it, if none runs: by a fork where this process has one thread, whose children play
+ * `roles`, else by the program of "spawn". Returns 0 or a negative errno. */
+int mp_forkserver_start(const mp_roles *roles, mp_error *error);
+
+/* Whether this process has one. */
+bool mp_forkserver_runs(void);
+
+/* Ends it, and waits for that. What it has forked goes on. */
+void mp_forkserver_stop(void);
+
+/* For mp_launch: a process that reads its letter from `socket`. Starts a server where none runs.
+ * Waits for the server's answer. */
+int mp_forkserver_bear(mp_launched *child, const mp_roles *roles, int socket, mp_error *error);
+
+/* The role of one that is started as a program. */
+int mp_forkserver_play(mp_letter *letter);
+#define MP_FORKSERVER_ROLE "forkserver"
+
+#endif
