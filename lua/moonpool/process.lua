@@ -58,6 +58,8 @@ local function look(child)
     if over then
       state.over, state.exitcode = true, code or UNKNOWN
       children[child] = nil
+      freight.unload(state.things or {})
+      state.things = nil
     end
   end
   return state.over
@@ -238,11 +240,9 @@ function process.become(told)
   return be(self, states[self], told.maker)
 end
 
-local function launch(child, self, state, method, told)
+local function launch(child, state, method, told)
   core.launch(child, state.daemon, method, told)
-  if freight.any then
-    freight.await(freight.taken(), look, self)
-  end
+  state.things = freight.taken()
 end
 
 local function bear(self, state, method, told)
@@ -251,7 +251,7 @@ local function bear(self, state, method, told)
   if method == FORK then
     core.bear(child, state.daemon, function() return be(self, state, maker) end)
   else
-    launch(child, self, state, method, told)
+    launch(child, state, method, told)
   end
   state.child = child
   state.pid, state.sentinel = core.sentinel(child)

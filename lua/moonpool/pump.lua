@@ -169,7 +169,11 @@ local function meet_refusal(pool, errno, nth, text)
   end
 end
 
-local function meet_stillbirths(pool, failures, status)
+local function meet_stillbirths(pool, failures, status, reason)
+  if reason ~= "" then
+    break_pool(pool, errors.new("system", "workers cannot be started: " .. reason))
+    return
+  end
   local signal, code = status & 0x7f, status >> 8 & 0xff
   local fate = signal ~= 0 and ("signal %d"):format(signal) or ("exit code %d"):format(code)
   break_pool(pool, errors.new(pool.initializer and "initializer" or "worker_lost",
@@ -179,13 +183,13 @@ local function meet_stillbirths(pool, failures, status)
 end
 
 local function meet_trouble(pool)
-  local errno, count, what = core.trouble(pool.core)
+  local errno, count, what, reason = core.trouble(pool.core)
   if errno == nil then
     return
   elseif errno ~= 0 then
     meet_refusal(pool, errno, count, what)
   else
-    meet_stillbirths(pool, count, what)
+    meet_stillbirths(pool, count, what, reason)
   end
   core.met_trouble(pool.core)
 end

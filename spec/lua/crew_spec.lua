@@ -130,7 +130,7 @@ describe("refresh", function()
     assert.equal(0, pool:stats().lost_workers)
   end)
 
-  it("takes the function of the next call in hand again", function()
+  it("takes the function of the next call in hand again #fork", function()
     local pool <close> = mp.Pool(1)
     pool:apply(mp.getpid)
     pool:refresh()

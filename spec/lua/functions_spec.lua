@@ -227,7 +227,7 @@ describe("a function", function()
     ]])
   end)
 
-  it("in hand at the first call is inherited with what cannot be sent", function()
+  it("in hand at the first call is inherited with what cannot be sent #fork", function()
     assert.equal("true\n", script.output([[
       local thread = coroutine.create(function() end)
       local pool <close> = mp.Pool(2)

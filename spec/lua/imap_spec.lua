@@ -148,7 +148,7 @@ describe("imap", function()
     assert.same({ 9, n = 1 }, pool:map(square, { 3 }))
   end)
 
-  it("runs none of what is cancelled when the loop is left", function()
+  it("runs none of what is cancelled when the loop is left #fork", function()
     local path = os.tmpname()
     for i in pool:imap(function(x)
       local file = io.open(path, "a")

@@ -24,7 +24,7 @@ describe("memory_limit", function()
     pool:join()
   end)
 
-  it("counts from what the worker has at its start", function()
+  it("counts from what the worker has at its start #fork", function()
     local large = ("x"):rep(200 << 20)
     local pool = mp.Pool { processes = 1, memory_limit = 32 << 20 }
     assert.equal(5, pool:apply(function() return #large > 0 and 5 end))

@@ -34,14 +34,17 @@ describe("Pool", function()
     assert.is_true(mp.process_cpu_count() <= mp.cpu_count())
   end)
 
-  it("forks its workers, also when told so", function()
-    local pool <close> = mp.Pool { processes = 1, start_method = "fork" }
-    assert.equal(5, pool:apply(identity, { 5 }))
+  it("makes its workers as it is told", function()
+    for _, method in ipairs { "fork", "spawn" } do
+      local pool <close> = mp.Pool { processes = 1, start_method = method }
+      assert.equal(5, pool:apply(identity, { 5 }))
+    end
     local err = fails("argument", mp.Pool, { start_method = "thread" })
-    assert.matches('start_method must be "fork", got string "thread"', err.message)
+    assert.matches('start_method must be "fork", "spawn" or "forkserver", got string "thread"',
+      err.message)
   end)
 
-  it("starts no process before there is work", function()
+  it("starts no process before there is work #fork", function()
     local leaks = require "spec.support.leaks"
     local before = leaks.snapshot().children
     local pool <close> = mp.Pool(4)

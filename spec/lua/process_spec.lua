@@ -44,7 +44,7 @@ describe("Process", function()
     ]])
   end)
 
-  it("is its parent's alone", function()
+  it("is its parent's alone #fork", function()
     assert.equal("join: only the parent of Process-1, process PID, can do that\n"
       .. "start: process PID, which made Process-2, can start it\n", (said [[
       local brother = mp.Process{ target = mp.sleep, args = { 0.2 } }
@@ -208,7 +208,7 @@ describe("Process", function()
     ]])
   end)
 
-  it("leaves its parent's pools alone", function()
+  it("leaves its parent's pools alone #fork", function()
     assert.equal("closed\n55\n", said [[
       local pool <close> = mp.Pool(2)
       pool:map(math.abs, { 1 })

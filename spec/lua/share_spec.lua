@@ -92,7 +92,7 @@ describe("a shared value", function()
     ]])
   end)
 
-  it("that is gone is an error", function()
+  it("that is gone is an error #fork", function()
     says("task\ttrue\n", [[
       local pool <close> = mp.Pool(1)
       pool:apply(function(x) kept = x end, { mp.share { 9 } })

@@ -115,7 +115,7 @@ describe("more than 64 MiB in one function", function()
     assert.truthy(text:find("global BIG", 1, true))
   end)
 
-  it("is not told of what the workers inherit, or of less", function()
+  it("is not told of what the workers inherit, or of less #fork", function()
     assert.equal(0, (run [[
       local data = ("x"):rep(65 << 20)
       local pool <close> = mp.Pool(1)

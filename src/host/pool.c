@@ -160,10 +160,14 @@ static bool is_hopeless(const mp_event *e)
 static void meet_trouble(moonpool *pool, const mp_event *e)
 {
     mp_error error = {.code = e->code == 0 ? -ECHILD : e->code};
-    mp_fail(&error, error.code,
-            e->code == 0 ? "%u workers died before they were ready for work"
-                         : "cannot start worker %u",
-            e->count);
+    const char *reason = mp_pool_reason(pool->pool);
+    if (e->code == 0 && reason[0] != '\0')
+        mp_fail(&error, error.code, "workers cannot be started: %s", reason);
+    else
+        mp_fail(&error, error.code,
+                e->code == 0 ? "%u workers died before they were ready for work"
+                             : "cannot start worker %u",
+                e->count);
     bool hopeless = is_hopeless(e);
     mp_pool_settle(pool->pool);
     if (hopeless)

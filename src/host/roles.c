@@ -18,6 +18,7 @@ int mp_host_play(mp_letter *letter)
 {
     static moonpool pool;
     size_t size;
+    pool = (moonpool){0}; /* the process may be a fork of one that was a nursery, too */
     pool.options.tasks_per_worker = mp_letter_take_number(letter);
     const char *init = mp_letter_take_text(letter, &size);
     pool.options.worker_init = size > 1 ? init : NULL;

@@ -34,6 +34,7 @@ static int take_in_hand(lua_State *L)
 static void take_options(mp_lua_pool *p, mp_letter *letter)
 {
     size_t size;
+    *p = (mp_lua_pool){0}; /* the process may be a fork of one that was a nursery, too */
     p->max_items = (lua_Integer)mp_letter_take_number(letter);
     p->memory_limit = (lua_Integer)mp_letter_take_number(letter);
     p->has_output = mp_letter_take_number(letter) != 0;

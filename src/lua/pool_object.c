@@ -155,7 +155,8 @@ static int pool_join(lua_State *L)
 
 /* core.trouble(pool): nil, or what keeps workers from being born: an errno, which one (0: one in
  * place of another) would have been born, and the errno's text; or 0 where they die before they are
- * ready, how many in a row, and the last one's status. The same again until core.met_trouble(pool).
+ * ready, how many in a row, the last one's status, and why their nursery could not be ("": that is
+ * not it). The same again until core.met_trouble(pool).
  */
 static int pool_trouble(lua_State *L)
 {
@@ -168,7 +169,8 @@ static int pool_trouble(lua_State *L)
         lua_pushstring(L, strerror(-p->trouble.code));
     else
         lua_pushinteger(L, p->trouble.status);
-    return 3;
+    lua_pushstring(L, mp_pool_reason(p->pool));
+    return 4;
 }
 
 static int pool_met_trouble(lua_State *L)

@@ -130,6 +130,7 @@ static bool take_from_hand(lua_State *L, lua_Integer id)
     const unsigned char *bytes = (const void *)lua_tolstring(L, -1, &size);
     if (mp_decode(L, bytes, size, NULL, 1, MP_CODEC_FUNCTIONS) != 1)
         return false;
+    lua_remove(L, -2);
     lua_pushvalue(L, -1);
     lua_rawseti(L, IN_HAND, id);
     return true;

@@ -393,6 +393,12 @@ void mp_pool_doubt(mp_pool *pool)
     listen_in_vain(pool, &pool->doubts);
 }
 
+const char *mp_pool_reason(const mp_pool *pool)
+{
+    const mp_transport *t = pool->transport;
+    return t->ops->reason != NULL ? t->ops->reason(t) : "";
+}
+
 void mp_pool_wake(mp_pool *pool)
 {
     pool->transport->ops->ring(pool->transport);

@@ -173,6 +173,9 @@ void mp_pool_rest(mp_pool *pool);
  * comes, or that it is told as lost. Never blocks. */
 void mp_pool_doubt(mp_pool *pool);
 
+/* Behind trouble without a code: why, in words; "" where nobody knows more. */
+const char *mp_pool_reason(const mp_pool *pool);
+
 /* Makes the descriptor readable, and mp_pool_wait return. Any thread, signal handlers. */
 void mp_pool_wake(mp_pool *pool);
 

@@ -124,6 +124,9 @@ typedef struct mp_transport_ops {
      * parents run and that all workers look for tasks; true if nothing will come, either: each
      * looked, and found none. */
     bool (*doubt)(mp_transport *t);
+    /* Behind trouble without a code: why the workers' parents cannot be, as they have said; ""
+     * where they have not. NULL: never. */
+    const char *(*reason)(const mp_transport *t);
     /* So something that was handed out is lost: what is shared is damaged. The workers end,
      * and what they may have had is told as such. */
     void (*condemn)(mp_transport *t);

@@ -129,6 +129,26 @@ static bool has_borne(const brood *b)
     return false;
 }
 
+/* Whether its nursery was to be there: nobody has told it to end. */
+static bool is_wanted(const brood *b)
+{
+    if (mp_load_relaxed(&b->local->segment.control->wanted) <= 0)
+        return false;
+    for (unsigned i = 0; i < b->count; i++)
+        if (mp_load_relaxed(&b->local->segment.seats[b->seats[i]].rank) != MP_NO_RANK)
+            return true;
+    return false;
+}
+
+/* One that has said why it cannot be is not tried again. */
+static void note_reason(brood *b)
+{
+    local *l = b->local;
+    mp_nursery_reason(&b->nursery, l->reason, sizeof l->reason);
+    if (l->reason[0] != '\0')
+        l->childless = MAX_CHILDLESS;
+}
+
 /* Nurseries that cannot live are told as workers are that are dead before their first task: by a
  * trouble that ends all births. */
 static void count_childless(local *l, bool childless, int status)
@@ -159,7 +179,8 @@ static void lose(brood *b)
     local *l = b->local;
     int64_t deadline = mp_deadline(BURIAL_SECONDS);
     int status = b->nursery.status;
-    bool childless = status > 0 && !has_borne(b); /* one that was told to end is no failure */
+    bool childless = is_wanted(b) && !has_borne(b);
+    note_reason(b);
     epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, b->nursery.process.pidfd, NULL);
     mp_nursery_close(&b->nursery);
     LIST_REMOVE(b, link);

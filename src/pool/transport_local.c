@@ -131,6 +131,11 @@ static bool local_doubt(mp_transport *t)
            (!mp_local_pending(t) && mp_segment_rests(&l->segment, l->seats));
 }
 
+static const char *local_reason(const mp_transport *t)
+{
+    return ((const local *)(const void *)t)->reason;
+}
+
 static void local_arm(mp_transport *t, enum mp_bell_mode mode)
 {
     mp_bell_arm(&mp_local_of(t)->segment.bell, mode);
@@ -321,6 +326,7 @@ static const mp_transport_ops local_ops = {
     .fd = local_fd,
     .listen = local_listen,
     .doubt = local_doubt,
+    .reason = local_reason,
     .condemn = mp_local_condemn,
     .arm = local_arm,
     .disarm = local_disarm,

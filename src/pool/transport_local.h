@@ -62,6 +62,7 @@ typedef struct local {
     uint32_t trouble_told, trouble_seen;
     uint64_t last_errand; /* 1 more than where it lies, 0: none */
     bool barren;          /* the trouble told last has ended all births */
+    char reason[256];     /* what the nursery lost last has said of why it could not be */
     unsigned childless;   /* nurseries lost in a row before any of them had borne a worker */
 } local;
 

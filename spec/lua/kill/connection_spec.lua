@@ -56,7 +56,8 @@ describe("who receives", function()
     says("eof\neof\n", [[
       local a, b = mp.Pipe()
       local p = start(function() b:recv() end)
-      start(function() mp.sleep(0.1) os.execute("kill -9 " .. p.pid) end)
+      local pid = p.pid
+      start(function() mp.sleep(0.1) os.execute("kill -9 " .. pid) end)
       local ok, err = pcall(a.recv, a)
       print(err.kind)
       ok, err = pcall(b.recv, b)

@@ -152,7 +152,7 @@ describe("pools within workers", function()
     assert.equal("55 110 165\nleft open\n", said)
   end)
 
-  it("do not see their parent's pools", function()
+  it("do not see their parent's pools #fork", function()
     local said = script.output([[
       local pool <close> = mp.Pool(1)
       local results = pool:map(function(name)

@@ -279,7 +279,7 @@ describe("Ctrl-C", function()
 end)
 
 describe("a process that cannot be forked", function()
-  it("is an error of the system, and may be started later", function()
+  it("is an error of the system, and may be started later #fork", function()
     local r = run([[
       local leaks = require "spec.support.leaks"
       local before = leaks.snapshot()
@@ -293,10 +293,10 @@ describe("a process that cannot be forked", function()
     assert.equal("false\tsystem\t11\tfalse\t0\t\n0\t1\n", r.output, r.errors)
   end)
 
-  it("is told so where there are threads", function()
+  it("is told so where there are threads, and where a fork is asked for", function()
     local r = run [[
       assert(require "spec.thread"())
-      local p = mp.Process{ target = note }
+      local p = mp.Process{ target = note, start_method = "fork" }
       local ok, err = pcall(p.start, p)
       print(ok, err.kind, err.message)
       os.exit(0) -- the thread's code must stay
