@@ -13,8 +13,8 @@ local below = {
   process = { "base" },
   codec = { "base" },
   pool = { "shm", "process", "base" },
-  host = { "pool", "base" },
-  lua = { "pool", "codec", "shm", "process", "base" },
+  host = { "pool", "process", "base" },
+  lua = { "host", "pool", "codec", "shm", "process", "base" },
   cli = { "lua", "base" },
 }
 

@@ -3,9 +3,10 @@
 #include "host/roles.h"
 
 #include "process/forkserver.h"
+#include "process/server.h"
 
 static const mp_role list[] = {
-    {MP_HOST_ROLE, mp_host_play}, {MP_FORKSERVER_ROLE, mp_forkserver_play}, {NULL, NULL}};
+    {MP_HOST_ROLE, mp_host_play}, {MP_FORKSERVER_ROLE, mp_server_play}, {NULL, NULL}};
 
 const mp_roles mp_host_roles = {.list = list, .own = true};
 

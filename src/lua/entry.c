@@ -5,12 +5,13 @@
 #include "moonpool_lua.h"
 
 #include "process/forkserver.h"
+#include "process/server.h"
 #include "shm/session.h"
 
 static const mp_role list[] = {{MP_POOL_ROLE, mp_fresh_play_pool},
                                {MP_PROCESS_ROLE, mp_fresh_play_process},
                                {MP_HOST_ROLE, mp_host_play},
-                               {MP_FORKSERVER_ROLE, mp_forkserver_play},
+                               {MP_FORKSERVER_ROLE, mp_server_play},
                                {NULL, NULL}};
 
 const mp_roles mp_lua_roles = {.list = list, .shed = mp_session_abandon};

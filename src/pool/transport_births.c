@@ -248,7 +248,7 @@ static int start_brood(brood *b, mp_error *error)
     const mp_handler *h = &b->local->handler;
     mp_places places = {b->count, b->seats, "mp-nursery", "PoolWorker-%u"};
     mp_cradle cradle = {h->roles, h->role, mp_local_pack};
-    int method = mp_start_choose(h->method, error);
+    int method = h->role != NULL ? mp_start_choose(h->method, error) : MP_START_FORK;
     return method < 0 ? method
                       : mp_nursery_start(&b->nursery, &mp_local_nursery_ops, b, &places,
                                          (enum mp_start_method)method, &cradle, error);

@@ -60,7 +60,7 @@ typedef struct mp_handler {
     void (*finish)(void *ctx);
     /* How its workers' nurseries come to be. Where that is not by a fork of the host, it is by
      * `role` of `roles`, whose letter has first what `brief` puts into it, in the host, and then
-     * what mp_local_serve takes. */
+     * what mp_local_serve takes. Without a role all are forks, whatever threads there are. */
     enum mp_start_method method;
     const mp_roles *roles;
     const char *role;

@@ -22,8 +22,4 @@ void mp_forkserver_stop(void);
  * Waits for the server's answer. */
 int mp_forkserver_bear(mp_launched *child, const mp_roles *roles, int socket, mp_error *error);
 
-/* The role of one that is started as a program. */
-int mp_forkserver_play(mp_letter *letter);
-#define MP_FORKSERVER_ROLE "forkserver"
-
 #endif

@@ -6,7 +6,6 @@
 
 #include "base/failpoint.h"
 #include "base/fd.h"
-#include "process/forkserver.h"
 #include "process/input.h"
 #include "process/lifeline.h"
 #include "process/pidfd.h"
@@ -190,7 +189,7 @@ void mp_server_move_in(int socket, int read_end, const mp_roles *roles)
     mp_server_run(SOCKET, roles);
 }
 
-int mp_forkserver_play(mp_letter *letter)
+int mp_server_play(mp_letter *letter)
 {
     (void)letter;
     mp_server_run(mp_role_socket(), mp_role_others());

@@ -18,6 +18,10 @@ typedef struct mp_server_answer {
     int32_t pid;
 } mp_server_answer;
 
+/* The role of one that is started as a program. */
+int mp_server_play(mp_letter *letter);
+#define MP_FORKSERVER_ROLE "forkserver"
+
 /* In a fork of the host, all signals blocked: lets go of what it has inherited, but for the socket
  * and the lifeline's read end, and serves. */
 _Noreturn void mp_server_move_in(int socket, int read_end, const mp_roles *roles);
