@@ -10,6 +10,9 @@ work='local p = require("moonpool").Pool(2) assert(p:map(function(x) return x * 
 unset LUA_CPATH LUA_PATH
 
 "$prefix/bin/moonpool" -e "$work"
+spawning='require("moonpool").set_start_method "spawn" '$work
+"$prefix/bin/moonpool" -e "$spawning"
+LUA_CPATH="$libraries/lua/5.4/?.so" lua5.4 -e "$spawning"
 LUA_CPATH="$libraries/lua/5.4/?.so" lua5.4 -e "$work"
 
 cat >"$prefix/host.c" <<'END'
@@ -35,13 +38,14 @@ cc $flags "$prefix/host.c" -o "$prefix/shared" -L"$libraries" -lmoonpool_lua $(p
 cc $flags "$prefix/host.c" -o "$prefix/static" "$libraries/libmoonpool_lua.a" $(pkg-config --libs lua5.4) -lm -pthread
 LD_LIBRARY_PATH=$libraries "$prefix/shared" "$work"
 "$prefix/static" "$work"
+LD_LIBRARY_PATH=$libraries "$prefix/shared" "$spawning" # by the program beside the library
 
 # Hosts of all kinds, by find_package and by pkg-config, outside the source tree.
 examples=$PWD/examples/embed
 expect() { # TEXT PATTERN
     printf '%s\n' "$1" | grep -qE "$2" || { printf 'expected %s, got: %s\n' "$2" "$1"; exit 1; }
 }
-for host in handlers poll scores uv plus; do
+for host in handlers poll scores uv plus threads; do
     cp -r "$examples/$host" "$prefix/src-$host"
     { cmake -S "$prefix/src-$host" -B "$prefix/$host" -DCMAKE_PREFIX_PATH="$prefix" \
         -DCMAKE_C_FLAGS="${MOONPOOL_SANITIZE:+-fsanitize=$MOONPOOL_SANITIZE}" \
@@ -54,6 +58,7 @@ expect "$("$prefix/handlers/handlers")" 'pi is about 3.14'
 expect "$(seq 1 1000 | sed 's/$/ a b/' | "$prefix/poll/poll")" '^1000 lines, 3000 words$'
 expect "$("$prefix/scores/scores")" '^best 48.600, mean 26.1'
 expect "$("$prefix/plus/plus")" '^17984 primes below 200000$'
+expect "$("$prefix/threads/threads")" '^forkserver: radius 800 holds 2010573 points$'
 expect "$("$prefix/uv/uv")" '^100000 tasks; longest gap'
 
 export PKG_CONFIG_PATH="$libraries/pkgconfig"
