@@ -67,6 +67,17 @@ enum {
 /* What the number means, in a few words; never NULL. Any thread. */
 MOONPOOL_API const char *moonpool_strerror(int error);
 
+/* ---- memory ---- */
+
+/* As realloc; where `size` is 0, as free. Must be callable by any thread that calls the library, and
+ * in its forks. */
+typedef void *(*moonpool_allocator)(void *user, void *block, size_t size);
+
+/* The library's own memory (not what it shares with workers, nor Lua's) comes from `allocate` from
+ * now on; NULL: from malloc. Before all other calls but moonpool_version: what is there must be given
+ * back by the same one. */
+MOONPOOL_API void moonpool_allocate_by(moonpool_allocator allocate, void *user);
+
 /* ---- start ---- */
 
 /* First in main, behind the calls of moonpool_handle (and, where the host has Lua, of
@@ -129,7 +140,12 @@ typedef struct moonpool_options {
     /* The name of a handler that each new worker calls, without input, before its first task; what
      * it returns but 0 ends the worker. NULL: none. Valid for the life of the pool. */
     const char *worker_init;
-    int start_method; /* a MOONPOOL_START_... */
+    int start_method;        /* a MOONPOOL_START_... */
+    /* Gets a line of text, without its newline, on what is nobody's error: a worker that has died,
+     * one that cannot be born now. Within calls of the pool, on their thread; it must not use the
+     * pool. NULL: nobody. */
+    void (*log)(void *user, const char *text);
+    void *log_user;
 } moonpool_options;
 
 /* Makes a pool; its workers are born with the first task. `options` may be NULL; it is copied. The

@@ -103,7 +103,57 @@ static unsigned descriptors(void)
     return n;
 }
 
+/* ---- what a host may give ---- */
+
+static long blocks;
+
+static void *allocate(void *user, void *block, size_t size)
+{
+    (void)user;
+    blocks += size == 0 ? -1 : block == NULL;
+    if (size > 0)
+        return realloc(block, size);
+    free(block);
+    return NULL;
+}
+
+static void write_down(void *user, const char *text)
+{
+    snprintf(user, 200, "%s", text);
+}
+
 /* ---- the cases ---- */
+
+/* The first case: nothing is allocated yet. */
+TEST(takes_its_memory_from_the_host_and_gives_it_back)
+{
+    moonpool_allocate_by(allocate, NULL);
+    tally t = {0};
+    moonpool *pool = make(MOONPOOL_START_FORK, 2);
+    for (int i = 0; i < 100; i++)
+        CHECK_EQ_INT(moonpool_submit(pool, "add", &i, sizeof i, note, &t), 0);
+    CHECK(blocks > 0);
+    finish(pool);
+    CHECK_EQ_INT((int)t.told, 100);
+    moonpool_free(pool);
+    CHECK_EQ_INT(blocks, 0);
+    moonpool_allocate_by(NULL, NULL);
+}
+
+TEST(logs_what_is_nobodys_error)
+{
+    char text[200] = "";
+    tally t = {0};
+    moonpool *pool;
+    moonpool_options options = {
+        .size = sizeof options, .workers = 1, .log = write_down, .log_user = text};
+    REQUIRE(moonpool_new(&pool, &options) == 0);
+    moonpool_submit(pool, "die", "", 0, note, &t);
+    finish(pool);
+    CHECK_EQ_INT((int)t.lost, 1);
+    CHECK(strstr(text, "died in task 1, by signal 9") != NULL);
+    moonpool_free(pool);
+}
 
 TEST(runs_handlers_by_each_method)
 {

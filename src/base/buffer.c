@@ -1,5 +1,6 @@
 /* Byte buffers in malloc'ed memory: see buffer.h. */
 #include "base/buffer.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@ static int grow_heap(mp_buffer *b, size_t more)
     size_t cap = b->cap != 0 ? b->cap : FIRST_CAPACITY;
     while (cap - b->len < more)
         cap *= 2;
-    unsigned char *data = realloc(b->data, cap);
+    unsigned char *data = mp_realloc(b->data, cap);
     if (data == NULL)
         return -ENOMEM;
     b->data = data;
@@ -28,6 +29,6 @@ void mp_buffer_init_heap(mp_buffer *b)
 
 void mp_buffer_free(mp_buffer *b)
 {
-    free(b->data);
+    mp_free(b->data);
     mp_buffer_init_heap(b);
 }

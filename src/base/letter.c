@@ -2,6 +2,7 @@
 #include "base/letter.h"
 
 #include "base/fd.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ void mp_letter_free(mp_letter *l)
 {
     for (unsigned i = l->taken; l->received && i < l->fd_count; i++)
         mp_fd_close(&l->fds[i]);
-    free(l->fds);
+    mp_free(l->fds);
     mp_buffer_free(&l->bytes);
     mp_letter_init(l);
 }
@@ -45,7 +46,7 @@ static bool make_room(mp_letter *l)
     if (l->fd_count < l->fd_room)
         return true;
     unsigned room = l->fd_room == 0 ? 16 : l->fd_room * 2;
-    int *fds = realloc(l->fds, room * sizeof *fds);
+    int *fds = mp_realloc(l->fds, room * sizeof *fds);
     if (fds == NULL) {
         l->status = -ENOMEM;
         return false;

@@ -1,5 +1,6 @@
 /* A binary heap (Williams, 1964); each timer knows its place, so that it may be
  * taken out of the middle. */
+#include "base/memory.h"
 #include "base/timers.h"
 
 #include <errno.h>
@@ -41,7 +42,7 @@ int mp_timers_add(mp_timers *t, mp_timer *timer, int64_t due)
 {
     if (t->count == t->room) {
         size_t room = t->room != 0 ? t->room * 2 : 64;
-        mp_timer **heap = realloc(t->heap, room * sizeof(mp_timer *));
+        mp_timer **heap = mp_realloc(t->heap, room * sizeof(mp_timer *));
         if (heap == NULL)
             return -ENOMEM;
         t->heap = heap;
@@ -69,6 +70,6 @@ void mp_timers_remove(mp_timers *t, mp_timer *timer)
 
 void mp_timers_destroy(mp_timers *t)
 {
-    free(t->heap);
+    mp_free(t->heap);
     *t = (mp_timers){0};
 }

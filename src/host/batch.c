@@ -2,6 +2,7 @@
 #include "host/inner.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@ static int make_room(batch *b)
     if (b->added < b->room)
         return 0;
     uint64_t room = b->room == 0 ? 64 : b->room * 2;
-    unsigned char *bits = realloc(b->heard_bits, room / 8);
+    unsigned char *bits = mp_realloc(b->heard_bits, room / 8);
     if (bits == NULL)
         return -ENOMEM;
     memset(bits + b->room / 8, 0, (room - b->room) / 8);
@@ -38,8 +39,8 @@ void mp_host_free_batch(batch *b)
     LIST_REMOVE(b, link);
     if (b->call != NULL)
         mp_call_release(b->call);
-    free(b->heard_bits);
-    free(b);
+    mp_free(b->heard_bits);
+    mp_free(b);
 }
 
 /* The end of one of which nothing will be heard any more. */
@@ -56,7 +57,14 @@ static void settle(batch *b)
 
 /* ---- calling back ---- */
 
-static void describe(moonpool_result *r, const mp_event *e)
+static void log_loss(const moonpool *pool, const mp_event *e, int code)
+{
+    const char *fate = code > 0 ? "signal" : "exit code";
+    mp_host_log(pool, "worker %d died in task %llu, by %s %d", (int)e->pid,
+                (unsigned long long)e->index, fate, code > 0 ? code : -code);
+}
+
+static void describe(const moonpool *pool, moonpool_result *r, const mp_event *e)
 {
     int32_t code = 0;
     switch (e->kind) {
@@ -79,6 +87,7 @@ static void describe(moonpool_result *r, const mp_event *e)
         r->code = WIFSIGNALED(e->status) ? WTERMSIG(e->status)
                   : e->status >= 0       ? -WEXITSTATUS(e->status)
                                          : 0;
+        log_loss(pool, e, r->code);
         break;
     default:
         r->error = MOONPOOL_ESYSTEM;
@@ -105,7 +114,7 @@ void mp_host_tell(moonpool *pool, const mp_event *event)
         .index = event->index, .bytes = event->data, .size = event->size, .worker = event->pid};
     b->bytes -= bytes;
     pool->under_way -= bytes;
-    describe(&result, event);
+    describe(pool, &result, event);
     call_back(b, &result);
 }
 
@@ -142,14 +151,14 @@ void mp_host_break(moonpool *pool, const mp_error *error)
 
 static batch *make(moonpool *pool, const char *handler, int64_t timeout, mp_error *error)
 {
-    batch *b = calloc(1, sizeof *b);
+    batch *b = mp_calloc(1, sizeof *b);
     mp_definition *d = b == NULL ? NULL
                                  : mp_pool_define(pool->pool, (const unsigned char *)handler,
                                                   strlen(handler), error);
     if (d != NULL)
         b->call = mp_call_open(pool->pool, d, 0, b, error);
     if (b == NULL || b->call == NULL) {
-        free(b);
+        mp_free(b);
         return NULL;
     }
     b->owner = pool;
@@ -266,7 +275,7 @@ int moonpool_submit(moonpool *pool, const char *handler, const void *input, size
 
 moonpool_result *moonpool_keep(const moonpool_result *result)
 {
-    moonpool_result *copy = malloc(sizeof *copy + result->size);
+    moonpool_result *copy = mp_malloc(sizeof *copy + result->size);
     if (copy == NULL)
         return NULL;
     *copy = *result;
@@ -278,5 +287,5 @@ moonpool_result *moonpool_keep(const moonpool_result *result)
 
 void moonpool_release(moonpool_result *result)
 {
-    free(result);
+    mp_free(result);
 }

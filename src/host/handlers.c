@@ -1,6 +1,8 @@
 /* Handlers by name, and what a worker does with a task: finds its handler, calls it, publishes what
  * it wrote. A failure is what was written, and the handler's number behind it. */
 #include "host/inner.h"
+
+#include "base/memory.h"
 #include "host/roles.h"
 
 #include <errno.h>
@@ -38,7 +40,7 @@ static int enter(const char *name, size_t size, moonpool_handler handler, void *
 {
     entry *e = find(name, size);
     if (e == NULL) {
-        e = malloc(sizeof *e + size);
+        e = mp_malloc(sizeof *e + size);
         if (e == NULL)
             return MOONPOOL_ESYSTEM;
         e->size = size;

@@ -61,6 +61,10 @@ extern const mp_roles mp_host_roles;
 /* Notes what went wrong and returns `code`. */
 int mp_host_fail(moonpool *pool, int code, const mp_error *error);
 
+/* Tells the pool's log a line. */
+void mp_host_log(const moonpool *pool, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* 0, or why nothing can be submitted. */
 int mp_host_check(moonpool *pool);
 

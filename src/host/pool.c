@@ -2,18 +2,26 @@
 #include "host/inner.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/processors.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { WORKERS_MOST = 1024 };
+enum { WORKERS_MOST = 1024, LINE_ROOM = 400 };
 
 static const size_t default_window = (size_t)64 << 20;
 static const int64_t doubt = 1000000000; /* nanoseconds between two looks at what does not come */
+
+void moonpool_allocate_by(moonpool_allocator allocate, void *user)
+{
+    mp_memory_by(allocate, user);
+}
 
 const char *moonpool_version(void)
 {
@@ -54,6 +62,18 @@ int mp_host_fail(moonpool *pool, int code, const mp_error *error)
     return code;
 }
 
+void mp_host_log(const moonpool *pool, const char *format, ...)
+{
+    char text[LINE_ROOM];
+    va_list args;
+    if (pool->options.log == NULL)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    pool->options.log(pool->options.log_user, text);
+}
+
 /* ---- life ---- */
 
 /* What a caller of an older header does not know of stays as it is by itself. */
@@ -77,14 +97,14 @@ static int take_options(moonpool_options *own, const moonpool_options *given)
 
 int moonpool_new(moonpool **result, const moonpool_options *options)
 {
-    moonpool *pool = calloc(1, sizeof *pool);
+    moonpool *pool = mp_calloc(1, sizeof *pool);
     mp_transport *transport;
     *result = NULL;
     if (pool == NULL)
         return MOONPOOL_ESYSTEM;
     int status = take_options(&pool->options, options);
     if (status < 0) {
-        free(pool);
+        mp_free(pool);
         return status;
     }
     *result = pool;
@@ -111,7 +131,7 @@ void moonpool_free(moonpool *pool)
     }
     if (pool->pool != NULL)
         mp_pool_free(pool->pool);
-    free(pool);
+    mp_free(pool);
 }
 
 static int check_start(moonpool *pool)
@@ -169,6 +189,7 @@ static void meet_trouble(moonpool *pool, const mp_event *e)
                              : "cannot start worker %u",
                 e->count);
     bool hopeless = is_hopeless(e);
+    mp_host_log(pool, "%s%s", error.text, hopeless ? "" : "; trying again");
     mp_pool_settle(pool->pool);
     if (hopeless)
         mp_host_break(pool, &error);

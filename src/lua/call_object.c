@@ -2,6 +2,8 @@
  *
  * Invariant: a call that is not over is anchored in its pool. */
 #include "lua/baggage.h"
+
+#include "base/memory.h"
 #include "lua/fresh.h"
 
 #include "codec/classes.h"
@@ -319,7 +321,7 @@ static int call_free(lua_State *L)
     if (mp_call_lives(c))
         mp_call_release(c->call);
     c->call = NULL;
-    free(c->order);
+    mp_free(c->order);
     c->order = NULL;
     c->order_room = c->order_count = 0;
     return 0;

@@ -6,6 +6,7 @@
 #include "lua/state.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "codec/decode_scalar.h"
 #include "codec/values.h"
 
@@ -41,12 +42,12 @@ static void push_table(lua_State *L, int index, int which)
 static void widen_order(lua_State *L, mp_lua_call *c)
 {
     size_t room = c->order_room != 0 ? c->order_room * 2 : 64;
-    uint64_t *order = malloc(room * sizeof *order);
+    uint64_t *order = mp_malloc(room * sizeof *order);
     if (order == NULL)
         mp_raise(L, "system", "no memory to note which items have come");
     for (size_t i = 0; c->order != NULL && i < c->order_count; i++)
         order[i] = c->order[(c->order_first + i) & (c->order_room - 1)];
-    free(c->order);
+    mp_free(c->order);
     c->order = order;
     c->order_first = 0;
     c->order_room = room;

@@ -18,6 +18,8 @@
  * is measured on a first one. */
 #include "lua/threads.h"
 
+#include "base/memory.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -59,7 +61,7 @@ static size_t find(const table *t, const char *block)
 static table *larger(const table *old)
 {
     size_t slots = old == NULL ? 16 : 2 * (old->mask + 1);
-    table *t = calloc(1, sizeof *t + slots * sizeof t->slots[0]);
+    table *t = mp_calloc(1, sizeof *t + slots * sizeof t->slots[0]);
     if (t == NULL)
         return NULL;
     t->mask = slots - 1;
@@ -81,7 +83,7 @@ static bool make_room(void)
     keep_order();
     known.table = t;
     keep_order();
-    free(old);
+    mp_free(old);
     return true;
 }
 

@@ -1,6 +1,8 @@
 /* Definitions: see definitions.h. */
 #include "pool/definitions.h"
 
+#include "base/memory.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -10,7 +12,7 @@ int mp_definitions_init(mp_definitions *d, mp_transport *transport, mp_error *er
 {
     *d = (mp_definitions){.transport = transport, .bucket_count = FIRST_BUCKETS};
     TAILQ_INIT(&d->idle);
-    d->buckets = calloc(d->bucket_count, sizeof *d->buckets);
+    d->buckets = mp_calloc(d->bucket_count, sizeof *d->buckets);
     return d->buckets != NULL ? 0 : mp_fail(error, -ENOMEM, "cannot make a table of functions");
 }
 
@@ -35,7 +37,7 @@ static void spread(mp_definitions *d)
 {
     struct mp_definition_bucket *old = d->buckets;
     size_t old_count = d->bucket_count;
-    struct mp_definition_bucket *wide = calloc(old_count * 2, sizeof *wide);
+    struct mp_definition_bucket *wide = mp_calloc(old_count * 2, sizeof *wide);
     if (wide == NULL)
         return;
     d->buckets = wide;
@@ -46,12 +48,12 @@ static void spread(mp_definitions *d)
             LIST_REMOVE(moved, same);
             LIST_INSERT_HEAD(bucket_of(d, moved->hash), moved, same);
         }
-    free(old);
+    mp_free(old);
 }
 
 static mp_definition *add(mp_definitions *d, uint64_t at, uint64_t size, uint64_t hash)
 {
-    mp_definition *new = malloc(sizeof *new);
+    mp_definition *new = mp_malloc(sizeof *new);
     if (new == NULL)
         return NULL;
     *new = (mp_definition){.id = ++d->last_id, .at = at, .size = size, .hash = hash, .users = 1};
@@ -77,7 +79,7 @@ static void drop_oldest(mp_definitions *d)
     d->count--;
     if (old->at != MP_IN_HAND)
         d->transport->ops->drop(d->transport, old->at, old->size);
-    free(old);
+    mp_free(old);
 }
 
 static mp_definition *use_again(mp_definitions *d, mp_definition *known)
@@ -136,8 +138,8 @@ void mp_definitions_destroy(mp_definitions *d)
         while (!LIST_EMPTY(&d->buckets[i])) {
             mp_definition *old = LIST_FIRST(&d->buckets[i]);
             LIST_REMOVE(old, same);
-            free(old);
+            mp_free(old);
         }
-    free(d->buckets);
+    mp_free(d->buckets);
     d->buckets = NULL;
 }

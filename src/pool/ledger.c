@@ -1,6 +1,8 @@
 /* The rows of the ledger: see ledger.h. */
 #include "pool/ledger.h"
 
+#include "base/memory.h"
+
 #include <stdlib.h>
 
 enum { NO = -1, STATES = MP_ROW_PUBLISHED + 1, EVENTS = MP_ROW_DELAY + 1 };
@@ -39,11 +41,11 @@ bool mp_row_step(mp_row *row, enum mp_row_event event)
 static bool grow(mp_ledger *l)
 {
     uint32_t capacity = l->capacity != 0 ? l->capacity * 2 : 64;
-    mp_row **rows = realloc(l->rows, capacity * sizeof(mp_row *));
+    mp_row **rows = mp_realloc(l->rows, capacity * sizeof(mp_row *));
     if (rows == NULL)
         return false;
     l->rows = rows;
-    uint32_t *free_slots = realloc(l->free_slots, capacity * sizeof *free_slots);
+    uint32_t *free_slots = mp_realloc(l->free_slots, capacity * sizeof *free_slots);
     if (free_slots == NULL)
         return false;
     l->free_slots = free_slots;
@@ -56,7 +58,7 @@ static mp_row *fresh_slot(mp_ledger *l)
 {
     if (l->slots == l->capacity && !grow(l))
         return NULL;
-    mp_row *row = malloc(sizeof *row);
+    mp_row *row = mp_malloc(sizeof *row);
     if (row == NULL)
         return NULL;
     row->id = l->slots;
@@ -92,8 +94,8 @@ void mp_ledger_remove(mp_ledger *l, mp_row *row)
 void mp_ledger_destroy(mp_ledger *l)
 {
     for (uint32_t i = 0; i < l->slots; i++)
-        free(l->rows[i]);
-    free(l->rows);
-    free(l->free_slots);
+        mp_free(l->rows[i]);
+    mp_free(l->rows);
+    mp_free(l->free_slots);
     *l = (mp_ledger){0};
 }

@@ -3,6 +3,7 @@
 #include "pool/pool.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "pool/inner.h"
 
 #include <errno.h>
@@ -22,10 +23,10 @@ enum {
 
 mp_pool *mp_pool_new(mp_transport *transport, unsigned workers, mp_error *error)
 {
-    mp_pool *pool = calloc(1, sizeof *pool);
+    mp_pool *pool = mp_calloc(1, sizeof *pool);
     if (pool == NULL || mp_definitions_init(&pool->definitions, transport, error) < 0) {
         mp_fail(error, -ENOMEM, "cannot make a pool");
-        free(pool);
+        mp_free(pool);
         transport->ops->destroy(transport);
         return NULL;
     }
@@ -44,10 +45,10 @@ void mp_pool_free(mp_pool *pool)
     mp_timers_destroy(&pool->delayed);
     while (pool->calls != NULL) {
         mp_call *next = pool->calls->next;
-        free(pool->calls);
+        mp_free(pool->calls);
         pool->calls = next;
     }
-    free(pool);
+    mp_free(pool);
 }
 
 mp_definitions *mp_pool_definitions(mp_pool *pool)
@@ -92,7 +93,7 @@ static int make_block(mp_call *call, uint32_t flags, mp_error *error)
 mp_call *mp_call_open(mp_pool *pool, mp_definition *definition, uint32_t flags, void *user,
                       mp_error *error)
 {
-    mp_call *call = calloc(1, sizeof *call);
+    mp_call *call = mp_calloc(1, sizeof *call);
     if (call == NULL)
         mp_fail(error, -ENOMEM, "cannot note a call");
     else
@@ -103,7 +104,7 @@ mp_call *mp_call_open(mp_pool *pool, mp_definition *definition, uint32_t flags, 
                           .granule = 1};
     if (call == NULL || make_block(call, flags, error) < 0) {
         mp_undefine(&pool->definitions, definition);
-        free(call);
+        mp_free(call);
         return NULL;
     }
     call->next = pool->calls;
@@ -224,7 +225,7 @@ void mp_call_free_if_idle(mp_call *call)
         pool->transport->ops->drop(pool->transport, call->block_at, sizeof(mp_call_block));
         mp_undefine(&pool->definitions, call->definition);
     }
-    free(call);
+    mp_free(call);
 }
 
 void mp_call_release(mp_call *call)

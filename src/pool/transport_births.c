@@ -8,6 +8,7 @@
 #include "pool/transport_local.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,9 +34,9 @@ int mp_local_watch(const local *l, int fd, mp_error *error)
 /* Room for one more in the two tables that have an entry a seat. */
 static int grow_tables(local *l, mp_error *error)
 {
-    stream **streams = realloc(l->streams, (l->seats + 1) * sizeof(stream *));
+    stream **streams = mp_realloc(l->streams, (l->seats + 1) * sizeof(stream *));
     l->streams = streams != NULL ? streams : l->streams;
-    mp_death *buried = realloc(l->buried, (l->seats + 1) * sizeof *buried);
+    mp_death *buried = mp_realloc(l->buried, (l->seats + 1) * sizeof *buried);
     l->buried = buried != NULL ? buried : l->buried;
     if (streams == NULL || buried == NULL)
         return mp_fail(error, -ENOMEM, "cannot make a seat for a worker");
@@ -48,13 +49,13 @@ int mp_local_add_seat(local *l, mp_error *error)
     int status = grow_tables(l, error);
     if (status < 0)
         return status;
-    stream *s = calloc(1, sizeof *s);
+    stream *s = mp_calloc(1, sizeof *s);
     if (s == NULL)
         return mp_fail(error, -ENOMEM, "cannot make a seat for a worker");
     snprintf(name, sizeof name, "moonpool-results-%u", l->seats + 1);
     status = mp_result_create(&s->region, name, RING_BYTES, error);
     if (status < 0) {
-        free(s);
+        mp_free(s);
         return status;
     }
     mp_result_reader_init(&s->reader, &s->region);
@@ -187,7 +188,7 @@ static void lose(brood *b)
     for (unsigned i = 0; i < b->count; i++)
         bury(l, b->seats[i], deadline);
     empty_seats(b);
-    free(b);
+    mp_free(b);
     if (LIST_EMPTY(&l->broods))
         l->trouble_told = mp_load_acquire(&l->segment.control->trouble);
     count_childless(l, childless, status);
@@ -256,14 +257,14 @@ static int start_brood(brood *b, mp_error *error)
 
 static int add_brood(local *l, mp_error *error)
 {
-    brood *b = calloc(1, sizeof *b + (l->size - l->covered) * sizeof b->seats[0]);
+    brood *b = mp_calloc(1, sizeof *b + (l->size - l->covered) * sizeof b->seats[0]);
     if (b == NULL)
         return mp_fail(error, -ENOMEM, "cannot start workers");
     b->local = l;
     int status = start_brood(b, error);
     if (status < 0) {
         empty_seats(b);
-        free(b);
+        mp_free(b);
         return status;
     }
     LIST_INSERT_HEAD(&l->broods, b, link);
@@ -369,6 +370,6 @@ void mp_local_close(local *l)
         brood *b = LIST_FIRST(&l->broods);
         mp_nursery_close(&b->nursery);
         LIST_REMOVE(b, link);
-        free(b);
+        mp_free(b);
     }
 }

@@ -2,6 +2,8 @@
  * the host's view of the pool its own, as far as a nursery and its workers look at it. */
 #include "pool/transport_local.h"
 
+#include "base/memory.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -22,7 +24,7 @@ void mp_local_pack(void *owner, mp_letter *letter)
 
 static int receive_stream(local *l, unsigned seat, mp_letter *letter, mp_error *error)
 {
-    if (seat >= l->seats || (l->streams[seat] = calloc(1, sizeof(stream))) == NULL)
+    if (seat >= l->seats || (l->streams[seat] = mp_calloc(1, sizeof(stream))) == NULL)
         return mp_fail(error, -EBADMSG, "seat %u of a pool", seat);
     int status = mp_region_receive(&l->streams[seat]->region, letter, error);
     if (status == 0)
@@ -44,7 +46,7 @@ static int receive_seats(brood *b, uint64_t count, mp_letter *letter, mp_error *
 static int unpack(local *l, brood **b, mp_letter *letter, mp_error *error)
 {
     int status = mp_segment_receive(&l->segment, letter, error);
-    l->tasks = calloc(1, sizeof *l->tasks);
+    l->tasks = mp_calloc(1, sizeof *l->tasks);
     if (status == 0 && l->tasks == NULL)
         return mp_fail(error, -ENOMEM, "a nursery's view of its pool");
     if (status == 0)
@@ -53,8 +55,8 @@ static int unpack(local *l, brood **b, mp_letter *letter, mp_error *error)
     if (status < 0 || seats > MP_SEATS_MAX || count > seats)
         return status < 0 ? status : mp_fail(error, -EBADMSG, "a pool's seats");
     l->seats = (unsigned)seats;
-    l->streams = calloc(seats, sizeof(stream *));
-    *b = calloc(1, sizeof **b + count * sizeof(unsigned));
+    l->streams = mp_calloc(seats, sizeof(stream *));
+    *b = mp_calloc(1, sizeof **b + count * sizeof(unsigned));
     if (l->streams == NULL || *b == NULL)
         return mp_fail(error, -ENOMEM, "a nursery's view of its pool");
     (*b)->local = l;
@@ -66,7 +68,7 @@ int mp_local_serve(mp_letter *letter, const mp_handler *handler)
 {
     mp_error error = {0};
     brood *b = NULL;
-    local *l = calloc(1, sizeof *l);
+    local *l = mp_calloc(1, sizeof *l);
     if (l == NULL)
         return mp_role_fail("no memory for a nursery");
     l->handler = *handler;

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -289,15 +290,15 @@ static void local_destroy(mp_transport *t)
     mp_local_close(l);
     for (unsigned i = 0; i < l->seats; i++) {
         mp_region_destroy(&l->streams[i]->region);
-        free(l->streams[i]);
+        mp_free(l->streams[i]);
     }
     mp_payload_destroy(l->payload);
     mp_segment_destroy(&l->segment);
     mp_fd_close(&l->epoll_fd);
     mp_fd_close(&l->alarm_fd);
-    free(l->streams);
-    free(l->buried);
-    free(l);
+    mp_free(l->streams);
+    mp_free(l->buried);
+    mp_free(l);
 }
 
 static const mp_transport_ops local_ops = {
@@ -363,7 +364,7 @@ static int furnish(local *l, unsigned workers, mp_error *error)
 int mp_transport_local(mp_transport **t, unsigned workers, const mp_handler *handler,
                        mp_error *error)
 {
-    local *l = calloc(1, sizeof *l);
+    local *l = mp_calloc(1, sizeof *l);
     if (l == NULL)
         return mp_fail(error, -ENOMEM, "cannot make a pool of %u workers", workers);
     *l = (local){.base.ops = &local_ops,

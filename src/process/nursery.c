@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/fd.h"
+#include "base/memory.h"
 #include "process/pidfd.h"
 #include "process/ward.h"
 
@@ -83,7 +84,7 @@ static void close_nursery_side(mp_ward *w)
     mp_fd_close(&w->host_end);
     mp_fd_close(&w->child_fd);
     mp_fd_close(&w->nothing_fd);
-    free(w->seat);
+    mp_free(w->seat);
 }
 
 static pid_t fork_nursery(mp_ward *w)
@@ -154,7 +155,7 @@ static int launch(mp_nursery *n, const mp_ward *w, enum mp_start_method method,
 static int be_told(mp_ward *w, mp_letter *l, char *name, char *worker_name, mp_error *error)
 {
     uint64_t seats = mp_letter_take_number(l);
-    w->seat = seats < SEATS_MOST ? calloc(seats, sizeof *w->seat) : NULL;
+    w->seat = seats < SEATS_MOST ? mp_calloc(seats, sizeof *w->seat) : NULL;
     if (w->seat == NULL)
         return mp_fail(error, -ENOMEM, "nursery: %llu seats", (unsigned long long)seats);
     w->seats = (unsigned)seats;
@@ -200,7 +201,7 @@ int mp_nursery_start(mp_nursery *n, const mp_nursery_ops *ops, void *owner, cons
         .ops = ops,
         .owner = owner,
         .host = getpid(),
-        .seat = calloc(places->count, sizeof *w.seat),
+        .seat = mp_calloc(places->count, sizeof *w.seat),
         .seats = places->count,
         .name = places->name,
         .worker_name = places->worker_name,

@@ -6,6 +6,7 @@
 
 #include "base/failpoint.h"
 #include "base/fd.h"
+#include "base/memory.h"
 #include "process/input.h"
 #include "process/lifeline.h"
 #include "process/pidfd.h"
@@ -68,9 +69,9 @@ static _Noreturn void be_the_child(server *s, uint32_t bits, int *fds, unsigned 
 
 static child *enter(server *s, int ends[2])
 {
-    child *c = calloc(1, sizeof *c);
+    child *c = mp_calloc(1, sizeof *c);
     if (c == NULL || pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
-        free(c);
+        mp_free(c);
         return NULL;
     }
     ends[0] = mp_fd_lift(ends[0]);
@@ -83,7 +84,7 @@ static void leave(child *c)
 {
     LIST_REMOVE(c, link);
     mp_fd_close(&c->status_fd);
-    free(c);
+    mp_free(c);
 }
 
 static mp_server_answer bear(server *s, uint32_t bits, int *fds, unsigned n, int given[2])

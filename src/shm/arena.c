@@ -6,6 +6,8 @@
  * cell. An extent is given back to the system before its cell is free. */
 #include "shm/session_inner.h"
 
+#include "base/memory.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -27,7 +29,7 @@ static int by_place(const void *a, const void *b)
 static extent *collect(uint32_t *n)
 {
     uint32_t cells = mp_load_acquire(&mp_session_head()->cells);
-    extent *all = malloc((cells + 1) * sizeof *all);
+    extent *all = mp_malloc((cells + 1) * sizeof *all);
     *n = 0;
     for (uint32_t i = 0; i < cells && all != NULL; i++) {
         const mp_cell *c = mp_cell_at(i);
@@ -51,7 +53,7 @@ static int find_room(size_t bytes, uint64_t *at)
     *at = 0;
     for (uint32_t i = 0; i < n && all[i].at < *at + bytes; i++)
         *at = all[i].upto > *at ? all[i].upto : *at;
-    free(all);
+    mp_free(all);
     return 0;
 }
 

@@ -10,6 +10,7 @@
  * A cell that has an extent is DYING until that is given back, which is done under the
  * arena's guard and by anybody: so no extent is given back twice. */
 #include "base/failpoint.h"
+#include "base/memory.h"
 #include "shm/session_inner.h"
 
 #include <errno.h>
@@ -169,7 +170,7 @@ static int note_use(uint32_t index)
         uint32_t room = mp_session_own.room == 0 ? MP_CELLS_FIRST : mp_session_own.room;
         while (room <= index)
             room *= 2;
-        uint32_t *uses = realloc(mp_session_own.uses, room * sizeof *uses);
+        uint32_t *uses = mp_realloc(mp_session_own.uses, room * sizeof *uses);
         if (uses == NULL)
             return -ENOMEM;
         memset(uses + mp_session_own.room, 0, (room - mp_session_own.room) * sizeof *uses);

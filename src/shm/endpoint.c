@@ -5,6 +5,7 @@
 #include "shm/endpoint.h"
 
 #include "base/fd.h"
+#include "base/memory.h"
 #include "shm/session_inner.h"
 
 #include <errno.h>
@@ -102,7 +103,7 @@ static int keep(mp_cell_name name, int fd)
 {
     if (kept.n == kept.room) {
         unsigned room = kept.room == 0 ? 8 : kept.room * 2;
-        copy *all = realloc(kept.all, room * sizeof *all);
+        copy *all = mp_realloc(kept.all, room * sizeof *all);
         if (all == NULL)
             return -ENOMEM;
         kept.all = all;

@@ -10,6 +10,8 @@
  * which comes back whole when its last living piece is freed. */
 #include "shm/payload.h"
 
+#include "base/memory.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -149,7 +151,7 @@ static int make_records(mp_payload *p, uint32_t upto)
     if (upto <= p->room)
         return 0;
     uint32_t room = p->room * 2 > upto ? p->room * 2 : upto;
-    unit *units = realloc(p->units, room * sizeof *units);
+    unit *units = mp_realloc(p->units, room * sizeof *units);
     if (units == NULL)
         return -ENOMEM;
     p->units = units;
@@ -284,7 +286,7 @@ static int grow_open(mp_buffer *b, size_t more)
 
 int mp_payload_create(mp_payload **payload, const char *name, mp_error *error)
 {
-    mp_payload *p = calloc(1, sizeof *p);
+    mp_payload *p = mp_calloc(1, sizeof *p);
     if (p == NULL)
         return mp_fail(error, -ENOMEM, "task memory");
     p->page = p->run = NONE;
@@ -311,8 +313,8 @@ void mp_payload_destroy(mp_payload *p)
     if (p == NULL)
         return;
     mp_region_destroy(&p->region);
-    free(p->units);
-    free(p);
+    mp_free(p->units);
+    mp_free(p);
 }
 
 mp_region *mp_payload_region(mp_payload *p)

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "base/memory.h"
 #include "shm/endpoint.h"
 #include "shm/passing.h"
 #include "shm/session_inner.h"
@@ -280,7 +281,7 @@ void mp_session_abandon(void)
     mp_session_enter();
     mp_region_destroy(&mp_session_own.cells);
     mp_region_destroy(&mp_session_own.arena);
-    free(mp_session_own.uses);
+    mp_free(mp_session_own.uses);
     mp_session_own = (mp_session_side){.cells.fd = -1, .arena.fd = -1};
     mp_passing_close();
     mp_session_exit();

@@ -1,6 +1,8 @@
 /* Book-keeping of result extents: see spill.h. */
 #include "shm/spill.h"
 
+#include "base/memory.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -30,7 +32,7 @@ void mp_spill_init(mp_spill *s, uint64_t base, uint64_t limit)
 
 void mp_spill_destroy(mp_spill *s)
 {
-    free(s->extents);
+    mp_free(s->extents);
     *s = (mp_spill){0};
 }
 
@@ -39,12 +41,12 @@ static int make_room(mp_spill *s)
     if (s->count < s->room)
         return 0;
     unsigned room = s->room != 0 ? s->room * 2 : FIRST_ROOM;
-    mp_extent *extents = malloc(room * sizeof *extents);
+    mp_extent *extents = mp_malloc(room * sizeof *extents);
     if (extents == NULL)
         return -ENOMEM;
     for (unsigned i = 0; i < s->count; i++)
         extents[i] = *extent_at(s, i);
-    free(s->extents);
+    mp_free(s->extents);
     s->extents = extents;
     s->first = 0;
     s->room = room;
