@@ -69,28 +69,29 @@ MOONPOOL_API const char *moonpool_strerror(int error);
 
 /* ---- memory ---- */
 
-/* As realloc; where `size` is 0, as free. Must be callable by any thread that calls the library, and
- * in its forks. */
+/* As realloc; where `size` is 0, as free. Must be callable by any thread that calls the library,
+ * and in its forks. */
 typedef void *(*moonpool_allocator)(void *user, void *block, size_t size);
 
 /* The library's own memory (not what it shares with workers, nor Lua's) comes from `allocate` from
- * now on; NULL: from malloc. Before all other calls but moonpool_version: what is there must be given
- * back by the same one. */
+ * now on; NULL: from malloc. Before all other calls but moonpool_version: what is there must be
+ * given back by the same one. */
 MOONPOOL_API void moonpool_allocate_by(moonpool_allocator allocate, void *user);
 
 /* ---- start ---- */
 
 /* First in main, behind the calls of moonpool_handle (and, where the host has Lua, of
- * moonpool_lua_fresh) and before anything that a worker is not to do: where this process was started
- * to be a worker it is that, and does not return. Else returns -1, and from then on the program can
- * be started so: start method SPAWN. */
+ * moonpool_lua_fresh) and before anything that a worker is not to do: where this process was
+ * started to be a worker it is that, and does not return. Else returns -1, and from then on the
+ * program can be started so: start method SPAWN. */
 MOONPOOL_API int moonpool_worker_main(int argc, char **argv);
 
 /* Starts the forkserver, if there is none: a child that is a copy of this process as it is now,
  * keeps no descriptor but the first three, and forks workers whatever this process is then. Called
- * before other threads are started, or, by a program with moonpool_worker_main, at any time. It ends
- * with this process or by moonpool_forkserver_stop. Blocks for milliseconds. Any thread. ESYSTEM
- * where it cannot be. */
+ * before other threads are started, or, by a program with moonpool_worker_main, at any time. It
+ * ends with this process or by moonpool_forkserver_stop, which a host calls that waits for all its
+ * children at its end; one that a pool has started, for want of another, does so as well. Blocks
+ * for milliseconds. Any thread. ESYSTEM where it cannot be. */
 MOONPOOL_API int moonpool_forkserver_start(void);
 
 /* Ends the forkserver, and waits for that; nothing where there is none. Pools and workers stay. */
@@ -140,7 +141,7 @@ typedef struct moonpool_options {
     /* The name of a handler that each new worker calls, without input, before its first task; what
      * it returns but 0 ends the worker. NULL: none. Valid for the life of the pool. */
     const char *worker_init;
-    int start_method;        /* a MOONPOOL_START_... */
+    int start_method; /* a MOONPOOL_START_... */
     /* Gets a line of text, without its newline, on what is nobody's error: a worker that has died,
      * one that cannot be born now. Within calls of the pool, on their thread; it must not use the
      * pool. NULL: nobody. */

@@ -4,6 +4,7 @@
 
 #include "codec/names.h"
 #include "codec/values.h"
+#include "process/forkserver.h"
 #include "shm/session.h"
 
 #include <errno.h>
@@ -39,6 +40,32 @@ void mp_fresh_settings(lua_State *L, mp_letter *letter)
     put_number(L, MP_DEFAULT_METHOD, letter);
 }
 
+/* ---- the forkserver ---- */
+
+static int let_server_go(lua_State *L)
+{
+    (void)L;
+    mp_forkserver_let_go();
+    return 0;
+}
+
+void mp_fresh_hold(lua_State *L, enum mp_start_method method)
+{
+    static const char key = 0;
+    if (method != MP_START_FORKSERVER)
+        return;
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
+        lua_newuserdatauv(L, 0, 0);
+        lua_createtable(L, 0, 1);
+        lua_pushcfunction(L, let_server_go);
+        lua_setfield(L, -2, "__gc");
+        lua_setmetatable(L, -2);
+        mp_forkserver_hold();
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+    }
+    lua_pop(L, 1);
+}
+
 /* ---- a pool's ---- */
 
 static void encode_start(lua_State *L, mp_lua_pool *p)
@@ -71,6 +98,7 @@ enum mp_start_method mp_fresh_prepare(lua_State *L, mp_lua_pool *p, const char *
     int method = mp_start_choose(p->method, &error);
     if (method < 0)
         mp_raise(L, "state", "%s: %s before other threads are started", error.text, to_do);
+    mp_fresh_hold(L, (enum mp_start_method)method);
     if (method != MP_START_FORK && p->start.len == 0)
         encode_start(L, p);
     return (enum mp_start_method)method;

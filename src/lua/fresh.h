@@ -21,6 +21,9 @@ int mp_fresh_play_process(mp_letter *letter);
 
 /* ---- whoever makes one ---- */
 
+/* This state needs the forkserver from now on, where that is the way, until it is closed. */
+void mp_fresh_hold(lua_State *L, enum mp_start_method method);
+
 /* By which way the pool's workers would be made now; encodes what they need where that is no fork.
  * Raises where they cannot be; `to_do`: what was to be done, in a few words. */
 enum mp_start_method mp_fresh_prepare(lua_State *L, mp_lua_pool *p, const char *to_do);

@@ -109,6 +109,7 @@ static int process_launch(lua_State *L)
     child *c = check_child(L);
     enum mp_start_method method = (enum mp_start_method)luaL_checkinteger(L, 3);
     const mp_buffer *told = lua_touserdata(L, 4);
+    mp_fresh_hold(L, method);
     mp_letter_init(&letter);
     mp_session_send(&letter);
     mp_fresh_settings(L, &letter);
@@ -212,6 +213,7 @@ static int process_set_start_method(lua_State *L)
 static int process_start_forkserver(lua_State *L)
 {
     mp_error error = {0};
+    mp_fresh_hold(L, MP_START_FORKSERVER);
     return mp_forkserver_start(&mp_lua_roles, &error) < 0 ? mp_raise_system(L, &error) : 0;
 }
 

@@ -151,6 +151,7 @@ void mp_threads_watch(lua_State *L)
 
 void mp_threads_forget(void)
 {
+    mp_free(known.table);
     memset(&known, 0, sizeof known);
 }
 

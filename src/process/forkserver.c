@@ -30,6 +30,7 @@ static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     pid_t owner; /* the process that wrote this; 0: there is none */
     bool own;    /* it is this program */
+    unsigned holds;
     mp_launched child;
     mp_lifeline line;
 } server;
@@ -212,16 +213,36 @@ int mp_forkserver_bear(mp_launched *child, const mp_roles *roles, int socket, mp
     return status;
 }
 
-void mp_forkserver_stop(void)
+static void stop(void)
 {
     int status;
+    if (!runs())
+        return;
+    struct pollfd p = {.fd = server.child.pidfd, .events = POLLIN};
+    mp_pidfd_signal(server.child.pidfd, SIGKILL);
+    poll(&p, 1, END_PATIENCE);
+    mp_pidfd_ended(server.child.pidfd, &status);
+    drop();
+}
+
+void mp_forkserver_stop(void)
+{
     pthread_mutex_lock(&guard);
-    if (runs()) {
-        struct pollfd p = {.fd = server.child.pidfd, .events = POLLIN};
-        mp_pidfd_signal(server.child.pidfd, SIGKILL);
-        poll(&p, 1, END_PATIENCE);
-        mp_pidfd_ended(server.child.pidfd, &status);
-        drop();
-    }
+    stop();
+    pthread_mutex_unlock(&guard);
+}
+
+void mp_forkserver_hold(void)
+{
+    pthread_mutex_lock(&guard);
+    server.holds++;
+    pthread_mutex_unlock(&guard);
+}
+
+void mp_forkserver_let_go(void)
+{
+    pthread_mutex_lock(&guard);
+    if (server.holds > 0 && --server.holds == 0)
+        stop();
     pthread_mutex_unlock(&guard);
 }

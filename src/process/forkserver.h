@@ -1,7 +1,8 @@
 /* The forkserver: a child of this process with one thread, early memory and no descriptors but the
  * first three, that forks those who work for this process.
  *
- * There is one a process at most; it ends with the process, or when it is told to. A process that
+ * There is one a process at most; it ends with the process, when it is told to, or when those who
+ * held it are gone. A process that
  * it has forked is its child: it reaps it and tells its status. Any thread may call these. */
 #ifndef MP_PROCESS_FORKSERVER_H
 #define MP_PROCESS_FORKSERVER_H
@@ -17,6 +18,11 @@ bool mp_forkserver_runs(void);
 
 /* Ends it, and waits for that. What it has forked goes on. */
 void mp_forkserver_stop(void);
+
+/* Somebody needs one; nobody does any more: it is ended behind the last. Else a host that waits for
+ * all its children at its end would wait for ever. */
+void mp_forkserver_hold(void);
+void mp_forkserver_let_go(void);
 
 /* For mp_launch: a process that reads its letter from `socket`. Starts a server where none runs.
  * Waits for the server's answer. */
