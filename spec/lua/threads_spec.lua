@@ -57,7 +57,7 @@ describe("a process with threads", function()
     ]])
   end)
 
-  it("starts workers anew where nothing is asked for", function()
+  it("starts workers anew where nothing is asked for #fork", function()
     assert.equal("fork\tspawn\ntrue\n1,4,9\n5\n", script.output [[
       local thread = require "spec.thread"
       mp.set_start_method(nil)
