@@ -58,6 +58,17 @@ static bool runs(void)
     return false;
 }
 
+/* Nothing of it is left, not even a zombie. */
+static void end(void)
+{
+    int status;
+    struct pollfd p = {.fd = server.child.pidfd, .events = POLLIN};
+    mp_pidfd_signal(server.child.pidfd, SIGKILL);
+    poll(&p, 1, END_PATIENCE);
+    mp_pidfd_ended(server.child.pidfd, &status);
+    drop();
+}
+
 static int fork_server(int socket, int read_end, const mp_roles *roles)
 {
     sigset_t all, before;
@@ -179,8 +190,7 @@ static int bear(mp_launched *child, const mp_roles *roles, int socket, mp_error 
             return mp_fail(error, -ENOEXEC, "the forkserver is another program than this");
         status = ask(child, socket);
         if (status == -EPIPE || status == -ECONNRESET || status == -ETIMEDOUT) {
-            mp_pidfd_signal(server.child.pidfd, SIGKILL);
-            drop();
+            end();
             status = -EPIPE;
         }
     }
@@ -213,22 +223,11 @@ int mp_forkserver_bear(mp_launched *child, const mp_roles *roles, int socket, mp
     return status;
 }
 
-static void stop(void)
-{
-    int status;
-    if (!runs())
-        return;
-    struct pollfd p = {.fd = server.child.pidfd, .events = POLLIN};
-    mp_pidfd_signal(server.child.pidfd, SIGKILL);
-    poll(&p, 1, END_PATIENCE);
-    mp_pidfd_ended(server.child.pidfd, &status);
-    drop();
-}
-
 void mp_forkserver_stop(void)
 {
     pthread_mutex_lock(&guard);
-    stop();
+    if (runs())
+        end();
     pthread_mutex_unlock(&guard);
 }
 
@@ -243,6 +242,7 @@ void mp_forkserver_let_go(void)
 {
     pthread_mutex_lock(&guard);
     if (server.holds > 0 && --server.holds == 0)
-        stop();
+        if (runs())
+            end();
     pthread_mutex_unlock(&guard);
 }
