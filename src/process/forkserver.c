@@ -25,7 +25,46 @@ enum {
     END_PATIENCE = 2000,
 };
 
+/* A fork by another thread comes between no two steps of the one that has it. */
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local bool inside;
+
+static void before_fork(void)
+{
+    if (!inside)
+        pthread_mutex_lock(&guard);
+}
+
+static void behind_fork(void)
+{
+    if (!inside)
+        pthread_mutex_unlock(&guard);
+}
+
+static void in_the_child(void)
+{
+    pthread_mutex_init(&guard, NULL);
+    inside = false;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(before_fork, behind_fork, in_the_child);
+}
+
+static void enter(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    pthread_mutex_lock(&guard);
+    inside = true;
+}
+
+static void leave(void)
+{
+    inside = false;
+    pthread_mutex_unlock(&guard);
+}
 
 static struct {
     pid_t owner; /* the process that wrote this; 0: there is none */
@@ -82,7 +121,6 @@ static int fork_server(int socket, int read_end, const mp_roles *roles)
     pid_t pid = fork();
     if (pid == 0) {
         server.owner = 0;
-        pthread_mutex_init(&guard, NULL);
         mp_server_move_in(socket, read_end, roles);
     }
     int saved = errno;
@@ -201,48 +239,48 @@ static int bear(mp_launched *child, const mp_roles *roles, int socket, mp_error 
 
 int mp_forkserver_start(const mp_roles *roles, mp_error *error)
 {
-    pthread_mutex_lock(&guard);
+    enter();
     int status = runs() ? 0 : start(roles, error);
-    pthread_mutex_unlock(&guard);
+    leave();
     return status;
 }
 
 bool mp_forkserver_runs(void)
 {
-    pthread_mutex_lock(&guard);
+    enter();
     bool there = runs();
-    pthread_mutex_unlock(&guard);
+    leave();
     return there;
 }
 
 int mp_forkserver_bear(mp_launched *child, const mp_roles *roles, int socket, mp_error *error)
 {
-    pthread_mutex_lock(&guard);
+    enter();
     int status = bear(child, roles, socket, error);
-    pthread_mutex_unlock(&guard);
+    leave();
     return status;
 }
 
 void mp_forkserver_stop(void)
 {
-    pthread_mutex_lock(&guard);
+    enter();
     if (runs())
         end();
-    pthread_mutex_unlock(&guard);
+    leave();
 }
 
 void mp_forkserver_hold(void)
 {
-    pthread_mutex_lock(&guard);
+    enter();
     server.holds++;
-    pthread_mutex_unlock(&guard);
+    leave();
 }
 
 void mp_forkserver_let_go(void)
 {
-    pthread_mutex_lock(&guard);
+    enter();
     if (server.holds > 0 && --server.holds == 0)
         if (runs())
             end();
-    pthread_mutex_unlock(&guard);
+    leave();
 }
