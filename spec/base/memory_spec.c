@@ -28,7 +28,7 @@ TEST(comes_from_the_hosts_function)
     tally t = {0};
     mp_memory_by(count, &t);
     char *a = mp_malloc(10), *b = mp_calloc(100, 10), *c = mp_malloc(0);
-    CHECK(a != NULL && b != NULL && c != NULL);
+    REQUIRE(a != NULL && b != NULL && c != NULL);
     CHECK_EQ_INT(t.blocks, 3);
     for (int i = 0; i < 1000; i++)
         CHECK(b[i] == 0);

@@ -275,8 +275,8 @@ TEST(survives_the_loss_of_two_nurseries_in_a_row)
         mp_event e;
         pid_t first = shop_kill_nursery(&s);
         int64_t end = mp_deadline(SHOP_PATIENCE);
-        while ((shop_nursery(&s) == NULL || shop_nursery(&s)->process.pid == first) && mp_now() < end &&
-               s.over == 0)
+        while ((shop_nursery(&s) == NULL || shop_nursery(&s)->process.pid == first) &&
+               mp_now() < end && s.over == 0)
             if (mp_pool_next(s.pool, &e)) {
                 shop_note(&s, &e);
                 mp_pool_settle(s.pool);

@@ -248,7 +248,8 @@ TEST(a_host_that_cannot_fork_is_told)
     int before = count_descriptors();
     new_world(1);
     setenv("MOONPOOL_FAILPOINTS", "nursery.start:error", 1);
-    CHECK_EQ_INT(mp_nursery_start(&nursery, NULL, NULL, &places, MP_START_FORK, NULL, &error), -EAGAIN);
+    CHECK_EQ_INT(mp_nursery_start(&nursery, NULL, NULL, &places, MP_START_FORK, NULL, &error),
+                 -EAGAIN);
     unsetenv("MOONPOOL_FAILPOINTS");
     CHECK_EQ_INT(error.code, -EAGAIN);
     CHECK(strstr(error.text, "fork") != NULL);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/processors.h"
+#include "process/forkserver.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -17,6 +18,22 @@ enum { WORKERS_MOST = 1024, LINE_ROOM = 400 };
 
 static const size_t default_window = (size_t)64 << 20;
 static const int64_t doubt = 1000000000; /* nanoseconds between two looks at what does not come */
+
+static _Atomic bool holds_server;
+
+int moonpool_forkserver_start(void)
+{
+    if (!atomic_exchange(&holds_server, true))
+        mp_forkserver_hold();
+    return mp_forkserver_start(&mp_host_roles, NULL) < 0 ? MOONPOOL_ESYSTEM : MOONPOOL_OK;
+}
+
+void moonpool_forkserver_stop(void)
+{
+    if (atomic_exchange(&holds_server, false))
+        mp_forkserver_let_go();
+    mp_forkserver_stop();
+}
 
 void moonpool_allocate_by(moonpool_allocator allocate, void *user)
 {

@@ -11,6 +11,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* What both begin with; NULL with the exit code where that cannot be. */
+static lua_State *begin(mp_letter *letter, int *code)
+{
+    mp_error error = {0};
+    lua_State *L = mp_session_receive(letter, &error) < 0 ? NULL : mp_fresh_open(letter, &error);
+    if (L == NULL)
+        *code = mp_role_fail("%s", error.text);
+    return L;
+}
+
 /* ---- a pool's nursery ---- */
 
 static int take_in_hand(lua_State *L)
@@ -47,12 +57,10 @@ static void take_options(mp_lua_pool *p, mp_letter *letter)
 int mp_fresh_play_pool(mp_letter *letter)
 {
     static mp_lua_pool pool;
-    mp_error error = {0};
-    if (mp_session_receive(letter, &error) < 0)
-        return mp_role_fail("%s", error.text);
-    lua_State *L = mp_fresh_open(letter, &error);
+    int code = 0;
+    lua_State *L = begin(letter, &code);
     if (L == NULL)
-        return mp_role_fail("%s", error.text);
+        return code;
     mp_worker_prepare();
     take_options(&pool, letter);
     lua_pushcfunction(L, take_in_hand);
@@ -111,19 +119,17 @@ static void complain(lua_State *L)
 
 int mp_fresh_play_process(mp_letter *letter)
 {
-    mp_error error = {0};
-    if (mp_session_receive(letter, &error) < 0)
-        return mp_role_fail("%s", error.text);
-    lua_State *L = mp_fresh_open(letter, &error);
+    int code = 0;
+    lua_State *L = begin(letter, &code);
     if (L == NULL)
-        return mp_role_fail("%s", error.text);
+        return code;
     lua_pushcfunction(L, be_process);
     lua_pushlightuserdata(L, letter);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
         complain(L);
         return EXIT_FAILURE;
     }
-    int code = (int)lua_tointeger(L, -1);
+    code = (int)lua_tointeger(L, -1);
     if (code == 0)
         mp_session_leave();
     return code;

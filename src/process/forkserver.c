@@ -8,13 +8,13 @@
 #include "process/pidfd.h"
 #include "process/post.h"
 #include "process/server.h"
+#include "process/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -110,22 +110,16 @@ static void end(void)
 
 static int fork_server(int socket, int read_end, const mp_roles *roles)
 {
-    sigset_t all, before;
+    sigset_t before;
     if (MP_FAILPOINT_ERROR("forkserver.start")) {
         errno = EAGAIN;
         return -1;
     }
-    fflush(NULL);
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    pid_t pid = fork();
+    pid_t pid = mp_signals_fork(&before);
     if (pid == 0) {
         server.owner = 0;
         mp_server_move_in(socket, read_end, roles);
     }
-    int saved = errno;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = saved;
     return pid;
 }
 

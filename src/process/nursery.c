@@ -14,13 +14,13 @@
 #include "base/fd.h"
 #include "base/memory.h"
 #include "process/pidfd.h"
+#include "process/signals.h"
 #include "process/ward.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -89,20 +89,14 @@ static void close_nursery_side(mp_ward *w)
 
 static pid_t fork_nursery(mp_ward *w)
 {
-    sigset_t all, before;
+    sigset_t before;
     if (MP_FAILPOINT_ERROR("nursery.start")) {
         errno = EAGAIN;
         return -1;
     }
-    fflush(NULL);
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    pid_t pid = fork();
+    pid_t pid = mp_signals_fork(&before);
     if (pid == 0)
         mp_ward_run(w);
-    int saved = errno;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = saved;
     return pid;
 }
 

@@ -84,21 +84,15 @@ static _Noreturn void live(bool tied, pid_t parent, const sigset_t *mask, int (*
 
 static pid_t fork_quietly(bool tied, int (*body)(void *ctx), void *ctx)
 {
-    sigset_t all, before;
+    sigset_t before;
     if (MP_FAILPOINT_ERROR("process.start")) {
         errno = EAGAIN;
         return -1;
     }
-    fflush(NULL);
     pid_t parent = getpid();
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    pid_t pid = fork();
+    pid_t pid = mp_signals_fork(&before);
     if (pid == 0)
         live(tied, parent, &before, body, ctx);
-    int saved = errno;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = saved;
     return pid;
 }
 

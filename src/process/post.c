@@ -159,7 +159,7 @@ static int read_bytes(mp_letter *l, int fd, size_t size)
 static int receive_fds(int socket, mp_letter *l, uint64_t count)
 {
     char plus;
-    int fds[MP_POST_FDS];
+    int fds[MP_POST_FDS] = {0};
     while (l->fd_count < count) {
         unsigned n = MP_POST_FDS;
         int came = mp_post_get(socket, &plus, 1, fds, &n, -1);
@@ -175,14 +175,14 @@ static int receive_fds(int socket, mp_letter *l, uint64_t count)
 
 int mp_post_receive(int socket, mp_letter *l)
 {
-    head h;
+    head h = {.size = 0};
     int fd = -1;
     unsigned n = 1;
     mp_letter_init(l);
     int came = mp_post_get(socket, &h, sizeof h, &fd, &n, -1);
     if (came <= 0)
         return came < 0 ? came : -EPIPE;
-    bool fits = came == sizeof h && memcmp(&h, &pattern, offsetof(head, size)) == 0 &&
+    bool fits = came == (int)sizeof h && memcmp(&h, &pattern, offsetof(head, size)) == 0 &&
                 h.fds <= MOST_FDS && n == 1;
     l->received = true;
     int status = fits ? receive_fds(socket, l, h.fds) : -EPROTO;
