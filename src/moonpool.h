@@ -139,7 +139,8 @@ typedef struct moonpool_options {
     size_t window;             /* bytes of tasks that may be under way; 0: 64 MiB */
     uint64_t tasks_per_worker; /* behind so many a worker is replaced; 0: never */
     /* The name of a handler that each new worker calls, without input, before its first task; what
-     * it returns but 0 ends the worker. NULL: none. Valid for the life of the pool. */
+     * it returns but 0 ends the worker, with that exit code. NULL: none. Valid for the life of
+     * the pool. */
     const char *worker_init;
     int start_method; /* a MOONPOOL_START_... */
     /* Gets a line of text, without its newline, on what is nobody's error: a worker that has died,
@@ -150,8 +151,8 @@ typedef struct moonpool_options {
 } moonpool_options;
 
 /* Makes a pool; its workers are born with the first task. `options` may be NULL; it is copied. The
- * pool is the caller's until moonpool_free. Errors: EARGUMENT, ESYSTEM; *pool is NULL then, or,
- * with ESYSTEM, may be a pool that does nothing but tell moonpool_errno, to be freed. */
+ * pool is the caller's until moonpool_free. Errors: EARGUMENT, EHANDLER, ESYSTEM; *pool is NULL
+ * then, or, with ESYSTEM, may be a pool that does nothing but tell moonpool_errno, to be freed. */
 MOONPOOL_API int moonpool_new(moonpool **pool, const moonpool_options *options);
 
 /* Kills the workers and frees all; tasks that are under way are never heard of. Blocks for the

@@ -12,8 +12,9 @@ extern "C" {
 #endif
 
 /* Pushes the module's table; what `require "moonpool"` calls, and what
- * luaL_requiref and package.preload take. Needs the base libraries only. Raises
- * a Lua error where memory is short. */
+ * luaL_requiref and package.preload take. Needs Lua's basic functions and its
+ * libraries table, string, math, io and debug. Raises a Lua error where one of them is not open, or
+ * memory is short. */
 MOONPOOL_API int luaopen_moonpool(lua_State *L);
 
 /* ---- fresh states ---- */

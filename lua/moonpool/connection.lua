@@ -132,12 +132,13 @@ end
 Connection.__close = methods.close
 
 -- A queue's message is received once, and so is a connection's; a task may be done again; what is
--- shared is decoded by many.
+-- shared, and what a pool's workers begin with (a table carries it), is decoded by many.
 local function way_of(carrier)
   if carrier == nil then
     return "task"
   end
-  return getmetatable(carrier) == core.shared_meta("Shared") and "many" or "once"
+  local many = type(carrier) == "table" or getmetatable(carrier) == core.shared_meta("Shared")
+  return many and "many" or "once"
 end
 
 local function note(self, way, ticket, ...)

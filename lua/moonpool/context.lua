@@ -75,17 +75,27 @@ function context.make(mp, name)
   end
   context.number("get_context", "the argument", name)
   local own = {}
+  local function check_dot(call, first)
+    if first == own then
+      errors.raise("argument", ("%s: write ctx.%s(...) with a dot"):format(call, call))
+    end
+  end
   function own.Pool(first, initializer, initargs, maxtasksperchild)
+    check_dot("Pool", first)
     return mp.Pool(with(type(first) == "table" and first or {
       processes = first, initializer = initializer, initargs = initargs,
       maxtasksperchild = maxtasksperchild,
     }, name))
   end
   function own.Process(given)
+    check_dot("Process", given)
     return mp.Process(type(given) == "table" and with(given, name) or given)
   end
   function own.get_start_method()
     return name
+  end
+  function own.set_start_method()
+    errors.raise("state", ("set_start_method: this context's is %q for good"):format(name))
   end
   return setmetatable(own, { __index = mp, __name = Context.__name, __tostring = Context.__tostring })
 end

@@ -3,7 +3,7 @@
 --
 -- A thing is noted while it is encoded. A handle that goes into a queue or into a shared value belongs
 -- to that, so that it outlives its sender; what a task has taken along stays until this process's
--- pools are idle; the rest until whatever carries it says that it has arrived, or never will.
+-- pools are idle; what a pool's initializer has, as long as the pool; the rest until whatever carries it says that it has arrived, or never will.
 
 local core = ...
 
@@ -15,6 +15,8 @@ local freight = {
 local aboard = {}  -- of that message
 local tasks = {}
 local waiting = {} -- messages: their things, and how to ask whether they have arrived
+local starts = setmetatable({}, { __mode = "k" }) -- of pools: what new workers begin with
+local Start = {}
 
 --- `object` is being encoded. It is a handle, or `undo()` is called when it has arrived, or never will.
 function freight.note(object, undo)
@@ -23,6 +25,10 @@ function freight.note(object, undo)
   if carrier == nil then
     tasks[#tasks + 1] = thing
     freight.pooled = true
+    return
+  elseif type(carrier) == "table" then
+    starts[carrier] = starts[carrier] or setmetatable({}, Start)
+    table.insert(starts[carrier], thing)
     return
   elseif carrier ~= true and carrier ~= object and not undo then
     core.shared_give(object, carrier)
@@ -42,6 +48,8 @@ function freight.unload(things)
     end
   end
 end
+
+Start.__gc = freight.unload
 
 --- What is aboard belongs to the message that was made, and is the caller's to look after.
 function freight.taken()

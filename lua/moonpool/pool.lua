@@ -16,6 +16,7 @@ local crew = require "moonpool.crew"
 local errors = require "moonpool.errors"
 local iterable = require "moonpool.iterable"
 local options = require "moonpool.options"
+local process = require "moonpool.process"
 local progress = require "moonpool.progress"
 local pump = require "moonpool.pump"
 local reduce = require "moonpool.reduce"
@@ -78,6 +79,7 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
     processes = processes, initializer = initializer, initargs = initargs,
     maxtasksperchild = maxtasksperchild,
   })
+  process.current() -- its workers are to know who has made them
   processes = check_processes("Pool", given.processes or core.default_processes()
     or core.process_cpu_count())
   local seed = given.seed or math.random(0)

@@ -445,10 +445,10 @@ end
 -- ---- who is here ----
 
 -- A pool's worker has inherited its host's.
-local function worker_of_host(number, host)
+local function worker_of_host(number, host, host_name)
   local made_by = current and states[current]
-  local name = made_by and made_by.pid == host and made_by.name or "MainProcess"
-  parent = stand_in(name, host)
+  local name = made_by and made_by.pid == host and made_by.name or host_name
+  parent = stand_in(name or "MainProcess", host)
   children, born, keeper = {}, 0, nil
   return stand_in(("PoolWorker-%d"):format(number), core.pid(), tostring(number), true)
 end
@@ -456,8 +456,8 @@ end
 --- This process.
 function process.current()
   if not current or states[current].pid ~= core.pid() then
-    local number, host = core.worker()
-    current = number and worker_of_host(number, host)
+    local number, host, host_name = core.worker()
+    current = number and worker_of_host(number, host, host_name)
       or stand_in("MainProcess", core.pid(), nil, false)
   end
   return current

@@ -377,9 +377,34 @@ TEST(fails_all_where_no_worker_can_live)
     finish(pool);
     CHECK_EQ_INT(t.told, 10);
     CHECK_EQ_INT(t.error, MOONPOOL_ESYSTEM);
-    CHECK(moonpool_error(pool)[0] != '\0');
+    CHECK(strstr(moonpool_error(pool), "the last by exit code 1") != NULL);
     CHECK_EQ_INT(moonpool_submit(pool, "echo", "x", 1, note, &t), MOONPOOL_ECLOSED);
     moonpool_free(pool);
+}
+
+TEST(fails_all_where_the_program_cannot_be_started_anew)
+{
+    moonpool *pool;
+    tally t = {0};
+    moonpool_options options = {
+        .size = sizeof options, .workers = 2, .start_method = MOONPOOL_START_SPAWN};
+    moonpool_handle("echo", echo, NULL);
+    REQUIRE(moonpool_new(&pool, &options) == 0);
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ_INT(moonpool_submit(pool, "echo", "x", 1, note, &t), 0);
+    while (moonpool_pending(pool) > 0)
+        moonpool_wait(pool, MOONPOOL_NEVER);
+    CHECK_EQ_INT(t.told, 10);
+    CHECK_EQ_INT(t.error, MOONPOOL_ESYSTEM);
+    CHECK(strstr(moonpool_error(pool), "moonpool_worker_main") != NULL);
+    moonpool_free(pool);
+}
+
+TEST(knows_its_worker_init_by_name)
+{
+    moonpool *pool;
+    moonpool_options options = {.size = sizeof options, .worker_init = "nobody"};
+    CHECK_EQ_INT(moonpool_new(&pool, &options), MOONPOOL_EHANDLER);
 }
 
 static void *idle(void *arg)

@@ -140,6 +140,35 @@ TEST(takes_its_memory_from_the_host_and_gives_it_back)
     moonpool_allocate_by(NULL, NULL);
 }
 
+static long allowed;
+
+static void *allocate_some(void *user, void *block, size_t size)
+{
+    if (size > 0 && block == NULL && allowed-- <= 0)
+        return NULL;
+    return allocate(user, block, size);
+}
+
+/* Memory that is short for a while keeps no task from being done later. */
+TEST(goes_on_where_memory_is_there_again)
+{
+    for (int i = 0; i < 40; i++) {
+        tally t = {0};
+        moonpool_allocate_by(allocate_some, NULL);
+        allowed = 1000;
+        moonpool *pool = make(MOONPOOL_START_FORK, 1);
+        allowed = i;
+        int submitted = moonpool_submit(pool, "add", "", 0, note, &t);
+        moonpool_dispatch(pool, 0);
+        allowed = 1000;
+        while (moonpool_pending(pool) > 0)
+            moonpool_wait(pool, MOONPOOL_NEVER);
+        CHECK_EQ_INT((int)t.told, submitted == 0);
+        moonpool_free(pool);
+        moonpool_allocate_by(NULL, NULL);
+    }
+}
+
 TEST(logs_what_is_nobodys_error)
 {
     char text[200] = "";

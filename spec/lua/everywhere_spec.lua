@@ -25,6 +25,18 @@ describe("everywhere", function()
     assert.equal(6, before:get().n)
   end)
 
+  it("warns where it fails in a worker that came later", function()
+    local r = require "spec.support.script".run [[
+      local first = mp.Value "i8"
+      local pool <close> = mp.Pool(1)
+      pool:everywhere(function() if first:add(1) > 1 then error "cannot set up" end end)
+      pool:resize(2)
+      pool:map(function() mp.sleep(0.1) end, { 1, 2 }, 1)
+    ]]
+    assert.matches("everywhere has failed in PoolWorker%-2, which came later: .*cannot set up", r.errors)
+    assert.equal(0, r.code)
+  end)
+
   it("counts for replacements, and for workers that come by resize and refresh", function()
     local pool <close> = mp.Pool { processes = 2, maxtasksperchild = 2 }
     pool:everywhere(set_mark, { 1 })

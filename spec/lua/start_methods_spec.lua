@@ -71,6 +71,42 @@ describe("start methods", function()
 end)
 
 describe("a fresh worker", function()
+  it("has a connection of its initializer's, whenever it is born", function()
+    for _, method in ipairs { "spawn", "forkserver" } do
+      says("10\n", ([[
+        local a, b = mp.Pipe()
+        local pool <close> = mp.Pool{ processes = 2, start_method = %q,
+          initializer = function(c) connection = c end, initargs = { b } }
+        pool:apply(function() end)
+        pool:wait()
+        collectgarbage()
+        pool:map(function(x) mp.sleep(0.05) connection:send(x) end, { 1, 2, 3, 4 }, 1)
+        local sum = 0
+        for _ = 1, 4 do sum = sum + a:recv() end
+        print(sum)
+      ]]):format(method))
+    end
+  end)
+
+  it("knows who has made its pool", function()
+    for _, method in ipairs { "fork", "spawn", "forkserver" } do
+      says("Outer\tPoolWorker-1\n", ([[
+        mp.set_start_method %q
+        local p = mp.Process{ name = "Outer", target = function()
+          local function name() return mp.parent_process().name end
+          local pool <close> = mp.Pool(1)
+          local outer, inner = pool:apply(name), pool:apply(function()
+            local own <close> = mp.Pool(1)
+            return own:apply(name)
+          end)
+          print(outer, inner)
+        end }
+        p:start()
+        p:join()
+      ]]):format(method))
+    end
+  end)
+
   it("has the script's package.path, and not its globals nor what it has run", function()
     local folder = os.tmpname()
     os.remove(folder)

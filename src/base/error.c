@@ -21,3 +21,15 @@ int mp_fail(mp_error *error, int code, const char *format, ...)
              reason != NULL ? reason : "unknown error");
     return code;
 }
+
+int mp_fail_plainly(mp_error *error, int code, const char *format, ...)
+{
+    if (error == NULL)
+        return code;
+    error->code = code;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(error->text, sizeof error->text, format, args);
+    va_end(args);
+    return code;
+}

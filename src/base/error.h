@@ -19,4 +19,8 @@ typedef struct mp_error {
 int mp_fail(mp_error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same without the errno's text: for what is said in full. */
+int mp_fail_plainly(mp_error *error, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 #endif

@@ -201,8 +201,21 @@ static int add(batch *b, const void *input, size_t size, mp_error *error)
     if (status < 0)
         return mp_fail(error, status, "no memory for a task of %zu bytes", size);
     b->added++;
-    /* A task that is there stays, though no worker could be born for it now. */
-    return mp_call_end_item(b->call, error) == -EBUSY ? -EBUSY : 0;
+    /* A task that is there stays, though it cannot be handed out, or no worker be born for it, now.
+     */
+    status = mp_call_end_item(b->call, error);
+    b->stuck = b->stuck || status < 0;
+    return status == -EBUSY ? -EBUSY : 0;
+}
+
+void mp_host_push(moonpool *pool)
+{
+    batch *b;
+    mp_error unused;
+    LIST_FOREACH (b, &pool->batches, link) {
+        if (b->stuck && b->call != NULL)
+            b->stuck = mp_call_flush(b->call, &unused) == -ENOMEM;
+    }
 }
 
 int moonpool_batch_add(moonpool_batch *b, const void *input, size_t size)
@@ -240,8 +253,10 @@ int moonpool_batch_end(moonpool_batch *b, void (*over)(void *user))
     b->over = over;
     if (b->call == NULL)
         settle(b);
-    else if (mp_call_seal(b->call, &error) < 0)
-        mp_host_fail(pool, MOONPOOL_ESYSTEM, &error); /* workers are tried for again */
+    else if (mp_call_seal(b->call, &error) < 0) {
+        b->stuck = true; /* it, and workers, are tried for again */
+        mp_host_fail(pool, MOONPOOL_ESYSTEM, &error);
+    }
     mp_pool_rest(pool->pool);
     return MOONPOOL_OK;
 }

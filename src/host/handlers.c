@@ -19,7 +19,7 @@ typedef struct entry {
     char name[];
 } entry;
 
-enum { EXIT_UNFIT = 1 };
+enum { EXIT_UNFIT = 1, EXIT_MOST = 255 };
 
 struct moonpool_reply {
     mp_buffer *out;
@@ -83,7 +83,8 @@ int moonpool_write(moonpool_reply *reply, const void *bytes, size_t size)
 
 /* ---- in a worker ---- */
 
-static bool initialize(const char *name)
+/* The exit code with which it fails, 0 if it does not. */
+static int initialize(const char *name)
 {
     void *user = NULL;
     moonpool_reply nowhere;
@@ -93,7 +94,7 @@ static bool initialize(const char *name)
     moonpool_handler handler = mp_host_find(name, strlen(name), &user);
     int code = handler == NULL ? MOONPOOL_EHANDLER : handler(user, NULL, 0, &nowhere);
     mp_buffer_free(&unread);
-    return code == 0;
+    return code > 0 && code <= EXIT_MOST ? code : code == 0 ? 0 : EXIT_UNFIT;
 }
 
 static void start(void *ctx, const mp_birth *birth)
@@ -101,8 +102,9 @@ static void start(void *ctx, const mp_birth *birth)
     const moonpool *pool = ctx;
     (void)birth;
     pthread_rwlock_init(&guard, NULL); /* a thread of the host may have had it */
-    if (pool->options.worker_init != NULL && !initialize(pool->options.worker_init))
-        _exit(EXIT_UNFIT);
+    int code = pool->options.worker_init != NULL ? initialize(pool->options.worker_init) : 0;
+    if (code != 0)
+        _exit(code);
 }
 
 static int run_one(const mp_task *task, mp_buffer *out)

@@ -25,6 +25,8 @@ struct moonpool {
     bool broken;        /* no worker can be born: all fails from then on */
     _Atomic bool woken; /* since the last dispatch has begun */
     int64_t look_at;    /* when to dispatch in any case */
+    int64_t try_at;     /* when to try again to start workers; 0: at once */
+    unsigned failures;  /* to do so, in a row */
     uint64_t pending;
     size_t under_way; /* bytes of tasks */
     struct mp_batches batches;
@@ -42,6 +44,7 @@ struct moonpool_batch {
     unsigned char *heard_bits; /* of each task, from 0: whether it was called back for */
     uint64_t room;             /* tasks that heard_bits holds */
     bool ended, cancelled, call_over;
+    bool stuck; /* memory was short: tasks of it are to be handed out again */
     LIST_ENTRY(moonpool_batch) link;
 };
 
@@ -60,6 +63,9 @@ extern const mp_roles mp_host_roles;
 
 /* Notes what went wrong and returns `code`. */
 int mp_host_fail(moonpool *pool, int code, const mp_error *error);
+
+/* Hands out what could not be before, in all batches. */
+void mp_host_push(moonpool *pool);
 
 /* Tells the pool's log a line. */
 void mp_host_log(const moonpool *pool, const char *format, ...)

@@ -12,12 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORKERS_MOST = 1024, LINE_ROOM = 400 };
+enum { WORKERS_MOST = 1024, LINE_ROOM = 400, MOST_FAILURES = 10 };
 
 static const size_t default_window = (size_t)64 << 20;
 static const int64_t doubt = 1000000000; /* nanoseconds between two looks at what does not come */
+static const int64_t try_pause = 200000000; /* and between two tries to start workers */
 
 static _Atomic bool holds_server;
 
@@ -119,7 +121,11 @@ int moonpool_new(moonpool **result, const moonpool_options *options)
     *result = NULL;
     if (pool == NULL)
         return MOONPOOL_ESYSTEM;
+    void *unused;
     int status = take_options(&pool->options, options);
+    const char *init = pool->options.worker_init;
+    if (status == 0 && init != NULL && mp_host_find(init, strlen(init), &unused) == NULL)
+        status = MOONPOOL_EHANDLER;
     if (status < 0) {
         mp_free(pool);
         return status;
@@ -194,17 +200,27 @@ static bool is_hopeless(const mp_event *e)
     return e->code == 0 || e->count > 0;
 }
 
+static void explain(const moonpool *pool, const mp_event *e, mp_error *error)
+{
+    const char *reason = mp_pool_reason(pool->pool);
+    bool killed = WIFSIGNALED(e->status);
+    if (e->code != 0) {
+        mp_fail(error, e->code, "cannot start worker %u", e->count);
+        return;
+    }
+    if (reason[0] != '\0')
+        mp_fail_plainly(error, -ECHILD, "workers cannot be started: %s", reason);
+    else
+        mp_fail_plainly(
+            error, -ECHILD,
+            "%u workers in a row died before they were ready for work, the last by %s %d", e->count,
+            killed ? "signal" : "exit code", killed ? WTERMSIG(e->status) : WEXITSTATUS(e->status));
+}
+
 static void meet_trouble(moonpool *pool, const mp_event *e)
 {
-    mp_error error = {.code = e->code == 0 ? -ECHILD : e->code};
-    const char *reason = mp_pool_reason(pool->pool);
-    if (e->code == 0 && reason[0] != '\0')
-        mp_fail(&error, error.code, "workers cannot be started: %s", reason);
-    else
-        mp_fail(&error, error.code,
-                e->code == 0 ? "%u workers died before they were ready for work"
-                             : "cannot start worker %u",
-                e->count);
+    mp_error error = {0};
+    explain(pool, e, &error);
     bool hopeless = is_hopeless(e);
     mp_host_log(pool, "%s%s", error.text, hopeless ? "" : "; trying again");
     mp_pool_settle(pool->pool);
@@ -232,6 +248,35 @@ static bool handle(moonpool *pool, const mp_event *e)
     return task;
 }
 
+/* What another try will not change. */
+static bool is_final(int code)
+{
+    return code == -ENOEXEC || code == -ENOENT || code == -EDEADLK;
+}
+
+/* Workers that could not be started when there was work for them are tried for again, and not for
+ * ever. */
+static void start_again(moonpool *pool)
+{
+    mp_error error = {0};
+    const mp_transport *t = mp_pool_transport(pool->pool);
+    if (pool->pending == 0 || pool->broken || t->ops->crew(t) > 0 || mp_now() < pool->try_at)
+        return;
+    unsigned workers = pool->options.workers;
+    unsigned wanted = pool->pending < workers ? (unsigned)pool->pending : workers;
+    if (mp_pool_want(pool->pool, wanted, &error) >= 0) {
+        pool->failures = 0;
+        return;
+    }
+    pool->try_at = mp_now() + try_pause;
+    bool over = ++pool->failures >= MOST_FAILURES || is_final(error.code);
+    mp_host_log(pool, "%s%s", error.text, over ? "" : "; trying again");
+    if (over)
+        mp_host_break(pool, &error);
+    else
+        mp_host_fail(pool, MOONPOOL_ESYSTEM, &error);
+}
+
 static int dispatch(moonpool *pool, unsigned max)
 {
     mp_event e;
@@ -251,11 +296,13 @@ int moonpool_dispatch(moonpool *pool, unsigned max)
     pool->dispatching = true;
     atomic_store(&pool->woken, false);
     int n = dispatch(pool, max);
+    mp_host_push(pool);
+    start_again(pool);
     mp_pool_doubt(pool->pool);
     mp_pool_rest(pool->pool);
     if (atomic_load(&pool->woken))
         mp_pool_wake(pool->pool); /* the rest may have silenced it */
-    pool->look_at = mp_now() + doubt;
+    pool->look_at = mp_now() + (pool->failures > 0 ? try_pause : doubt);
     pool->dispatching = false;
     return n;
 }
@@ -266,9 +313,16 @@ int moonpool_wait(moonpool *pool, int64_t deadline)
         return MOONPOOL_ECLOSED;
     if (pool->dispatching)
         return MOONPOOL_EARGUMENT;
-    if (!atomic_load(&pool->woken))
-        mp_pool_wait(pool->pool, deadline, MP_BELL_EAGER, NULL);
-    return moonpool_dispatch(pool, 0);
+    for (;;) {
+        int64_t look_at = moonpool_timeout(pool), until = deadline < look_at ? deadline : look_at;
+        int status = 0;
+        if (!atomic_load(&pool->woken))
+            status = mp_pool_wait(pool->pool, until, MP_BELL_EAGER, NULL);
+        bool woken = atomic_load(&pool->woken);
+        int n = moonpool_dispatch(pool, 0);
+        if (n != 0 || woken || pool->broken || status == -EINTR || mp_now() >= deadline)
+            return n;
+    }
 }
 
 void moonpool_wakeup(moonpool *pool)

@@ -2,12 +2,15 @@
  * the functions that other workers have in hand. */
 #include "lua/fresh.h"
 
+#include "lua/message.h"
+
 #include "codec/names.h"
 #include "codec/values.h"
 #include "process/forkserver.h"
 #include "shm/session.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <lualib.h>
 
 /* ---- settings ---- */
@@ -32,12 +35,27 @@ static void put_number(lua_State *L, const char *name, mp_letter *letter)
     lua_pop(L, 1);
 }
 
+static void put_own_name(lua_State *L, mp_letter *letter)
+{
+    size_t size = 0;
+    int top = lua_gettop(L);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, "moonpool.process");
+    lua_getfield(L, -1, "current");
+    lua_call(L, 0, 1);
+    lua_getfield(L, -1, "name");
+    const char *name = lua_tolstring(L, -1, &size);
+    mp_letter_put_text(letter, name, size);
+    lua_settop(L, top);
+}
+
 void mp_fresh_settings(lua_State *L, mp_letter *letter)
 {
     put_field(L, "path", letter);
     put_field(L, "cpath", letter);
     put_number(L, MP_DEFAULT_PROCESSES, letter);
     put_number(L, MP_DEFAULT_METHOD, letter);
+    put_own_name(L, letter);
 }
 
 /* ---- the forkserver ---- */
@@ -68,27 +86,38 @@ void mp_fresh_hold(lua_State *L, enum mp_start_method method)
 
 /* ---- a pool's ---- */
 
-static void encode_start(lua_State *L, mp_lua_pool *p)
+/* (what the pool's workers are to have) */
+static int encode_both(lua_State *L)
 {
-    int first = lua_gettop(L) + 2;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, p);
-    lua_getfield(L, -1, "initializer");
-    lua_getfield(L, first - 1, "initargs");
+    mp_buffer *out = lua_touserdata(L, 2);
+    lua_getfield(L, 1, "initializer");
+    lua_getfield(L, 1, "initargs");
     mp_names_refresh(L);
-    p->start.error = 0;
-    bool outer = p->encoding;
-    p->encoding = true;
-    int status = mp_encode(L, first, 2, MP_CODEC_FUNCTIONS, &p->start);
-    p->encoding = outer;
-    if (status == 0) {
-        lua_settop(L, first - 2);
-        return;
-    }
-    if (p->start.error < 0)
-        mp_raise(L, "system", "no memory to encode the initializer");
+    out->len = 0;
+    out->error = 0;
+    if (mp_encode(L, 3, 2, MP_CODEC_FUNCTIONS, out) == 0)
+        return 0;
+    if (out->error < 0)
+        return mp_raise(L, "system", "no memory to encode the initializer");
     bool args = lua_tointeger(L, -1) == 2;
     lua_pop(L, 1);
     mp_error_codec(L, "encode", args ? "initargs" : "initializer");
+    return lua_error(L);
+}
+
+/* What it takes along belongs to the pool, whose table carries it: any worker may ask for it. */
+static void encode_start(lua_State *L, mp_lua_pool *p)
+{
+    bool outer = p->encoding;
+    lua_pushcfunction(L, encode_both);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, p);
+    lua_pushlightuserdata(L, &p->start);
+    p->encoding = true;
+    int status = mp_message_call(L, 2, -2);
+    p->encoding = outer;
+    if (status == LUA_OK)
+        return;
+    p->start.len = 0;
     lua_error(L);
 }
 
@@ -151,6 +180,9 @@ void mp_fresh_brief(void *pool, mp_letter *letter)
     mp_lua_pool *p = pool;
     lua_State *L = p->worker.L;
     bool outer = p->encoding;
+    sigset_t before;
+    mp_block_interrupts(&before); /* the script's own thread has the hook that is pending */
+    lua_sethook(L, NULL, 0, 0);
     mp_session_send(letter);
     p->encoding = true;
     lua_settop(L, 0);
@@ -161,4 +193,5 @@ void mp_fresh_brief(void *pool, mp_letter *letter)
         letter->status = -EPROTO;
     p->encoding = outer;
     lua_settop(L, 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -18,6 +18,7 @@ int mp_fresh_play_process(mp_letter *letter);
 #define MP_DEFAULT_METHOD "moonpool.start_method"
 #define MP_PARENT "moonpool.parent"
 #define MP_PARENT_FD "moonpool.parent.fd"
+#define MP_MAKER_NAME "moonpool.maker" /* of the process that made this one's pool */
 
 /* ---- whoever makes one ---- */
 

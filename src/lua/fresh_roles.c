@@ -121,8 +121,10 @@ int mp_fresh_play_process(mp_letter *letter)
 {
     int code = 0;
     lua_State *L = begin(letter, &code);
-    if (L == NULL)
+    if (L == NULL) { /* nobody reads what it has said */
+        fputs("moonpool: a process cannot start: its Lua state cannot be made\n", stderr);
         return code;
+    }
     lua_pushcfunction(L, be_process);
     lua_pushlightuserdata(L, letter);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK) {

@@ -38,6 +38,14 @@ static void set_field(lua_State *L, const char *name, mp_letter *letter)
     lua_pop(L, 2);
 }
 
+static void set_text(lua_State *L, const char *name, mp_letter *letter)
+{
+    size_t size;
+    const char *text = mp_letter_take_text(letter, &size);
+    lua_pushlstring(L, text, size);
+    lua_setfield(L, LUA_REGISTRYINDEX, name);
+}
+
 static void set_number(lua_State *L, const char *name, mp_letter *letter)
 {
     lua_Integer n = (lua_Integer)mp_letter_take_number(letter);
@@ -47,12 +55,29 @@ static void set_number(lua_State *L, const char *name, mp_letter *letter)
     lua_setfield(L, LUA_REGISTRYINDEX, name);
 }
 
+/* (light userdata of a place that holds the function) */
+static int call_setup(lua_State *L)
+{
+    const moonpool_lua_setup *setup = lua_touserdata(L, 1);
+    lua_settop(L, 0);
+    (*setup)(L, host.user);
+    return 0;
+}
+
+/* On a stack of its own, whatever it leaves there. */
+static void call_host(lua_State *L, moonpool_lua_setup setup)
+{
+    lua_pushcfunction(L, call_setup);
+    lua_pushlightuserdata(L, &setup);
+    lua_call(L, 1, 0);
+}
+
 /* The libraries, warnings and collector as in `moonpool`. */
 static int furnish(lua_State *L)
 {
     mp_letter *letter = lua_touserdata(L, 1);
     if (host.open_libs != NULL)
-        host.open_libs(L, host.user);
+        call_host(L, host.open_libs);
     else if (luaL_openlibs != NULL)
         luaL_openlibs(L);
     else
@@ -63,8 +88,16 @@ static int furnish(lua_State *L)
     set_field(L, "cpath", letter);
     set_number(L, MP_DEFAULT_PROCESSES, letter);
     set_number(L, MP_DEFAULT_METHOD, letter);
+    set_text(L, MP_MAKER_NAME, letter);
     luaL_requiref(L, "moonpool", luaopen_moonpool, 0);
     return 0;
+}
+
+/* (error) */
+static int describe(lua_State *L)
+{
+    luaL_tolstring(L, 1, NULL);
+    return 1;
 }
 
 lua_State *mp_fresh_open(mp_letter *letter, mp_error *error)
@@ -79,7 +112,10 @@ lua_State *mp_fresh_open(mp_letter *letter, mp_error *error)
     lua_pushlightuserdata(L, letter);
     if (lua_pcall(L, 1, 0, 0) == LUA_OK && letter->status == 0)
         return L;
-    const char *text = lua_isstring(L, -1) ? lua_tostring(L, -1) : "its letter is damaged";
+    lua_pushcfunction(L, describe);
+    lua_insert(L, -2);
+    bool damaged = letter->status < 0 || lua_pcall(L, 1, 1, 0) != LUA_OK;
+    const char *text = damaged ? "its letter is damaged" : lua_tostring(L, -1);
     snprintf(error->text, sizeof error->text, "cannot furnish a Lua state: %s", text);
     return NULL;
 }
@@ -87,7 +123,7 @@ lua_State *mp_fresh_open(mp_letter *letter, mp_error *error)
 void mp_fresh_init(lua_State *L)
 {
     if (host.worker_init != NULL)
-        host.worker_init(L, host.user);
+        call_host(L, host.worker_init);
 }
 
 void mp_fresh_begin(lua_State *L, const mp_lua_pool *p)

@@ -34,9 +34,17 @@ int moonpool_lua_is(lua_State *L, int index)
     return is;
 }
 
+static int check_pool(lua_State *L, int pool, const char *call)
+{
+    if (!moonpool_lua_is(L, pool))
+        mp_raise(L, "argument", "%s: the value at index %d must be a pool, got %s", call, pool,
+                 luaL_typename(L, pool));
+    return lua_absindex(L, pool);
+}
+
 void moonpool_lua_map(lua_State *L, int pool)
 {
-    pool = lua_absindex(L, pool);
+    pool = check_pool(L, pool, "moonpool_lua_map");
     int first = lua_gettop(L) - 1;
     lua_getfield(L, pool, "map");
     lua_insert(L, first);
@@ -55,7 +63,7 @@ static int complete(lua_State *L)
 
 void moonpool_lua_map_async(lua_State *L, int pool, moonpool_lua_completion done, void *user)
 {
-    pool = lua_absindex(L, pool);
+    pool = check_pool(L, pool, "moonpool_lua_map_async");
     int first = lua_gettop(L) - 1;
     completion *c = lua_newuserdatauv(L, sizeof *c, 0);
     *c = (completion){done, user};
@@ -76,7 +84,7 @@ void moonpool_lua_map_async(lua_State *L, int pool, moonpool_lua_completion done
 
 int moonpool_lua_fd(lua_State *L, int pool)
 {
-    pool = lua_absindex(L, pool);
+    pool = check_pool(L, pool, "moonpool_lua_fd");
     lua_getfield(L, pool, "fileno");
     lua_pushvalue(L, pool);
     lua_call(L, 1, 1);
@@ -87,7 +95,7 @@ int moonpool_lua_fd(lua_State *L, int pool)
 
 void moonpool_lua_dispatch(lua_State *L, int pool)
 {
-    pool = lua_absindex(L, pool);
+    pool = check_pool(L, pool, "moonpool_lua_dispatch");
     lua_getfield(L, pool, "poll");
     lua_pushvalue(L, pool);
     lua_call(L, 1, 0);

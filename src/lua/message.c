@@ -42,23 +42,29 @@ void mp_message_encode(lua_State *L, int first, int count, mp_buffer *out, int c
     out->len = 0;
     out->error = 0;
     luaL_checkstack(L, count + LUA_MINSTACK, "too many values");
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &carriers);
-    int before = lua_gettop(L);
-    if (carrier == 0)
-        lua_pushboolean(L, 1);
-    else
-        lua_pushvalue(L, carrier);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &carriers);
     lua_pushcfunction(L, encode);
     lua_pushlightuserdata(L, out);
     for (int i = 0; i < count; i++)
         lua_pushvalue(L, first + i);
-    int status = lua_pcall(L, count + 1, 0, 0);
-    lua_pushvalue(L, before);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &carriers);
-    lua_remove(L, before);
-    if (status != LUA_OK)
+    if (mp_message_call(L, count + 1, carrier) != LUA_OK)
         lua_error(L);
+}
+
+int mp_message_call(lua_State *L, int args, int carrier)
+{
+    int function = lua_gettop(L) - args;
+    if (carrier == 0)
+        lua_pushboolean(L, 1);
+    else
+        lua_pushvalue(L, carrier);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &carriers);
+    lua_insert(L, function); /* what it was before */
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &carriers);
+    int status = lua_pcall(L, args, 0, 0);
+    lua_pushvalue(L, function);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &carriers);
+    lua_remove(L, function);
+    return status;
 }
 
 /* core.message_carrier(): what carries the message that is being encoded: a queue's or a shared

@@ -9,6 +9,7 @@
 #include "codec/names.h"
 #include "shm/session.h"
 
+#include <lualib.h>
 #include <string.h>
 
 static const mp_lua_source *find_source(const char *name)
@@ -66,9 +67,23 @@ static void push_core(lua_State *L)
     mp_open_manager(L);
 }
 
+/* The library's Lua files use these. */
+static void check_libraries(lua_State *L)
+{
+    static const char *const needed[] = {LUA_TABLIBNAME, LUA_STRLIBNAME, LUA_MATHLIBNAME,
+                                         LUA_IOLIBNAME, LUA_DBLIBNAME};
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
+        if (lua_getglobal(L, needed[i]) != LUA_TTABLE)
+            luaL_error(L, "moonpool needs Lua's library '%s', which is not open in this state",
+                       needed[i]);
+    if (lua_getglobal(L, "pcall") != LUA_TFUNCTION)
+        luaL_error(L, "moonpool needs Lua's basic functions, which are not in this state");
+}
+
 int luaopen_moonpool(lua_State *L)
 {
     luaL_checkversion(L);
+    check_libraries(L);
     lua_settop(L, 0);
     mp_fork_generation();
     mp_session_open(NULL); /* before any fork that is to share it; who needs it is told */

@@ -116,13 +116,15 @@ static int pid(lua_State *L)
     return 1;
 }
 
-/* core.worker(): nil, or this worker's number and the pid of the pool's maker */
+/* core.worker(): nil, or this worker's number, the pid of the pool's maker, and in a worker that is
+ * no fork that one's name */
 static int worker(lua_State *L)
 {
     if (lua_getfield(L, LUA_REGISTRYINDEX, MP_WORKER_SEAT) == LUA_TNIL)
         return 1;
     lua_getfield(L, LUA_REGISTRYINDEX, MP_WORKER_HOST);
-    return 2;
+    lua_getfield(L, LUA_REGISTRYINDEX, MP_MAKER_NAME);
+    return 3;
 }
 
 /* Pushes the pid of who made this process, which is no fork of it, while that lives. */

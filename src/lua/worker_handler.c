@@ -336,6 +336,31 @@ static bool is_worn(void *ctx)
     return worn;
 }
 
+/* (pool, what was raised, described or not) */
+static int write_warning(lua_State *L)
+{
+    const mp_lua_pool *p = lua_touserdata(L, 1);
+    if (lua_istable(L, 2))
+        lua_rawgeti(L, 2, 2);
+    lua_pushfstring(L, "moonpool: everywhere has failed in PoolWorker-%d, which came later: %s",
+                    (int)p->worker.birth->seat + 1, luaL_tolstring(L, -1, NULL));
+    lua_warning(L, lua_tostring(L, -1), 0);
+    return 0;
+}
+
+/* What it was to set up is not there, and nobody waits for it who could be told. */
+static void warn_of_errand(lua_State *L, mp_lua_pool *p)
+{
+    bool described = lua_gettop(L) > BASE;
+    lua_pushcfunction(L, write_warning);
+    lua_pushlightuserdata(L, p);
+    if (described)
+        lua_pushvalue(L, BASE + 1);
+    else
+        lua_pushliteral(L, "an error");
+    lua_pcall(L, 2, 0, 0);
+}
+
 static int handle(void *ctx, mp_task *task, mp_buffer *out)
 {
     mp_lua_pool *p = ctx;
@@ -347,6 +372,8 @@ static int handle(void *ctx, mp_task *task, mp_buffer *out)
     lua_pushlightuserdata(L, &i);
     if (lua_pcall(L, 1, 0, HANDLER) != LUA_OK)
         report_error(L, &i);
+    if (task->unheard && i.outcome != MP_TASK_DONE)
+        warn_of_errand(L, p);
     lua_settop(L, BASE);
     clear_behind(L);
     mp_share_forget(L);

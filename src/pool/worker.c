@@ -251,7 +251,8 @@ static void run_errand(worker *w, mp_errand *e)
                     .definition = w->tasks->base + block->definition_at,
                     .index = (uint64_t)rank + 1,
                     .first = true,
-                    .last = true};
+                    .last = true,
+                    .unheard = row == MP_NOBODY};
     mp_store_release(&w->seat->errand, row);
     if (rank < e->ranks)
         mp_store_release(&e->rows[rank], MP_NOBODY);

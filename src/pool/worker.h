@@ -15,6 +15,7 @@ typedef struct mp_task {
     const unsigned char *definition; /* block->definition_size bytes; NULL: in hand */
     uint64_t index;                  /* within its call, from 1 */
     bool first, last;                /* of the run of items that the worker does in order */
+    bool unheard;                    /* nobody is told what comes of it */
     const unsigned char *bytes;      /* NULL: made of the index and block->recipe */
     size_t size;
     /* Behind an item that was done: publishes its result and puts the next one of the run into

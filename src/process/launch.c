@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,12 +21,10 @@ int mp_start_choose(enum mp_start_method asked, mp_error *error)
 {
     unsigned threads =
         asked == MP_START_FORK || asked == MP_START_DEFAULT ? mp_threads_running() : 1;
-    if (asked == MP_START_FORK && threads > 1) {
-        error->code = -EDEADLK;
-        snprintf(error->text, sizeof error->text,
-                 "start method \"fork\" needs a process with one thread, this one has %u", threads);
-        return error->code;
-    }
+    if (asked == MP_START_FORK && threads > 1)
+        return mp_fail_plainly(
+            error, -EDEADLK,
+            "start method \"fork\" needs a process with one thread, this one has %u", threads);
     if (asked != MP_START_DEFAULT)
         return (int)asked;
     if (threads == 1)

@@ -7,9 +7,12 @@
 #include "process/post.h"
 #include "process/signals.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,6 +21,9 @@ enum { EXIT_NO_ROLE = 72, NAME_ROOM = 32, REASON_ROOM = 400 };
 static bool has_main;
 static int to_maker = -1, lifeline = -1;
 static const mp_roles *others;
+
+static const char own_link[] = "/proc/self/exe";
+static char program[PATH_MAX];
 
 bool mp_role_has_main(void)
 {
@@ -101,9 +107,23 @@ static bool is_socket(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
 }
 
+/* Without /proc it is known by what was executed, and only now: the folder may change. */
+static void find_program(void)
+{
+    const char *executed = (const char *)(uintptr_t)getauxval(AT_EXECFN);
+    if (access(own_link, X_OK) == 0 || executed == NULL || realpath(executed, program) == NULL)
+        snprintf(program, sizeof program, "%s", own_link);
+}
+
+const char *mp_role_program(void)
+{
+    return program;
+}
+
 int mp_role_main(int argc, char **argv, const mp_roles *roles)
 {
     has_main = true;
+    find_program();
     if (argc != 2 || strcmp(argv[1], MP_ROLE_ARGUMENT) != 0 || !is_socket(MP_ROLE_SOCKET))
         return -1;
     int socket = mp_fd_lift(MP_ROLE_SOCKET);

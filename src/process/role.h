@@ -29,8 +29,9 @@ typedef struct mp_roles {
  * else -1, and the program counts as one that can be started for it. */
 int mp_role_main(int argc, char **argv, const mp_roles *roles);
 
-/* Whether the program is such a one. */
+/* Whether the program is such a one; where it lies, as far as that is known. */
 bool mp_role_has_main(void);
+const char *mp_role_program(void);
 
 /* New process, all signals blocked: reads its letter from the socket, plays, and ends. */
 _Noreturn void mp_role_begin(int socket, const mp_roles *roles);

@@ -15,7 +15,7 @@
 
 extern char **environ;
 
-static const char own_program[] = "/proc/self/exe";
+static const char anchor[] = "in this library";
 
 /* ---- where it is ---- */
 
@@ -39,7 +39,7 @@ static bool find_near_library(char *path, size_t room)
 {
     char folder[PATH_MAX];
     Dl_info info;
-    if (dladdr((const void *)own_program, &info) == 0 || info.dli_fname == NULL ||
+    if (dladdr((const void *)anchor, &info) == 0 || info.dli_fname == NULL ||
         realpath(info.dli_fname, folder) == NULL)
         return false;
     for (bool beside = true; go_up(folder); beside = false) {
@@ -66,18 +66,19 @@ static bool find_in_path(char *path, size_t room)
 static int find_program(char *path, size_t room, const mp_roles *roles, mp_error *error)
 {
     if (mp_role_has_main()) {
-        snprintf(path, room, "%s", own_program);
+        snprintf(path, room, "%s", mp_role_program());
         return 0;
     }
     if (roles->own)
-        return mp_fail(error, -ENOEXEC,
-                       "start method \"spawn\": this program's main does not call "
-                       "moonpool_worker_main");
+        return mp_fail_plainly(error, -ENOEXEC,
+                               "start method \"spawn\": this program's main does not call "
+                               "moonpool_worker_main");
     if (find_near_library(path, room) || find_in_path(path, room))
         return 0;
-    return mp_fail(error, -ENOENT,
-                   "start method \"spawn\": there is no program `moonpool` near the library, nor "
-                   "in PATH");
+    return mp_fail_plainly(
+        error, -ENOENT,
+        "start method \"spawn\": there is no program `moonpool` near the library, nor "
+        "in PATH");
 }
 
 /* ---- its start ---- */
