@@ -15,6 +15,11 @@ spawning='require("moonpool").set_start_method "spawn" '$work
 LUA_CPATH="$libraries/lua/5.4/?.so" lua5.4 -e "$spawning"
 LUA_CPATH="$libraries/lua/5.4/?.so" lua5.4 -e "$work"
 
+# The module alone, as a rock brings it: the interpreter itself is started anew.
+mkdir "$prefix/alone"
+cp "$libraries/lua/5.4/moonpool.so" "$prefix/alone"
+LUA_CPATH="$prefix/alone/?.so" lua5.4 -e "$spawning"
+
 cat >"$prefix/host.c" <<'END'
 #include <moonpool_lua.h>
 #include <lauxlib.h>

@@ -120,14 +120,22 @@ const char *mp_role_program(void)
     return program;
 }
 
-int mp_role_main(int argc, char **argv, const mp_roles *roles)
+void mp_role_begin_here(const mp_roles *roles)
 {
-    has_main = true;
-    find_program();
-    if (argc != 2 || strcmp(argv[1], MP_ROLE_ARGUMENT) != 0 || !is_socket(MP_ROLE_SOCKET))
-        return -1;
+    if (!is_socket(MP_ROLE_SOCKET))
+        return;
     int socket = mp_fd_lift(MP_ROLE_SOCKET);
     if (socket < 0)
         _exit(EXIT_NO_ROLE);
     mp_role_begin(socket, roles);
+}
+
+int mp_role_main(int argc, char **argv, const mp_roles *roles)
+{
+    has_main = true;
+    find_program();
+    if (argc != 2 || strcmp(argv[1], MP_ROLE_ARGUMENT) != 0)
+        return -1;
+    mp_role_begin_here(roles);
+    return -1;
 }

@@ -21,6 +21,9 @@ typedef struct mp_roles {
     const mp_role *list;
     /* They need what only this program has: `moonpool` cannot play them. */
     bool own;
+    /* The name of a C function of Lua's kind in this library that begins a role by
+     * mp_role_begin; NULL: there is none. */
+    const char *entry;
     /* In a fork of this process that is to be clean: lets go of what it has inherited. */
     void (*shed)(void);
 } mp_roles;
@@ -35,6 +38,9 @@ const char *mp_role_program(void);
 
 /* New process, all signals blocked: reads its letter from the socket, plays, and ends. */
 _Noreturn void mp_role_begin(int socket, const mp_roles *roles);
+
+/* The same from a socket where mp_role_main looks for it; returns where there is none. */
+void mp_role_begin_here(const mp_roles *roles);
 
 /* In a role: the roles that this process may give others, and the socket of its letter. */
 const mp_roles *mp_role_others(void);
