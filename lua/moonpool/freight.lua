@@ -3,7 +3,8 @@
 --
 -- A thing is noted while it is encoded. A handle that goes into a queue or into a shared value belongs
 -- to that, so that it outlives its sender; what a task has taken along stays until this process's
--- pools are idle; what a pool's initializer has, as long as the pool; the rest until whatever carries it says that it has arrived, or never will.
+-- pools are idle, and what a pool's initializer has as long as the pool is there; the rest until
+-- whatever carries it says that it has arrived, or never will.
 
 local core = ...
 
