@@ -4,13 +4,14 @@ local core, require = ...
 
 local errors = require "moonpool.errors"
 local freight = require "moonpool.freight"
+local kinds = require "moonpool.kinds"
 local pump = require "moonpool.pump"
 local wait = require "moonpool.wait"
 
 local connection = {}
 
 local methods = {}
-local Connection = core.shared_meta("Connection")
+local Connection = kinds.note(core.shared_meta("Connection"), "Connection")
 
 local function send_all(self)
   while not core.connection_push(self) do

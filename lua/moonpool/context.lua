@@ -4,6 +4,7 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
+local kinds = require "moonpool.kinds"
 
 local context = {}
 
@@ -53,9 +54,7 @@ function context.start_forkserver()
   core.start_forkserver()
 end
 
-local Context = { __name = "Context" }
-
-function Context:__tostring()
+local function describe(self)
   return ("Context (%s)"):format(self.get_start_method())
 end
 
@@ -97,7 +96,9 @@ function context.make(mp, name)
   function own.set_start_method()
     errors.raise("state", ("set_start_method: this context's is %q for good"):format(name))
   end
-  return setmetatable(own, { __index = mp, __name = Context.__name, __tostring = Context.__tostring })
+  local meta = kinds.class "Context"
+  meta.__index, meta.__tostring = mp, describe
+  return setmetatable(own, meta)
 end
 
 return context

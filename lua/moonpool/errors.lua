@@ -2,7 +2,9 @@
 --
 -- Made here and in C (src/lua/state.c) with the one metatable `core.error_meta()`.
 
-local core = ...
+local core, require = ...
+
+local kinds = require "moonpool.kinds"
 
 local Error = core.error_meta()
 local errors = {}
@@ -51,6 +53,7 @@ function Error.__concat(a, b)
 end
 
 Error.__name = "Error"
+kinds.note(Error, "Error")
 
 --- Whether it can be called.
 function errors.is_callable(f)

@@ -6,10 +6,11 @@ local core, require = ...
 
 local errors = require "moonpool.errors"
 local freight = require "moonpool.freight"
+local kinds = require "moonpool.kinds"
 
 local handle = {}
 
-local kinds = {}
+local classes = {}
 
 local function describe(self)
   local kind, index = core.shared_name(self)
@@ -18,7 +19,7 @@ end
 
 local function reduce(self)
   local kind, index, generation = core.shared_name(self)
-  local baggage = kinds[kind].baggage
+  local baggage = classes[kind].baggage
   freight.note(self)
   if baggage then
     return handle.by_name, kind, index, generation, baggage(self)
@@ -30,9 +31,9 @@ end
 --- ...) gives a new handle what it keeps, of the cell or of what baggage(handle) has returned where
 --- it was sent.
 function handle.define(kind, class)
-  local meta = core.shared_meta(kind)
+  local meta = kinds.note(core.shared_meta(kind), kind)
   meta.__reduce, meta.__tostring, meta.__index = reduce, describe, class.index
-  kinds[kind] = class
+  classes[kind] = class
   return meta
 end
 
@@ -42,7 +43,7 @@ function handle.attach(kind, index, generation, ...)
   if self == nil then
     errors.raise("closed", ("this %s is gone: no process uses it any more"):format(kind))
   end
-  local furnish = kinds[kind].furnish
+  local furnish = classes[kind].furnish
   if furnish and core.shared_kept(self) == nil then
     furnish(self, ...)
   end

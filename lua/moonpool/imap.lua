@@ -6,9 +6,10 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
+local kinds = require "moonpool.kinds"
 local pump = require "moonpool.pump"
 
-local Iterator = { __name = "Iterator" }
+local Iterator = kinds.class "Iterator"
 Iterator.__index = Iterator
 
 --- An iterator of `pool` whose call is set by its maker.

@@ -3,12 +3,14 @@
 local core, require = ...
 
 local Pool = require "moonpool.pool"
+local athand = require "moonpool.athand"
 local completed = require "moonpool.completed"
 local connection = require "moonpool.connection"
 local context = require "moonpool.context"
 local errors = require "moonpool.errors"
 local handle = require "moonpool.handle"
 local iterable = require "moonpool.iterable"
+local kinds = require "moonpool.kinds"
 local manager = require "moonpool.manager"
 local process = require "moonpool.process"
 local pump = require "moonpool.pump"
@@ -17,6 +19,7 @@ local reload = require "moonpool.reload"
 local run = require "moonpool.run"
 local share = require "moonpool.share"
 local shared = require "moonpool.shared"
+local show = require "moonpool.show"
 local sync = require "moonpool.sync"
 local wait = require "moonpool.wait"
 local waiter = require "moonpool.waiter"
@@ -63,6 +66,9 @@ end
 function mp.reload(name)
   return reload(mp, name)
 end
+
+mp.timeit = athand.timeit
+mp.glob = athand.glob
 
 mp.time = core.time
 mp.monotonic = core.monotonic
@@ -142,6 +148,9 @@ for name, f in pairs(mp) do
     end
   end
 end
+
+mp.type = kinds.of -- which take any value, the library too
+mp.show = show.text
 
 handle.by_name = mp._attach
 share.by_name = mp._shared

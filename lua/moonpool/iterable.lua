@@ -6,12 +6,13 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
+local kinds = require "moonpool.kinds"
 
 local iterable = {}
 
 -- ---- range ----
 
-local Range = { __name = "Range" }
+local Range = kinds.class "Range"
 Range.__index = Range
 
 function Range.__len(range)
@@ -68,7 +69,7 @@ end
 
 -- ---- linspace ----
 
-local Linspace = { __name = "Linspace" }
+local Linspace = kinds.class "Linspace"
 
 function Linspace.__index(space, i)
   if math.type(i) ~= "integer" or i < 1 or i > space.n then
@@ -131,7 +132,7 @@ end
 
 -- ---- zip ----
 
-local Zip = { __name = "Zip" }
+local Zip = kinds.class "Zip"
 Zip.__index = Zip
 
 -- A function that gives one value of the iterable a call, nil at the end.

@@ -9,6 +9,7 @@ local core, require = ...
 local errors = require "moonpool.errors"
 local freight = require "moonpool.freight"
 local handle = require "moonpool.handle"
+local kinds = require "moonpool.kinds"
 local process = require "moonpool.process"
 local queue = require "moonpool.queue"
 local server = require "moonpool.manager_server"
@@ -89,13 +90,13 @@ local known = setmetatable({}, { __mode = "v" })   -- proxies by that
 
 local shown, depth = {}, 0 -- those that a tostring is under way of
 
-local kinds = {}
+local proxies = {}
 
 local function proxy_of(kind, self, object)
   local key = ("%d %d %d"):format(object, select(2, core.shared_name(self)))
   local proxy = known[key]
   if not proxy then
-    proxy = setmetatable({}, kinds[kind])
+    proxy = setmetatable({}, proxies[kind])
     of[proxy] = { manager = self, object = object, kind = kind }
     known[key] = proxy
   end
@@ -115,12 +116,12 @@ local function iterate(all, key)
 end
 
 local function describe(proxy)
-  return show(ask(proxy, "all"))
+  return show.line(ask(proxy, "all"))
 end
 
 local function define(kind)
-  local meta = { __name = kind }
-  kinds[kind] = meta
+  local meta = kinds.class(kind)
+  proxies[kind] = meta
 
   function meta:__len()
     return ask(self, "len")
@@ -243,7 +244,7 @@ function manager.attach(kind, object, ...)
   if ok then
     return proxy_of(kind, self, object)
   elseif errors.is(self) and self.kind == "closed" then
-    local proxy = setmetatable({}, kinds[kind])
+    local proxy = setmetatable({}, proxies[kind])
     of[proxy] = { object = object, kind = kind }
     return proxy
   end
@@ -281,7 +282,7 @@ local function copied(kind, value)
   return copy
 end
 
-for kind in pairs(kinds) do
+for kind in pairs(proxies) do
   methods[kind] = function(self, value)
     return proxy_of(kind, self, call(self, "new", 0, kind, copied(kind, value)))
   end

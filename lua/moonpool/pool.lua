@@ -15,6 +15,7 @@ local context = require "moonpool.context"
 local crew = require "moonpool.crew"
 local errors = require "moonpool.errors"
 local iterable = require "moonpool.iterable"
+local kinds = require "moonpool.kinds"
 local options = require "moonpool.options"
 local process = require "moonpool.process"
 local progress = require "moonpool.progress"
@@ -23,7 +24,7 @@ local reduce = require "moonpool.reduce"
 local share = require "moonpool.share"
 local wait = require "moonpool.wait"
 
-local Pool = { __name = "Pool" }
+local Pool = kinds.class "Pool"
 Pool.__index = Pool
 
 local FEED = 4096        -- items encoded between two looks at what has come

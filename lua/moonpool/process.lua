@@ -10,6 +10,7 @@ local context = require "moonpool.context"
 local crew = require "moonpool.crew"
 local errors = require "moonpool.errors"
 local freight = require "moonpool.freight"
+local kinds = require "moonpool.kinds"
 local options = require "moonpool.options"
 local pump = require "moonpool.pump"
 local wait = require "moonpool.wait"
@@ -22,7 +23,7 @@ local UNKNOWN = 255     -- the exit code where somebody else has taken it
 local LAST_PATIENCE = 1 -- seconds that a daemon has for its end
 
 local methods = {}
-local Process = { __name = "Process" }
+local Process = kinds.class "Process"
 local states = setmetatable({}, { __mode = "k" })
 local children, born = {}, 0
 local current, parent, keeper

@@ -3,9 +3,10 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
+local kinds = require "moonpool.kinds"
 local pump = require "moonpool.pump"
 
-local AsyncResult = { __name = "AsyncResult" }
+local AsyncResult = kinds.class "AsyncResult"
 AsyncResult.__index = AsyncResult
 
 local next_id = 0

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/processors.h"
 
+#include <glob.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
@@ -177,6 +178,23 @@ static int where(lua_State *L)
     return 0;
 }
 
+/* core.glob(pattern): the paths that match, as the shell has them */
+static int match_paths(lua_State *L)
+{
+    glob_t found;
+    const char *pattern = luaL_checkstring(L, 1);
+    int status = glob(pattern, GLOB_BRACE | GLOB_NOSORT, NULL, &found);
+    if (status == GLOB_NOSPACE)
+        return luaL_error(L, "not enough memory");
+    lua_newtable(L);
+    for (size_t i = 0; status == 0 && i < found.gl_pathc; i++) {
+        lua_pushstring(L, found.gl_pathv[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    globfree(&found);
+    return 1;
+}
+
 static int error_meta(lua_State *L)
 {
     luaL_getmetatable(L, MP_ERROR_META);
@@ -198,6 +216,7 @@ void mp_open_system(lua_State *L)
         {"process_cpu_count", process_cpu_count},
         {"default_processes", default_processes},
         {"where", where},
+        {"glob", match_paths},
         {"error_meta", error_meta},
         {NULL, NULL},
     };
