@@ -165,19 +165,13 @@ static void close_its_ends(birth *b)
     mp_fd_close(&b->line);
 }
 
-static void reap(pid_t pid)
-{
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        continue;
-}
-
 static int launch_and_watch(mp_command *c, birth *b, mp_error *error)
 {
     c->pid = launch(b);
     if (c->pid < 0)
         return mp_fail(error, -errno, "run: clone");
     if (b->failure != 0) {
-        reap(c->pid);
+        mp_pid_reap(c->pid);
         return mp_fail(error, -b->failure, "run: %s", b->step);
     }
     close_its_ends(b); /* which makes room */
@@ -186,7 +180,7 @@ static int launch_and_watch(mp_command *c, birth *b, mp_error *error)
         return 0;
     int status = mp_fail(error, -errno, "run: pidfd_open");
     kill(-c->pid, SIGKILL);
-    reap(c->pid);
+    mp_pid_reap(c->pid);
     return status;
 }
 

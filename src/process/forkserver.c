@@ -273,8 +273,7 @@ void mp_forkserver_hold(void)
 void mp_forkserver_let_go(void)
 {
     enter();
-    if (server.holds > 0 && --server.holds == 0)
-        if (runs())
-            end();
+    if (server.holds > 0 && --server.holds == 0 && runs())
+        end();
     leave();
 }

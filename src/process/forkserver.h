@@ -2,8 +2,8 @@
  * first three, that forks those who work for this process.
  *
  * There is one a process at most; it ends with the process, when it is told to, or when those who
- * held it are gone. A process that
- * it has forked is its child: it reaps it and tells its status. Any thread may call these. */
+ * held it are gone. A process that it has forked is its child: it reaps it and tells its status.
+ * Any thread may call these. */
 #ifndef MP_PROCESS_FORKSERVER_H
 #define MP_PROCESS_FORKSERVER_H
 

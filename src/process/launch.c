@@ -12,7 +12,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { STATUS_PATIENCE = 200 }; /* milliseconds */
@@ -34,12 +33,6 @@ int mp_start_choose(enum mp_start_method asked, mp_error *error)
 
 /* ---- making ---- */
 
-static void reap(pid_t pid)
-{
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        continue;
-}
-
 static int spawn(mp_launched *child, const mp_roles *roles, int *socket, mp_error *error)
 {
     int status = mp_spawn_program(&child->pid, roles, *socket, error);
@@ -51,7 +44,7 @@ static int spawn(mp_launched *child, const mp_roles *roles, int *socket, mp_erro
         return 0;
     status = mp_fail(error, -errno, "pidfd_open of a new process");
     kill(child->pid, SIGKILL);
-    reap(child->pid);
+    mp_pid_reap(child->pid);
     return status;
 }
 

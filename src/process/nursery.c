@@ -25,7 +25,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { SEATS_MOST = 1 << 16, NAME_ROOM = 32 };
@@ -116,8 +115,7 @@ static int fork_and_watch(mp_nursery *n, mp_ward *w, mp_error *error)
         return 0;
     status = mp_fail(error, -errno, "nursery: pidfd_open");
     mp_lifeline_close(&n->line);
-    while (waitpid(n->process.pid, NULL, 0) < 0 && errno == EINTR)
-        continue;
+    mp_pid_reap(n->process.pid);
     return status;
 }
 

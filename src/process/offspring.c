@@ -16,7 +16,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static struct {
@@ -99,8 +98,7 @@ static pid_t fork_quietly(bool tied, int (*body)(void *ctx), void *ctx)
 static void end_unwatched(mp_offspring *o)
 {
     kill(o->process.pid, SIGKILL);
-    while (waitpid(o->process.pid, NULL, 0) < 0 && errno == EINTR)
-        continue;
+    mp_pid_reap(o->process.pid);
 }
 
 static int begin(mp_offspring *o, bool tied, mp_error *error)

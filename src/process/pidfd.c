@@ -56,3 +56,9 @@ void mp_pidfd_signal(int pidfd, int signal)
 {
     syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
 }
+
+void mp_pid_reap(pid_t pid)
+{
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+}

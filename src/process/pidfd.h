@@ -15,6 +15,9 @@ int mp_pidfd_open(pid_t pid);
  * where somebody else took it, or SIGCHLD is ignored. Never blocks. */
 bool mp_pidfd_ended(int pidfd, int *status);
 
+/* Waits for this process's child to end, which it is about to do. */
+void mp_pid_reap(pid_t pid);
+
 /* A copy (3 or more, close-on-exec) of that process's descriptor, by the right to trace it. Returns
  * -1 with errno: ESRCH, EBADF, EPERM. */
 int mp_pidfd_fetch(pid_t pid, int fd);
