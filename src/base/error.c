@@ -5,14 +5,20 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The length that the whole text would have, as vsnprintf. */
+static int write_text(mp_error *error, int code, const char *format, va_list args)
+{
+    error->code = code;
+    return vsnprintf(error->text, sizeof error->text, format, args);
+}
+
 int mp_fail(mp_error *error, int code, const char *format, ...)
 {
     if (error == NULL)
         return code;
-    error->code = code;
     va_list args;
     va_start(args, format);
-    int length = vsnprintf(error->text, sizeof error->text, format, args);
+    int length = write_text(error, code, format, args);
     va_end(args);
     if (length < 0 || (size_t)length >= sizeof error->text - 1)
         return code;
@@ -26,10 +32,9 @@ int mp_fail_plainly(mp_error *error, int code, const char *format, ...)
 {
     if (error == NULL)
         return code;
-    error->code = code;
     va_list args;
     va_start(args, format);
-    vsnprintf(error->text, sizeof error->text, format, args);
+    write_text(error, code, format, args);
     va_end(args);
     return code;
 }
