@@ -12,23 +12,12 @@ local NAMES = { "fork", "spawn", "forkserver" } -- by the core's numbers
 local NUMBERS = { fork = 1, spawn = 2, forkserver = 3 }
 local DEFAULT = 0
 
---- The core's number of a start method; nil is the default one.
+--- The core's number of a start method; nil is what was set for all, or else the default one.
 function context.number(call, which, name)
   if name == nil then
     return DEFAULT
   end
   return NUMBERS[name] or errors.argument(call, which, '"fork", "spawn" or "forkserver"', name)
-end
-
---- The number of the one by which a process would be made now where `asked` (a number) is wanted.
---- An error "state" where that cannot be; `to_do`: what was to be done.
-function context.choose(asked, to_do)
-  return core.start_method(asked, to_do)
-end
-
---- The number of what new pools are made with where nothing is said.
-function context.default()
-  return core.set_start_method()
 end
 
 --- From now on new pools and processes are made by this one, where nothing else is said; nil: by

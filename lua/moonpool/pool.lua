@@ -59,7 +59,6 @@ local function check_fields(given)
       errors.argument("Pool", name, "a function", given[name])
     end
   end
-  context.number("Pool", "start_method", given.start_method)
   if given.initargs ~= nil and type(given.initargs) ~= "table" then
     errors.argument("Pool", "initargs", "a table of arguments", given.initargs)
   end
@@ -80,15 +79,14 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
     processes = processes, initializer = initializer, initargs = initargs,
     maxtasksperchild = maxtasksperchild,
   })
+  local method = context.number("Pool", "start_method", given.start_method)
   process.current() -- its workers are to know who has made them
   processes = check_processes("Pool", given.processes or core.default_processes()
     or core.process_cpu_count())
   local seed = given.seed or math.random(0)
   return crew.note(setmetatable({
     core = core.pool(processes, share.held(given.initializer), given.initargs, given.maxtasksperchild,
-      given.memory_limit, given.output ~= nil, given.log ~= nil, seed,
-      given.start_method and context.number("Pool", "start_method", given.start_method)
-        or context.default()),
+      given.memory_limit, given.output ~= nil, given.log ~= nil, seed, method),
     seed = seed,
     processes = processes,
     initializer = given.initializer,

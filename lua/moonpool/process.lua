@@ -270,7 +270,7 @@ function methods:start()
       state.name))
   end
   living()
-  local method = context.choose(state.method, "start the process")
+  local method = core.start_method(state.method, "start the process")
   state.seed = math.random(0)
   local told
   if method ~= FORK then

@@ -237,8 +237,7 @@ static void start_call(lua_State *L, mp_lua_call *c, int result, uint64_t word, 
     lua_setfield(L, result, "call");
     /* Asked behind the allocations above: a finalizer may make the first call. */
     bool first_call = mp_pool_transport(p->pool)->ops->crew(mp_pool_transport(p->pool)) == 0;
-    bool forks =
-        first_call && mp_fresh_prepare(L, p, "make the pool's first call") == MP_START_FORK;
+    bool forks = first_call && mp_fresh_prepare(L, p) == MP_START_FORK;
     bool in_hand = forks && !by_value;
     mp_definition *d = in_hand ? take_in_hand(L, p, 2) : send_by_value(L, p, 2);
     uint32_t flags = c->shape == MP_SHAPE_MAP && !c->pack ? MP_CALL_FIRST_VALUE : 0;

@@ -7,7 +7,7 @@ static void check_may_start(lua_State *L, mp_lua_pool *p)
 {
     const mp_transport *t = mp_pool_transport(p->pool);
     if (t->ops->crew(t) == 0)
-        mp_fresh_prepare(L, p, "make the pool's first call");
+        mp_fresh_prepare(L, p);
 }
 
 /* core.start(pool): all workers are to be there; how many */
@@ -37,7 +37,7 @@ static int crew_resize(lua_State *L)
     unsigned workers = (unsigned)luaL_checkinteger(L, 2);
     mp_error error = {0};
     if (mp_pool_busy(p->pool) && workers > mp_pool_workers(p->pool))
-        mp_fresh_prepare(L, p, "make the pool's first call");
+        mp_fresh_prepare(L, p);
     if (mp_pool_resize(p->pool, workers, &error) < 0)
         mp_raise_system(L, &error);
     return 0;
@@ -50,7 +50,7 @@ static int crew_refresh(lua_State *L)
     mp_error error = {0};
     p->start.len = 0;
     if (mp_pool_busy(p->pool))
-        mp_fresh_prepare(L, p, "make the pool's first call");
+        mp_fresh_prepare(L, p);
     if (mp_pool_refresh(p->pool, &error) < 0)
         mp_raise_system(L, &error);
     return 0;

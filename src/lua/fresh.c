@@ -20,8 +20,7 @@ static void put_field(lua_State *L, const char *name, mp_letter *letter)
     size_t size = 0;
     const char *text = "";
     int top = lua_gettop(L);
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    if (lua_getfield(L, -1, LUA_LOADLIBNAME) == LUA_TTABLE &&
+    if (mp_push_loaded(L, LUA_LOADLIBNAME) == LUA_TTABLE &&
         lua_getfield(L, -1, name) == LUA_TSTRING)
         text = lua_tolstring(L, -1, &size);
     mp_letter_put_text(letter, text, size);
@@ -39,8 +38,7 @@ static void put_own_name(lua_State *L, mp_letter *letter)
 {
     size_t size = 0;
     int top = lua_gettop(L);
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    lua_getfield(L, -1, "moonpool.process");
+    mp_push_loaded(L, "moonpool.process");
     lua_getfield(L, -1, "current");
     lua_call(L, 0, 1);
     lua_getfield(L, -1, "name");
@@ -121,16 +119,32 @@ static void encode_start(lua_State *L, mp_lua_pool *p)
     lua_error(L);
 }
 
-enum mp_start_method mp_fresh_prepare(lua_State *L, mp_lua_pool *p, const char *to_do)
+enum mp_start_method mp_fresh_asked(lua_State *L, lua_Integer number)
+{
+    if (number == MP_START_DEFAULT) {
+        lua_getfield(L, LUA_REGISTRYINDEX, MP_DEFAULT_METHOD);
+        number = lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    return (enum mp_start_method)number;
+}
+
+enum mp_start_method mp_fresh_choose(lua_State *L, enum mp_start_method asked, const char *to_do)
 {
     mp_error error = {0};
-    int method = mp_start_choose(p->method, &error);
+    int method = mp_start_choose(asked, &error);
     if (method < 0)
         mp_raise(L, "state", "%s: %s before other threads are started", error.text, to_do);
-    mp_fresh_hold(L, (enum mp_start_method)method);
+    return (enum mp_start_method)method;
+}
+
+enum mp_start_method mp_fresh_prepare(lua_State *L, mp_lua_pool *p)
+{
+    enum mp_start_method method = mp_fresh_choose(L, p->method, "make the pool's first call");
+    mp_fresh_hold(L, method);
     if (method != MP_START_FORK && p->start.len == 0)
         encode_start(L, p);
-    return (enum mp_start_method)method;
+    return method;
 }
 
 /* One function in hand, by value; what cannot be sent is not there. */

@@ -25,9 +25,15 @@ int mp_fresh_play_process(mp_letter *letter);
 /* This state needs the forkserver from now on, where that is the way, until it is closed. */
 void mp_fresh_hold(lua_State *L, enum mp_start_method method);
 
-/* By which way the pool's workers would be made now; encodes what they need where that is no fork.
- * Raises where they cannot be; `to_do`: what was to be done, in a few words. */
-enum mp_start_method mp_fresh_prepare(lua_State *L, mp_lua_pool *p, const char *to_do);
+/* The start method of this number; of 0, the one that was set for this state, if any. */
+enum mp_start_method mp_fresh_asked(lua_State *L, lua_Integer number);
+
+/* By which way a process would be made now where `asked` is. Raises where it cannot be; `to_do`:
+ * what was to be done, in a few words. */
+enum mp_start_method mp_fresh_choose(lua_State *L, enum mp_start_method asked, const char *to_do);
+
+/* The same for the pool's first workers; encodes what they need where that is no fork. */
+enum mp_start_method mp_fresh_prepare(lua_State *L, mp_lua_pool *p);
 
 /* mp_handler's brief, of a pool. */
 void mp_fresh_brief(void *pool, mp_letter *letter);

@@ -99,8 +99,7 @@ static int be_process(lua_State *L)
     mp_role_begun();
     admit_signals();
     mp_fresh_init(L);
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    lua_getfield(L, -1, "moonpool.process");
+    mp_push_loaded(L, "moonpool.process");
     lua_getfield(L, -1, "become");
     if (mp_decode(L, (const unsigned char *)bytes, size, NULL, 1, MP_CODEC_FUNCTIONS) < 0) {
         mp_error_codec(L, "decode", "process");

@@ -30,12 +30,11 @@ static void set_field(lua_State *L, const char *name, mp_letter *letter)
 {
     size_t size;
     const char *text = mp_letter_take_text(letter, &size);
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    if (lua_getfield(L, -1, LUA_LOADLIBNAME) == LUA_TTABLE && size > 0) {
+    if (mp_push_loaded(L, LUA_LOADLIBNAME) == LUA_TTABLE && size > 0) {
         lua_pushlstring(L, text, size);
         lua_setfield(L, -2, name);
     }
-    lua_pop(L, 2);
+    lua_pop(L, 1);
 }
 
 static void set_text(lua_State *L, const char *name, mp_letter *letter)

@@ -9,8 +9,7 @@ typedef struct completion {
 
 void moonpool_lua_new(lua_State *L, unsigned workers)
 {
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    if (lua_getfield(L, -1, "moonpool.pool") != LUA_TTABLE)
+    if (mp_push_loaded(L, "moonpool.pool") != LUA_TTABLE)
         luaL_error(L, "moonpool_lua_new: the module is not open in this state");
     lua_getfield(L, -1, "new");
     if (workers == 0)
@@ -18,16 +17,14 @@ void moonpool_lua_new(lua_State *L, unsigned workers)
     else
         lua_pushinteger(L, workers);
     lua_call(L, 1, 1);
-    lua_replace(L, -3);
-    lua_pop(L, 1);
+    lua_remove(L, -2);
 }
 
 int moonpool_lua_is(lua_State *L, int index)
 {
     int top = lua_gettop(L), is = 0;
     if (lua_getmetatable(L, index)) {
-        luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-        lua_getfield(L, -1, "moonpool.pool");
+        mp_push_loaded(L, "moonpool.pool");
         is = lua_rawequal(L, -1, top + 1);
     }
     lua_settop(L, top);

@@ -4,6 +4,7 @@
  * Invariant: a userdata whose generation is another process's touches nothing
  * shared and is freed without harm to its owner. */
 #include "lua/baggage.h"
+#include "lua/fresh.h"
 #include "lua/worker_state.h"
 
 #include "base/clock.h"
@@ -32,7 +33,7 @@ static int pool_new(lua_State *L)
                        .has_output = lua_toboolean(L, 6),
                        .has_log = lua_toboolean(L, 7),
                        .seed = (uint64_t)luaL_checkinteger(L, 8),
-                       .method = (enum mp_start_method)luaL_checkinteger(L, 9)};
+                       .method = mp_fresh_asked(L, luaL_checkinteger(L, 9))};
     mp_worker_prepare();
     mp_buffer_init_heap(&p->scratch);
     mp_buffer_init_heap(&p->start);

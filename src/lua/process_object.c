@@ -182,17 +182,8 @@ static int process_close(lua_State *L)
  * asked 0: the default one, whatever that is. Raises where it cannot be. */
 static int process_start_method(lua_State *L)
 {
-    mp_error error = {0};
-    lua_Integer asked = luaL_checkinteger(L, 1);
-    if (asked == MP_START_DEFAULT) {
-        lua_getfield(L, LUA_REGISTRYINDEX, MP_DEFAULT_METHOD);
-        asked = lua_tointeger(L, -1);
-    }
-    int method = mp_start_choose((enum mp_start_method)asked, &error);
-    if (method < 0)
-        mp_raise(L, "state", "%s: %s before other threads are started", error.text,
-                 luaL_checkstring(L, 2));
-    lua_pushinteger(L, method);
+    enum mp_start_method asked = mp_fresh_asked(L, luaL_checkinteger(L, 1));
+    lua_pushinteger(L, mp_fresh_choose(L, asked, luaL_checkstring(L, 2)));
     return 1;
 }
 
@@ -200,8 +191,7 @@ static int process_start_method(lua_State *L)
 static int process_set_start_method(lua_State *L)
 {
     if (lua_isnoneornil(L, 1)) {
-        lua_getfield(L, LUA_REGISTRYINDEX, MP_DEFAULT_METHOD);
-        lua_pushinteger(L, lua_tointeger(L, -1));
+        lua_pushinteger(L, mp_fresh_asked(L, MP_START_DEFAULT));
         return 1;
     }
     lua_pushinteger(L, luaL_checkinteger(L, 1));

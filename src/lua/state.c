@@ -24,6 +24,14 @@ unsigned mp_fork_generation(void)
     return generation;
 }
 
+int mp_push_loaded(lua_State *L, const char *name)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    int type = lua_getfield(L, -1, name);
+    lua_remove(L, -2);
+    return type;
+}
+
 static void push_error(lua_State *L, const char *kind, const char *format, va_list args)
 {
     char message[512];

@@ -40,6 +40,9 @@ int mp_raise_system(lua_State *L, const mp_error *error) __attribute__((noreturn
  * of the stack, which are popped. `root` names the value at the path's root. */
 void mp_error_codec(lua_State *L, const char *kind, const char *root);
 
+/* Pushes what package.loaded has by that name, nil where it has nothing; its type. */
+int mp_push_loaded(lua_State *L, const char *name);
+
 /* What a call returns per item. */
 enum mp_shape {
     MP_SHAPE_APPLY, /* one item, all its values */

@@ -34,8 +34,7 @@ static int wait_by_host(lua_State *L)
 
 void moonpool_lua_set_waiter(lua_State *L, moonpool_waiter waiter, void *user)
 {
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    if (lua_getfield(L, -1, "moonpool.waiter") != LUA_TTABLE)
+    if (mp_push_loaded(L, "moonpool.waiter") != LUA_TTABLE)
         luaL_error(L, "moonpool_lua_set_waiter: the module is not open in this state");
     lua_getfield(L, -1, "set");
     if (waiter == NULL) {
@@ -46,5 +45,5 @@ void moonpool_lua_set_waiter(lua_State *L, moonpool_waiter waiter, void *user)
         lua_pushcclosure(L, wait_by_host, 1);
     }
     lua_call(L, 1, 0);
-    lua_pop(L, 2);
+    lua_pop(L, 1);
 }

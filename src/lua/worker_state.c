@@ -40,19 +40,17 @@ static int child_exit(lua_State *L)
 
 static void replace_exit(lua_State *L)
 {
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    if (lua_getfield(L, -1, LUA_OSLIBNAME) == LUA_TTABLE) {
+    if (mp_push_loaded(L, LUA_OSLIBNAME) == LUA_TTABLE) {
         lua_pushcfunction(L, child_exit);
         lua_setfield(L, -2, "exit");
     }
-    lua_pop(L, 2);
+    lua_pop(L, 1);
 }
 
 /* io.stdout holds the FILE of the host; the new one takes its place. */
 static void replace_stdout(lua_State *L, FILE *old)
 {
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    if (lua_getfield(L, -1, LUA_IOLIBNAME) == LUA_TTABLE &&
+    if (mp_push_loaded(L, LUA_IOLIBNAME) == LUA_TTABLE &&
         lua_getfield(L, -1, "stdout") == LUA_TUSERDATA) {
         luaL_Stream *stream = luaL_testudata(L, -1, LUA_FILEHANDLE);
         if (stream != NULL && stream->f == old)
