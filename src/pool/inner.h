@@ -12,7 +12,7 @@ struct mp_call {
     mp_call_block *block; /* in the task memory */
     uint64_t block_at;
     uint64_t added;   /* items */
-    uint64_t told;    /* those whose event is settled */
+    uint64_t told;    /* those whose event is settled, and the skipped ones */
     uint64_t limit;   /* items at or above it are cancelled */
     uint64_t pending; /* items below the limit, not settled */
     mp_row *rows;     /* not settled ones, newest first */

@@ -3,8 +3,9 @@
  *   open a call -> begin/end its items -> seal it -> events come -> CALL_OVER -> release it
  *
  * One thread at a time may use a pool. Nothing here blocks but mp_pool_wait and
- * mp_pool_join. Every item of a call ends in exactly one settled event or in the
- * call's count of cancelled ones; CALL_OVER comes exactly once, behind the last event. */
+ * mp_pool_join. Every item of a call that is not skipped ends in exactly one settled event
+ * or in the call's count of cancelled ones; CALL_OVER comes exactly once, behind the last
+ * event. */
 #ifndef MP_POOL_POOL_H
 #define MP_POOL_POOL_H
 
@@ -48,7 +49,7 @@ typedef struct mp_event {
 
 typedef struct mp_call_counts {
     uint64_t added;     /* items */
-    uint64_t settled;   /* those whose event is settled, and the cancelled ones */
+    uint64_t settled;   /* those whose event is settled, the skipped and the cancelled ones */
     uint64_t cancelled; /* at or above the limit, without an event; some may still run */
 } mp_call_counts;
 
@@ -112,6 +113,12 @@ int mp_call_end_item(mp_call *call, mp_error *error);
 /* Hands out a granule of items that have no bytes, of `most` (at least 1) if it holds so many;
  * *added gets their number. Errors as mp_call_end_item's. */
 int mp_call_add_made(mp_call *call, uint64_t most, uint32_t *added, mp_error *error);
+
+/* The call's next item is not run: it counts as added and settled, without an event, whatever the
+ * call's limit is or will be. Hands out the granule before it; one that was begun is not there
+ * any more. -ENOMEM where that granule cannot be noted: nothing is skipped then. That workers
+ * cannot be started is told by an event. Before the call is sealed. */
+int mp_call_skip(mp_call *call, mp_error *error);
 
 /* Hands out a granule that is not full. */
 int mp_call_flush(mp_call *call, mp_error *error);

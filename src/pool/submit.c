@@ -234,6 +234,16 @@ int mp_call_add_made(mp_call *call, uint64_t most, uint32_t *added, mp_error *er
     return hand_out(row, error);
 }
 
+int mp_call_skip(mp_call *call, mp_error *error)
+{
+    mp_call_flush(call, NULL);
+    if (call->filled > 0)
+        return mp_fail(error, -ENOMEM, "cannot note %u items", call->filled);
+    call->added++;
+    call->told++;
+    return 0;
+}
+
 mp_buffer *mp_pool_open(mp_pool *pool, mp_error *error)
 {
     if (pool->filling != NULL && mp_call_flush(pool->filling, error) < 0)
