@@ -1,8 +1,4 @@
-/* Lifelines: see lifeline.h.
- *
- * Invariant: `held` lists the lines that this process holds; it is changed
- * under `guard` with all signals blocked, and `guard` is held over every fork,
- * so that a child finds the list whole and empties it. */
+/* Lifelines: see lifeline.h. */
 #include "process/lifeline.h"
 
 #include "base/fd.h"
@@ -10,57 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
-
-static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
-static mp_lifeline *held;
-
-static void before_fork(void)
-{
-    pthread_mutex_lock(&guard);
-}
-
-static void after_fork(void)
-{
-    pthread_mutex_unlock(&guard);
-}
-
-static void in_the_child(void)
-{
-    while (held != NULL) {
-        mp_lifeline *line = held;
-        held = line->next;
-        line->next = NULL;
-        mp_fd_close(&line->fd);
-    }
-    pthread_mutex_unlock(&guard);
-}
-
-static int watch_error;
-
-static void watch_forks(void)
-{
-    watch_error = pthread_atfork(before_fork, after_fork, in_the_child);
-}
-
-/* A handler that forks while its thread is in here would wait for itself. */
-static void enter(sigset_t *before)
-{
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, before);
-    pthread_mutex_lock(&guard);
-}
-
-static void leave(const sigset_t *before)
-{
-    pthread_mutex_unlock(&guard);
-    pthread_sigmask(SIG_SETMASK, before, NULL);
-}
 
 static int open_pipe(int ends[2])
 {
@@ -78,43 +27,25 @@ static int open_pipe(int ends[2])
     return status;
 }
 
-int mp_lifeline_open(mp_lifeline *line, int *read_end)
+/* The write end; the other one goes where the context says. */
+static int make_pipe(void *read_end)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     int ends[2] = {-1, -1};
-    sigset_t before;
-    *line = (mp_lifeline){.fd = -1};
-    pthread_once(&once, watch_forks);
-    if (watch_error != 0)
-        return -watch_error;
-    /* Another thread's fork must not fall between the pipe and the list. */
-    enter(&before);
     int status = open_pipe(ends);
-    if (status == 0) {
-        *line = (mp_lifeline){.fd = ends[1], .next = held};
-        held = line;
-        *read_end = ends[0];
-    }
-    leave(&before);
-    return status;
+    if (status < 0)
+        return status;
+    *(int *)read_end = ends[0];
+    return ends[1];
 }
 
-static void unlist(const mp_lifeline *line)
+int mp_lifeline_open(mp_lifeline *line, int *read_end)
 {
-    mp_lifeline **at = &held;
-    while (*at != NULL && *at != line)
-        at = &(*at)->next;
-    if (*at != NULL)
-        *at = line->next;
+    return mp_unforked_hold(line, make_pipe, read_end);
 }
 
 void mp_lifeline_close(mp_lifeline *line)
 {
-    sigset_t before;
-    enter(&before);
-    unlist(line);
-    mp_fd_close(&line->fd);
-    leave(&before);
+    mp_unforked_close(line);
 }
 
 static bool is_cut(int read_end)

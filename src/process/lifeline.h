@@ -3,18 +3,14 @@
  * each process that has armed a read end: stopped, blocking every signal or
  * deep in a C call.
  *
- * A copy of the write end in another process would defeat that. So it is
- * close-on-exec, and closed in every child that fork() makes of the holder
- * (by pthread_atfork; clone and _Fork know nothing of it). */
+ * A copy of the write end in another process would defeat that, so the holder keeps it from
+ * its children (base/unforked.h). */
 #ifndef MP_PROCESS_LIFELINE_H
 #define MP_PROCESS_LIFELINE_H
 
-/* Stands in a list of all those that this process holds: must not move while
- * it is open. */
-typedef struct mp_lifeline {
-    int fd; /* write end; -1: not held, or not by this process */
-    struct mp_lifeline *next;
-} mp_lifeline;
+#include "base/unforked.h"
+
+typedef mp_unforked mp_lifeline; /* of the write end */
 
 /* Makes a pipe; this process holds it from now on, *read_end is for those who
  * are to die with it. Both are above 2 and close-on-exec. Returns 0 or a
