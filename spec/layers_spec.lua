@@ -13,13 +13,14 @@ local below = {
   process = { "base" },
   codec = { "base" },
   pool = { "shm", "process", "base" },
+  journal = { "codec", "base" },
   host = { "pool", "process", "base" },
-  lua = { "host", "pool", "codec", "shm", "process", "base" },
+  lua = { "host", "pool", "journal", "codec", "shm", "process", "base" },
   cli = { "lua", "base" },
 }
 
 -- Of the codec, these know bytes only; its other files know Lua.
-local codec_without_lua = { "^head", "^proto_scan" }
+local codec_without_lua = { "^head", "^proto_scan", "^proto_mask" }
 
 local function walk(directory, found)
   found = found or {}

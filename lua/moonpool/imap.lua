@@ -6,6 +6,7 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
+local journal = require "moonpool.journal"
 local kinds = require "moonpool.kinds"
 local pump = require "moonpool.pump"
 
@@ -140,6 +141,9 @@ function Iterator:close()
     self.pool.iterators[self] = nil
     if core.owns(self.pool.core) then
       core.release(self.call)
+    end
+    if self.journal then
+      journal.finish(self.pool, self.journal)
     end
   end
 end

@@ -10,7 +10,7 @@ local options = {}
 local KNOWN = {
   chunksize = true, callback = true, error_callback = true, on_error = true, seed = true,
   pack = true, retries = true, timeout = true,
-  progress = true, total = true, duplicate = true, retry_delay = true,
+  progress = true, total = true, duplicate = true, retry_delay = true, journal = true,
 }
 
 -- The edit distance of two words, for naming the nearest known option

@@ -15,6 +15,7 @@ local context = require "moonpool.context"
 local crew = require "moonpool.crew"
 local errors = require "moonpool.errors"
 local iterable = require "moonpool.iterable"
+local journal = require "moonpool.journal"
 local kinds = require "moonpool.kinds"
 local options = require "moonpool.options"
 local process = require "moonpool.process"
@@ -88,6 +89,7 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
     core = core.pool(processes, share.held(given.initializer), given.initargs, given.maxtasksperchild,
       given.memory_limit, given.output ~= nil, given.log ~= nil, seed, method),
     seed = seed,
+    given_seed = given.seed,
     processes = processes,
     initializer = given.initializer,
     on_error = given.on_error,
@@ -179,6 +181,12 @@ local function configure(pool, result, given)
   end
 end
 
+local function end_journal(pool, holder)
+  if holder.journal then
+    journal.finish(pool, holder.journal)
+  end
+end
+
 -- A call of this shape with its result object; items are still to come.
 local function open_call(pool, name, f, shape, star, given, result, by_value)
   check_function(name, f)
@@ -187,9 +195,18 @@ local function open_call(pool, name, f, shape, star, given, result, by_value)
   end
   result.shape = shape
   result.collect = (given.on_error or pool.on_error) == "collect"
-  core.call(pool.core, f, SHAPES[shape], result.collect, star,
-    given.chunksize or 0, result, given.seed, given.pack or false, by_value or false)
-  if shape == "map" and not (given.progress or pool.progress) then
+  local record = given.journal and journal.open(pool, name, f, given)
+  local ok, err = pcall(core.call, pool.core, f, SHAPES[shape], result.collect, star,
+    given.chunksize or 0, result, record and record.seed or given.seed, given.pack or false,
+    by_value or false, record and record.core)
+  if record then
+    journal.watch(pool, result, record)
+  end
+  if not ok then
+    end_journal(pool, result)
+    errors.throw(err)
+  end
+  if shape == "map" and not (given.progress or pool.progress or record) then
     core.quiet(result.call)
   end
   if given ~= NONE or pool.has_defaults then
@@ -219,6 +236,7 @@ local function fill_call(pool, result, fill, ...)
   local ok, err = pcall(fill, pool, result.call, ...)
   if not ok then
     core.release(result.call)
+    end_journal(pool, result)
     errors.throw(err)
   elseif not result.done then
     pump.expect(pool, result)
@@ -337,6 +355,7 @@ local function imap_form(name, shape, star)
     local ok, err = pcall(iterable.input, iterator.call, name, source)
     if not ok then
       core.release(iterator.call)
+      end_journal(self, iterator)
       errors.throw(err)
     end
     self.iterators[iterator] = true
@@ -520,6 +539,7 @@ function Pool:join(timeout)
   self.state = "joined"
   pump.release_sent()
   close_iterators(self)
+  journal.finish_all(self)
   core.free(self.core)
   raise_callback_error(self)
   return true

@@ -9,6 +9,7 @@ local core, require = ...
 
 local errors = require "moonpool.errors"
 local freight = require "moonpool.freight"
+local journal = require "moonpool.journal"
 local progress = require "moonpool.progress"
 local texts = require "moonpool.texts"
 
@@ -218,12 +219,18 @@ function pump.turn(pool)
   if happened then
     settle_finished(pool)
     meet_trouble(pool)
+    if pool.journals then
+      journal.tend(pool)
+    end
     texts.give(pool, callback_failed)
     progress.tell(pool, callback_failed)
     run_callbacks(pool)
     if freight.pooled then
       pump.release_sent()
     end
+  end
+  if pool.journals and not happened then
+    journal.tend(pool)
   end
   pool.unfinished = pool.dispatching == true
   return happened
@@ -237,6 +244,9 @@ end
 --- Sleeps until something has come, the deadline passes, or a signal comes.
 --- `lazy`: only what cannot wait is of interest.
 function pump.pause(pool, deadline, lazy)
+  if pool.journals then
+    return journal.pause(pool, deadline)
+  end
   return core.wait(pool.core, deadline, lazy)
 end
 

@@ -75,9 +75,9 @@ local function without_pack(given)
 end
 
 -- Runs of items are lost with their worker, and an item in the midst of one cannot run
--- again: only where a failure ends the call anyhow.
+-- again: only where a failure ends the call anyhow, and where no item's result is wanted.
 local function may_combine(pool, given)
-  return (given.retries or pool.retries or 0) == 0 and not given.duplicate
+  return (given.retries or pool.retries or 0) == 0 and not given.duplicate and not given.journal
     and (given.on_error or pool.on_error) ~= "collect"
 end
 

@@ -131,3 +131,22 @@ int mp_dump_constants(mp_dump *d, mp_buffer *constants, size_t *count)
     }
     return status;
 }
+
+int mp_dump_skip_debug(mp_dump *d)
+{
+    size_t count;
+    if (mp_dump_count(d, 1, &count) != 0 || mp_dump_skip(d, count, 1) != 0)
+        return -EINVAL;
+    int status = mp_dump_count(d, 2, &count);
+    for (size_t i = 0; i < count && status == 0; i++)
+        status = mp_dump_skip_numbers(d, 2);
+    if (status == 0)
+        status = mp_dump_count(d, 3, &count);
+    for (size_t i = 0; i < count && status == 0; i++)
+        status = mp_dump_skip_string(d) == 0 ? mp_dump_skip_numbers(d, 2) : -EINVAL;
+    if (status == 0)
+        status = mp_dump_count(d, 1, &count);
+    for (size_t i = 0; i < count && status == 0; i++)
+        status = mp_dump_skip_string(d);
+    return status;
+}

@@ -48,4 +48,8 @@ int mp_dump_header(mp_dump *d);
  * nothing else. Also returns what constants->grow said. */
 int mp_dump_constants(mp_dump *d, mp_buffer *constants, size_t *count);
 
+/* What stands behind a prototype's nested ones: lines of instructions, some of them in full,
+ * locals, names of upvalues. */
+int mp_dump_skip_debug(mp_dump *d);
+
 #endif

@@ -396,26 +396,6 @@ static int scan_own_code(reader *r, const outer *around, frame *f)
     return status == 0 ? follow_code(r, &p) : status;
 }
 
-/* Lines of instructions, some of them in full, locals, names of upvalues. */
-static int skip_debug(reader *r)
-{
-    size_t count;
-    if (mp_dump_count(&r->dump, 1, &count) != 0 || mp_dump_skip(&r->dump, count, 1) != 0)
-        return -EINVAL;
-    int status = mp_dump_count(&r->dump, 2, &count);
-    for (size_t i = 0; i < count && status == 0; i++)
-        status = mp_dump_skip_numbers(&r->dump, 2);
-    if (status == 0)
-        status = mp_dump_count(&r->dump, 3, &count);
-    for (size_t i = 0; i < count && status == 0; i++)
-        status = mp_dump_skip_string(&r->dump) == 0 ? mp_dump_skip_numbers(&r->dump, 2) : -EINVAL;
-    if (status == 0)
-        status = mp_dump_count(&r->dump, 1, &count);
-    for (size_t i = 0; i < count && status == 0; i++)
-        status = mp_dump_skip_string(&r->dump);
-    return status;
-}
-
 static int scan_proto(reader *r, const outer *around, int depth)
 {
     frame f = {.captured_at = SIZE_MAX};
@@ -429,7 +409,7 @@ static int scan_proto(reader *r, const outer *around, int depth)
     }
     if (f.captured_at != SIZE_MAX)
         r->captured.len = f.captured_at;
-    return status == 0 ? skip_debug(r) : status;
+    return status == 0 ? mp_dump_skip_debug(&r->dump) : status;
 }
 
 /* Behind the header the number of upvalues stands once more. */

@@ -3,7 +3,7 @@
  *
  * Invariant: an error while an item is taken or encoded leaves the items before it as they
  * are. */
-#include "lua/state.h"
+#include "lua/journal.h"
 
 #include "codec/encode_scalar.h"
 #include "codec/values.h"
@@ -78,7 +78,7 @@ static void set_range(lua_State *L, mp_lua_call *c)
     c->recipe[0] = bits_at(L, 3, c->floats);
     c->recipe[1] = bits_at(L, 4, c->floats);
     c->count = luaL_checkinteger(L, 5);
-    c->made = c->shape == MP_SHAPE_MAP && mp_call_lives(c);
+    c->made = c->shape == MP_SHAPE_MAP && c->journal == NULL && mp_call_lives(c);
     if (c->made)
         mp_call_recipe(c->call, c->recipe[0], c->recipe[1], c->floats ? MP_CALL_NUMBERS : 0);
 }
@@ -179,8 +179,18 @@ static mp_buffer *begin_item(lua_State *L, const mp_lua_call *c)
     return b;
 }
 
-/* Hands out the item whose values stand above `base`, and pops them. */
-static void give_item(lua_State *L, mp_lua_call *c, int base)
+/* The item's result is known already: it does not run. */
+static void skip_item(lua_State *L, mp_lua_call *c)
+{
+    mp_error error = {0};
+    if (mp_call_skip(c->call, &error) < 0)
+        mp_raise_system(L, &error);
+    c->given++;
+}
+
+/* Hands out the item whose values stand above `base`, and pops them; `call`: where the call stands.
+ */
+static void give_item(lua_State *L, mp_lua_call *c, int call, int base)
 {
     mp_lua_pool *p = c->owner;
     int first, n = arrange(L, c, base, &first);
@@ -197,7 +207,11 @@ static void give_item(lua_State *L, mp_lua_call *c, int base)
     if (status < 0)
         item_error(L, c, b->error);
     check_goes_on(L, c);
-    end_item(L, c, b->len - start);
+    size_t size = b->len - start;
+    if (c->journal != NULL && mp_journal_recall(L, c, call, first, n, b->data + start, size))
+        skip_item(L, c);
+    else
+        end_item(L, c, size);
     lua_settop(L, base);
 }
 
@@ -262,10 +276,10 @@ static int feed(lua_State *L, int status, lua_KContext given_before)
             lua_pushboolean(L, 0);
             return 1;
         }
-        if (lua_type(L, -1) == LUA_TNUMBER && lua_gettop(L) == 4)
+        if (lua_type(L, -1) == LUA_TNUMBER && lua_gettop(L) == 4 && c->journal == NULL)
             give_number(L, c, 3);
         else
-            give_item(L, c, 3);
+            give_item(L, c, 1, 3);
     }
     lua_pushboolean(L, mp_call_goes_on(c) && !c->stopped);
     return 1;
@@ -341,7 +355,7 @@ void mp_call_give(lua_State *L, int call)
     c->input = MP_INPUT_ARGS;
     c->count = 1;
     mp_call_granule(c->call, 1);
-    give_item(L, c, call);
+    give_item(L, c, call, call);
     c->stopped = true;
     if (mp_call_lives(c) && mp_call_seal(c->call, &error) < 0)
         mp_raise_system(L, &error);

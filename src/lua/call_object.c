@@ -2,6 +2,7 @@
  *
  * Invariant: a call that is not over is anchored in its pool. */
 #include "lua/baggage.h"
+#include "lua/journal.h"
 
 #include "base/memory.h"
 #include "lua/fresh.h"
@@ -172,11 +173,14 @@ static void set_metatable(lua_State *L, enum mp_shape shape)
     lua_setmetatable(L, -2);
 }
 
-static mp_lua_call *push_call(lua_State *L, mp_lua_pool *p, int pool_index, enum mp_shape shape)
+static mp_lua_call *push_call(lua_State *L, mp_lua_pool *p, int pool_index, enum mp_shape shape,
+                              mp_lua_journal *journal)
 {
-    int values = shape == MP_SHAPE_APPLY ? CALL_APPLY_VALUES : CALL_USER_VALUES;
+    int values = journal != NULL           ? CALL_JOURNAL_VALUES
+                 : shape == MP_SHAPE_APPLY ? CALL_APPLY_VALUES
+                                           : CALL_USER_VALUES;
     mp_lua_call *c = lua_newuserdatauv(L, sizeof *c, values);
-    *c = (mp_lua_call){.self = c, .owner = p, .count = -1, .shape = shape};
+    *c = (mp_lua_call){.self = c, .owner = p, .count = -1, .shape = shape, .journal = journal};
     set_metatable(L, shape);
     lua_pushvalue(L, pool_index);
     lua_setiuservalue(L, -2, CALL_POOL);
@@ -215,14 +219,19 @@ static int open_call(mp_lua_call *c, mp_definition *d, uint32_t flags, uint64_t 
     return status;
 }
 
-/* The seed of the pool's next call: its k-th uses the k-th output of SplitMix64 started at the
+/* The seed of the pool's k-th call: it uses the k-th output of SplitMix64 started at the
  * pool's seed (Steele, Lea and Flood, 2014), so that no two share a stream of random numbers. */
-static uint64_t next_seed(mp_lua_pool *p)
+static uint64_t seed_of(const mp_lua_pool *p, uint64_t k)
 {
-    uint64_t z = p->seed + ++p->seeds_used * UINT64_C(0x9E3779B97F4A7C15);
+    uint64_t z = p->seed + k * UINT64_C(0x9E3779B97F4A7C15);
     z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
     return z ^ (z >> 31);
+}
+
+static uint64_t next_seed(mp_lua_pool *p)
+{
+    return seed_of(p, ++p->seeds_used);
 }
 
 /* Opens the call that stands on top, of the function at 2 and the pool at 1, whose result object
@@ -251,24 +260,37 @@ static void start_call(lua_State *L, mp_lua_call *c, int result, uint64_t word, 
 }
 
 /* core.call(pool, function, shape, keep_going, star, chunk, result, seed or nil,
- * pack, by_value): a call without items, also as result.call, where it stands whenever an
- * interrupt comes; item i is to have the random numbers of (seed, i). The call that makes
- * workers gives them its function in hand, unless by_value. */
+ * pack, by_value, journal or nil): a call without items, also as result.call, where it stands
+ * whenever an interrupt comes; item i is to have the random numbers of (seed, i). The call that
+ * makes workers gives them its function in hand, unless by_value. */
 static int call_new(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);
     mp_check_not_giving(L, p);
-    lua_settop(L, 10);
+    lua_settop(L, 11);
     uint64_t word = next_seed(p);
     if (!lua_isnil(L, 8))
         word = (uint64_t)luaL_checkinteger(L, 8);
-    mp_lua_call *c = push_call(L, p, 1, (enum mp_shape)luaL_checkinteger(L, 3));
+    mp_lua_journal *journal = mp_lua_journal_at(L, 11);
+    mp_lua_call *c = push_call(L, p, 1, (enum mp_shape)luaL_checkinteger(L, 3), journal);
+    if (journal != NULL) {
+        lua_pushvalue(L, 11);
+        lua_setiuservalue(L, -2, CALL_JOURNAL);
+    }
     c->keep_going = lua_toboolean(L, 4);
     c->star = lua_toboolean(L, 5);
     c->chunk = luaL_optinteger(L, 6, 0);
     c->pack = lua_toboolean(L, 9);
     c->attended = c->shape != MP_SHAPE_APPLY;
     start_call(L, c, 7, word, lua_toboolean(L, 10));
+    return 1;
+}
+
+/* core.draw(pool): the seed that its next call gets where none is given */
+static int call_draw(lua_State *L)
+{
+    mp_lua_pool *p = mp_check_pool(L, 1);
+    lua_pushinteger(L, (lua_Integer)seed_of(p, p->seeds_used + 1));
     return 1;
 }
 
@@ -279,7 +301,7 @@ static int call_apply(lua_State *L)
     mp_lua_pool *p = mp_check_pool(L, 1);
     mp_check_not_giving(L, p);
     lua_settop(L, 4);
-    mp_lua_call *c = push_call(L, p, 1, MP_SHAPE_APPLY);
+    mp_lua_call *c = push_call(L, p, 1, MP_SHAPE_APPLY, NULL);
     c->star = true;
     start_call(L, c, 4, next_seed(p), false);
     lua_pushvalue(L, 3);
@@ -402,10 +424,19 @@ static int call_values(lua_State *L)
 void mp_open_call(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"call", call_new},        {"apply", call_apply},     {"attend", call_attend},
-        {"count", call_count},     {"uncount", call_uncount}, {"limit", call_limit},
-        {"release", call_release}, {"over", call_over},       {"counts", call_counts},
-        {"errors", call_errors},   {"values", call_values},   {NULL, NULL},
+        {"call", call_new},
+        {"apply", call_apply},
+        {"attend", call_attend},
+        {"count", call_count},
+        {"uncount", call_uncount},
+        {"limit", call_limit},
+        {"release", call_release},
+        {"over", call_over},
+        {"counts", call_counts},
+        {"errors", call_errors},
+        {"values", call_values},
+        {"draw", call_draw},
+        {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, MP_CALL_META);

@@ -65,6 +65,8 @@ static void push_core(lua_State *L)
     mp_open_message(L);
     mp_open_share(L);
     mp_open_manager(L);
+    mp_open_identity(L);
+    mp_open_journal(L);
 }
 
 /* The library's Lua files use these. */

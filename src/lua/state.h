@@ -140,7 +140,7 @@ enum mp_input {
 };
 
 /* A call. User values: 1 its pool, 2 its values, 3 the result object, 4 its errors by index;
- * but for apply also 5 packed values by index (imap), 6 its input. */
+ * but for apply also 5 packed values by index (imap), 6 its input; with a journal, 7 this. */
 enum {
     CALL_POOL = 1,
     CALL_VALUES,
@@ -149,7 +149,9 @@ enum {
     CALL_APPLY_VALUES = CALL_ERRORS,
     CALL_PACKS,
     CALL_INPUT,
-    CALL_USER_VALUES = CALL_INPUT
+    CALL_USER_VALUES = CALL_INPUT,
+    CALL_JOURNAL,
+    CALL_JOURNAL_VALUES = CALL_JOURNAL
 };
 
 typedef struct mp_lua_call {
@@ -182,12 +184,13 @@ typedef struct mp_lua_call {
     uint64_t refill_at; /* with so few in flight its input is asked for more */
     uint64_t *order;    /* ring of indexes as they complete; order_room is a power of two */
     size_t order_first, order_count, order_room;
-    uint64_t bytes_out;     /* of all items given, for the window */
-    bool within;            /* its item is made while another value is encoded */
-    bool stopped;           /* no more items are wanted */
-    bool errand;            /* for every worker, and in no statistics */
-    lua_Integer retries;    /* how often a failed item runs again */
-    lua_Number retry_delay; /* seconds before the first time, doubled for each further */
+    uint64_t bytes_out;             /* of all items given, for the window */
+    bool within;                    /* its item is made while another value is encoded */
+    bool stopped;                   /* no more items are wanted */
+    bool errand;                    /* for every worker, and in no statistics */
+    lua_Integer retries;            /* how often a failed item runs again */
+    lua_Number retry_delay;         /* seconds before the first time, doubled for each further */
+    struct mp_lua_journal *journal; /* NULL: none */
 } mp_lua_call;
 
 mp_lua_pool *mp_check_pool(lua_State *L, int index);
@@ -215,6 +218,10 @@ static inline void mp_call_forget(mp_lua_call *c)
 
 /* The pool at `index` need not keep it any more. */
 void mp_call_leave(lua_State *L, int index, mp_lua_call *c);
+
+/* The n values on top are what the item has come to: into its place in the call at `call`, whose
+ * table of values stands above it. */
+void mp_call_store(lua_State *L, mp_lua_call *c, int call, uint64_t index, int n);
 
 /* core.give's work: the call at `call` gets its one item, the arguments on top, and is whole. */
 void mp_call_give(lua_State *L, int call);
@@ -268,6 +275,8 @@ void mp_open_queue(lua_State *L);
 void mp_open_message(lua_State *L);
 void mp_open_share(lua_State *L);
 void mp_open_manager(lua_State *L);
+void mp_open_identity(lua_State *L);
+void mp_open_journal(lua_State *L);
 
 /* The handler that runs Lua functions in the workers of this pool, each of which
  * leaves after max_items (0: none). */

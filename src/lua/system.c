@@ -117,6 +117,15 @@ static int pid(lua_State *L)
     return 1;
 }
 
+/* core.host_name(): this machine's */
+static int host_name(lua_State *L)
+{
+    char name[256] = "";
+    gethostname(name, sizeof name - 1);
+    lua_pushstring(L, name);
+    return 1;
+}
+
 /* core.worker(): nil, or this worker's number, the pid of the pool's maker, and in a worker that is
  * no fork that one's name */
 static int worker(lua_State *L)
@@ -210,6 +219,7 @@ void mp_open_system(lua_State *L)
         {"sleep_on", nap_on},
         {"undisturbed", undisturbed},
         {"pid", pid},
+        {"host_name", host_name},
         {"parent_pid", parent_pid},
         {"worker", worker},
         {"cpu_count", cpu_count},

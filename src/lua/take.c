@@ -3,7 +3,7 @@
  *
  * Invariant: an event is settled after its value is stored, so that an error in
  * between (memory) loses nothing: it is given again. */
-#include "lua/state.h"
+#include "lua/journal.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -171,8 +171,11 @@ static void push_no_room(lua_State *L, const mp_event *e)
 }
 
 /* Keeps the error on top under its item's index; pops it. */
-static void keep_error(lua_State *L, mp_lua_call *c, int call, uint64_t index)
+static void keep_error(lua_State *L, mp_lua_call *c, int call, const mp_event *e)
 {
+    uint64_t index = e->index;
+    if (c->journal != NULL)
+        mp_journal_fail(L, c, call, e);
     push_table(L, call, CALL_ERRORS);
     lua_insert(L, -2);
     lua_rawseti(L, -2, (lua_Integer)index);
@@ -223,14 +226,14 @@ static void pack(lua_State *L, int n)
     lua_setfield(L, first, "n");
 }
 
-static void store_map(lua_State *L, const mp_lua_call *c, const mp_event *e, int n)
+static void store_map(lua_State *L, const mp_lua_call *c, uint64_t index, int n)
 {
     if (c->pack) {
         pack(L, n);
         n = 1;
     }
     if (n > 0)
-        lua_rawseti(L, -2, (lua_Integer)e->index);
+        lua_rawseti(L, -2, (lua_Integer)index);
 }
 
 static void store_apply(lua_State *L, mp_lua_call *c, int call, int n)
@@ -255,6 +258,17 @@ static void store_imap(lua_State *L, mp_lua_call *c, int call, uint64_t index, i
         note_order(L, c, index);
 }
 
+void mp_call_store(lua_State *L, mp_lua_call *c, int call, uint64_t index, int n)
+{
+    if (c->shape == MP_SHAPE_MAP)
+        store_map(L, c, index, n);
+    else if (c->shape == MP_SHAPE_APPLY)
+        store_apply(L, c, call, n);
+    else
+        store_imap(L, c, call, index, n);
+    c->done++;
+}
+
 /* False where the result cannot be read and its item runs again. */
 static bool store_result(lua_State *L, mp_lua_call *c, int call, const mp_event *e)
 {
@@ -265,16 +279,15 @@ static bool store_result(lua_State *L, mp_lua_call *c, int call, const mp_event 
     if (n < 0) {
         mp_error_codec(L, "decode", "result");
         set_item_fields(L, e);
-        keep_error(L, c, call, e->index);
+        keep_error(L, c, call, e);
         return true;
     }
-    if (c->shape == MP_SHAPE_MAP)
-        store_map(L, c, e, n);
-    else if (c->shape == MP_SHAPE_APPLY)
-        store_apply(L, c, call, n);
-    else
-        store_imap(L, c, call, e->index, n);
-    c->done++;
+    if (c->journal != NULL && !mp_journal_note(L, c, call, e, n)) {
+        set_item_fields(L, e);
+        keep_error(L, c, call, e);
+        return true;
+    }
+    mp_call_store(L, c, call, e->index, n);
     c->owner->done += !c->errand;
     return true;
 }
@@ -324,7 +337,7 @@ static bool item_failed(lua_State *L, mp_lua_call *c, int call, const mp_event *
         push_damaged(L, e);
     else
         push_no_room(L, e);
-    keep_error(L, c, call, e->index);
+    keep_error(L, c, call, e);
     return true;
 }
 
@@ -444,7 +457,7 @@ static lua_Integer deal_on(lua_State *L, mp_lua_pool *p, mp_event *e, lua_Intege
         if (!deal(L, p, c, e))
             return n;
         if (e->kind == MP_EVENT_DONE && c->shape == MP_SHAPE_MAP && !c->pack &&
-            is_plain(e->data, e->size))
+            c->journal == NULL && is_plain(e->data, e->size))
             return n - 1 + settle_run(L, p, e, max - n + 1);
         if (e->kind != MP_EVENT_DONE || n == max) {
             settle(p, e);

@@ -1,0 +1,21 @@
+/* The userdata of a journal: what journal.c and journal_object.c share; private to them. */
+#ifndef MP_LUA_JOURNAL_INNER_H
+#define MP_LUA_JOURNAL_INNER_H
+
+#include "base/buffer.h"
+#include "journal/journal.h"
+
+/* User values: 1 the function that gives digests of values, 2 digests of items that are run by
+ * their index, 3 the head's body. */
+enum { JOURNAL_IDENTITY = 1, JOURNAL_PENDING, JOURNAL_HEAD, JOURNAL_USER_VALUES = JOURNAL_HEAD };
+
+struct mp_lua_journal {
+    mp_journal *journal; /* NULL once closed */
+    uint64_t run;
+    bool each;             /* the disk is to hold every record before anything goes on */
+    bool headed;           /* the head is written */
+    uint64_t taken, added; /* items whose results came from it; records */
+    mp_buffer scratch;
+};
+
+#endif
