@@ -13,7 +13,7 @@ typedef struct shadow {
     matter *m;
     char letters[ITEMS + 1];
     uint64_t added, limit, skipped;
-    bool sealed, released;
+    bool sealed, released, timed;
 } shadow;
 
 static shadow shadows[CALLS];
@@ -48,6 +48,9 @@ static void open_call(void)
     desk_loop->refuse_open = desk_loop->refuse_grow = desk_loop->refuse_want = 0;
     shadow *s = &shadows[shadow_count++];
     *s = (shadow){.m = desk_call(1 + below(8)), .limit = UINT64_MAX};
+    s->timed = below(2) == 0;
+    if (s->timed)
+        mp_call_timed(s->m->call);
 }
 
 static void add_items(shadow *s)
@@ -127,6 +130,9 @@ static void check_event(const mp_event *e)
         CHECK(letter == 'n');
     const unsigned char *word = e->kind == MP_EVENT_DONE ? e->data : e->item;
     CHECK_EQ_INT(word[0], letter);
+    CHECK((e->ended != 0) == s->timed || e->kind == MP_EVENT_DAMAGED);
+    if (e->kind == MP_EVENT_DONE)
+        CHECK(e->ended >= e->began);
 }
 
 /* An event, perhaps looked at twice; on a failure, perhaps the rest is cancelled. */

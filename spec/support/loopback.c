@@ -82,7 +82,8 @@ static void bury_as(loopback *l, unsigned i, int status, bool aside)
                       .begun = s->begun,
                       .begun_item = s->begun_item,
                       .aside = aside,
-                      .errand = s->doing};
+                      .errand = s->doing,
+                      .found = mp_now()};
     for (unsigned j = 0; j < s->holding; j++)
         death.rows[j] = s->held[j].row;
     tell(l, &(mp_arrival){.kind = MP_ARRIVAL_DEATH, .seat = i, .pid = death.pid, .death = &death});
@@ -171,17 +172,23 @@ static void granule_done(seat *s)
         s->begun_item = s->held[s->begun].first;
 }
 
+/* Behind an outcome of a timed call, as a worker would. */
+static void add_times(const seat *s, const mp_call_block *block, int64_t began, mp_buffer *out)
+{
+    mp_frame_times times = {.began = began, .ended = mp_now(), .pid = pid_of(s)};
+    if (block->timed != 0 && mp_buffer_append(out, &times, sizeof times) < 0)
+        abort();
+}
+
 static void publish(loopback *l, unsigned i, int outcome, const mp_buffer *out, mp_arrival *a)
 {
     seat *s = &l->inner->seat[i];
-    if (l->begun == l->no_room_at)
-        outcome = -ENOSPC;
     a->kind = outcome == MP_TASK_DONE     ? MP_ARRIVAL_DONE
               : outcome == MP_TASK_FAILED ? MP_ARRIVAL_FAILED
                                           : MP_ARRIVAL_NO_ROOM;
     a->code = outcome < 0 ? outcome : 0;
     a->data = out->data;
-    a->size = outcome < 0 ? 0 : out->len;
+    a->size = out->len;
     tell(l, a);
     if (dies(l, i, l->begun, LOOPBACK_PUBLISHED))
         return;
@@ -204,7 +211,13 @@ static void run(loopback *l, unsigned i, const mp_call_block *block, mp_arrival 
         task.bytes = mp_item_read(&s->at, &task.size);
     mp_buffer out;
     mp_buffer_init_heap(&out);
+    int64_t began = mp_now();
     int outcome = in->handler.run(in->handler.ctx, &task, &out);
+    if (l->begun == l->no_room_at)
+        outcome = -ENOSPC;
+    if (outcome < 0)
+        out.len = 0;
+    add_times(s, block, began, &out);
     if (!dies(l, i, l->begun, LOOPBACK_RUN))
         publish(l, i, outcome, &out, a);
     mp_buffer_free(&out);
@@ -249,7 +262,9 @@ static void do_errand(loopback *l, unsigned i, uint64_t errand)
     task.bytes = mp_item_read(&at, &task.size);
     mp_buffer out;
     mp_buffer_init_heap(&out);
+    int64_t began = mp_now();
     int outcome = in->handler.run(in->handler.ctx, &task, &out);
+    add_times(s, block, began, &out);
     a.kind = outcome == MP_TASK_DONE ? MP_ARRIVAL_DONE : MP_ARRIVAL_FAILED;
     a.data = out.data;
     a.size = out.len;

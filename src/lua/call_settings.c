@@ -54,6 +54,15 @@ static int call_quiet(lua_State *L)
     return 0;
 }
 
+/* core.timed(call): workers tell when each of its items began and ended; before the first */
+static int call_timed(lua_State *L)
+{
+    const mp_lua_call *c = mp_check_call(L, 1);
+    if (mp_call_lives(c))
+        mp_call_timed(c->call);
+    return 0;
+}
+
 /* core.expect(call, items): about so many items will come */
 static int call_expect(lua_State *L)
 {
@@ -74,10 +83,9 @@ static int call_total(lua_State *L)
 void mp_open_settings(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"retry", call_retry},         {"time_limit", call_time_limit},
-        {"in_runs", call_in_runs},     {"expect", call_expect},
-        {"duplicate", call_duplicate}, {"quiet", call_quiet},
-        {"total", call_total},         {NULL, NULL},
+        {"retry", call_retry},   {"time_limit", call_time_limit}, {"in_runs", call_in_runs},
+        {"expect", call_expect}, {"duplicate", call_duplicate},   {"quiet", call_quiet},
+        {"timed", call_timed},   {"total", call_total},           {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

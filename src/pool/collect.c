@@ -73,6 +73,17 @@ static void fill_event(mp_event *event, mp_row *row, const mp_arrival *a)
                         .size = a->size};
 }
 
+/* Without times the result is damaged, which whoever reads it finds. */
+static void fill_times(mp_event *event)
+{
+    mp_frame_times times;
+    if (!mp_frame_cut_times(event->data, &event->size, &times))
+        return;
+    event->began = times.began;
+    event->ended = times.ended;
+    event->pid = (int32_t)times.pid;
+}
+
 static void fill_item(mp_event *event, mp_row *row)
 {
     event->item = mp_row_item(row, row->done, &event->item_size);
@@ -89,6 +100,8 @@ static bool give_item(mp_pool *pool, mp_event *event)
                       : a->kind == MP_ARRIVAL_FAILED  ? MP_EVENT_FAILED
                       : a->kind == MP_ARRIVAL_TIMEOUT ? MP_EVENT_TIMEOUT
                                                       : MP_EVENT_NO_ROOM;
+        if (row->call->timed)
+            fill_times(event);
         if (event->kind != MP_EVENT_DONE)
             fill_item(event, row);
         pool->given = GIVEN_ITEM;
@@ -185,6 +198,10 @@ static bool give_death(mp_pool *pool, mp_event *event)
         fill_event(event, row, &pool->arrival);
         event->kind = death->overdue ? MP_EVENT_TIMEOUT : MP_EVENT_LOST;
         event->status = death->status;
+        if (row->call->timed) {
+            event->began = death->began;
+            event->ended = death->found;
+        }
         fill_item(event, row);
         pool->given = GIVEN_LOST;
         pool->given_row = row;
@@ -332,7 +349,19 @@ bool mp_pool_follow(mp_pool *pool, mp_event *event)
     event->index++;
     event->data = pool->arrival.data;
     event->size = pool->arrival.size;
+    if (row->call->timed)
+        fill_times(event);
     return true;
+}
+
+/* Cuts the times off; the number of results that had some. */
+static unsigned cut_times(mp_result_frame results[], unsigned n)
+{
+    mp_frame_times times;
+    for (unsigned i = 0; i < n; i++)
+        if (!mp_frame_cut_times(results[i].data, &results[i].size, &times))
+            return i;
+    return n;
 }
 
 unsigned mp_pool_ahead(mp_pool *pool, mp_result_frame results[], unsigned max)
@@ -343,10 +372,11 @@ unsigned mp_pool_ahead(mp_pool *pool, mp_result_frame results[], unsigned max)
         return 0;
     uint64_t next = row->first + row->done + 1;
     uint64_t left = mp_below(next, row->count - row->done - 1, row->call->limit);
-    return ops->ahead(pool->transport, results, left < max ? (unsigned)left : max);
+    unsigned n = ops->ahead(pool->transport, results, left < max ? (unsigned)left : max);
+    return row->call->timed ? cut_times(results, n) : n;
 }
 
-void mp_pool_settle_ahead(mp_pool *pool, const mp_result_frame results[], unsigned n)
+void mp_pool_settle_ahead(mp_pool *pool, mp_result_frame results[], unsigned n)
 {
     if (n == 0) {
         mp_pool_settle(pool);
@@ -354,6 +384,7 @@ void mp_pool_settle_ahead(mp_pool *pool, const mp_result_frame results[], unsign
     }
     pool->given = GIVEN_NONE;
     pool->given_row->call->told += n + 1;
+    results[n - 1].size += pool->given_row->call->timed ? sizeof(mp_frame_times) : 0;
     pool->transport->ops->taken_ahead(pool->transport, results, n);
     mp_row_settle(pool->given_row, n + 1);
 }

@@ -259,10 +259,12 @@ void mp_segment_examine(mp_segment *s, unsigned seat, int status, uint64_t publi
                         .status = status,
                         .errand = mp_load_relaxed(&dead->errand),
                         .left = mp_load_relaxed(&dead->phase) == MP_PHASE_RETIRED,
-                        .published = published};
+                        .published = published,
+                        .began = mp_load_relaxed(&dead->began),
+                        .found = mp_now()};
     int64_t kill_at = mp_load_relaxed(&dead->kill_at);
-    death->overdue =
-        kill_at != 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && mp_now() >= kill_at;
+    death->overdue = kill_at != 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+                     death->found >= kill_at;
     unsigned n = mp_task_ring_claimed_by(&s->ring, &dead->note, death->incarnation, claimed);
     read_record(dead, death);
     add_swept(claimed, n, death);
@@ -273,6 +275,7 @@ static void end_work(mp_seat *dead)
 {
     int64_t since = mp_load_relaxed(&dead->busy_since);
     mp_store_relaxed(&dead->busy_since, 0);
+    mp_store_relaxed(&dead->began, 0);
     if (since != 0)
         mp_store_relaxed(&dead->busy, mp_load_relaxed(&dead->busy) + mp_now() - since);
 }

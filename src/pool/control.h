@@ -59,6 +59,7 @@ typedef struct mp_seat {
     _Atomic uint64_t claims;
     _Atomic int64_t busy;       /* nanoseconds of work */
     _Atomic int64_t busy_since; /* mp_now's clock, 0: idle */
+    _Atomic int64_t began;      /* when the item last begun did, of a timed call; 0: unknown */
     _Atomic uint32_t kind;      /* of the work measured last */
     _Atomic uint32_t item_cost; /* its cost, in nanoseconds an item */
     uint64_t rows[MP_HOLD_MAX];
@@ -83,6 +84,8 @@ typedef struct mp_death {
     uint64_t errand;     /* as in its seat */
     uint64_t begun_item; /* index within its call; held 0: meaningless */
     bool overdue;        /* killed since that item ran too long */
+    int64_t began;       /* when it did, as in its seat */
+    int64_t found;       /* when this was written (mp_now's clock) */
     uint64_t rows[MP_HOLD_MAX];
 } mp_death;
 

@@ -24,6 +24,7 @@ struct mp_call {
     bool begun;     /* it is not whole yet */
     bool duplicate; /* its last items may run twice */
     bool in_runs;   /* a granule's items stand or fall together */
+    bool timed;     /* workers tell when its items began and ended */
     bool checked;   /* its block, which does not change any more */
     bool sealed, over, released;
     uint64_t errand_at; /* where its mp_errand lies */

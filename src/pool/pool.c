@@ -136,6 +136,12 @@ void mp_call_quiet(mp_call *call)
     call->block->quiet = 1;
 }
 
+void mp_call_timed(mp_call *call)
+{
+    call->timed = true;
+    call->block->timed = 1;
+}
+
 void mp_call_in_runs(mp_call *call, uint32_t flags)
 {
     call->in_runs = true;

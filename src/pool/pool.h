@@ -45,6 +45,8 @@ typedef struct mp_event {
     size_t size;
     const unsigned char *item; /* the item's own bytes; valid as long */
     size_t item_size;
+    int64_t began, ended; /* of an item of a timed call: mp_now's clock; 0: unknown. Of one whose
+                             worker died, ended is when that was found */
 } mp_event;
 
 typedef struct mp_call_counts {
@@ -89,6 +91,10 @@ void mp_call_quiet(mp_call *call);
  * So a granule that a death has cut is lost from its next item on, even where that was not
  * begun. `flags`: further ones for the handler. */
 void mp_call_in_runs(mp_call *call, uint32_t flags);
+
+/* Workers tell when each of its items began and ended, and who they are; before the first item.
+ * Of two items that follow one another the second begins where the first ended. */
+void mp_call_timed(mp_call *call);
 
 /* Items that run last may run twice, where workers have nothing else to do. Once. */
 void mp_call_duplicate(mp_call *call);
@@ -157,9 +163,9 @@ bool mp_pool_follow(mp_pool *pool, mp_event *event);
  * and there, up to `max`, in order. Their number; nothing is settled by this. */
 unsigned mp_pool_ahead(mp_pool *pool, mp_result_frame results[], unsigned max);
 
-/* mp_pool_settle, of the first `n` of those as well. Between the two calls the pool is not
- * used. */
-void mp_pool_settle_ahead(mp_pool *pool, const mp_result_frame results[], unsigned n);
+/* mp_pool_settle, of the first `n` of those as well, which are of no use then. Between the two
+ * calls the pool is not used. */
+void mp_pool_settle_ahead(mp_pool *pool, mp_result_frame results[], unsigned n);
 
 /* In place of settling the event of an item: the item runs again, not before `due`
  * (mp_now's clock; 0: at once), as its next attempt. On failure, a negative errno

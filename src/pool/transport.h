@@ -40,7 +40,7 @@ typedef struct mp_arrival {
     uint64_t index; /* of the item within its call */
     uint32_t count;
     int code;                  /* negative errno */
-    const unsigned char *data; /* valid until `taken` */
+    const unsigned char *data; /* valid until `taken`; of a timed call's item its times last */
     size_t size;
     int status;            /* as waitpid gives it */
     const mp_death *death; /* valid until `taken` */

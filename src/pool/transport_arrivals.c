@@ -42,6 +42,17 @@ static bool read_count(const mp_result_frame *f, uint32_t *count)
     return skipped.check == ~skipped.count;
 }
 
+/* What is left behind the code are the times, if its call is timed. */
+static bool read_code(const mp_result_frame *f, mp_arrival *a)
+{
+    if (f->size != sizeof(int32_t) && f->size != sizeof(int32_t) + sizeof(mp_frame_times))
+        return false;
+    memcpy(&a->code, f->data, sizeof(int32_t));
+    a->data = (const unsigned char *)f->data + sizeof(int32_t);
+    a->size = f->size - sizeof(int32_t);
+    return true;
+}
+
 /* Turns a frame of `seat` into an arrival; false for those that are none. */
 static bool read_frame(local *l, unsigned seat, const mp_result_frame *f, mp_arrival *a)
 {
@@ -65,10 +76,8 @@ static bool read_frame(local *l, unsigned seat, const mp_result_frame *f, mp_arr
         read_text(f, a);
     else if (f->kind == MP_FRAME_SKIPPED && read_count(f, &a->count))
         a->kind = MP_ARRIVAL_SKIPPED;
-    else if (f->kind == MP_FRAME_NO_ROOM && f->size == sizeof(int32_t)) {
+    else if (f->kind == MP_FRAME_NO_ROOM && read_code(f, a))
         a->kind = MP_ARRIVAL_NO_ROOM;
-        memcpy(&a->code, f->data, sizeof(int32_t));
-    }
     return true;
 }
 

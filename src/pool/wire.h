@@ -20,7 +20,8 @@ typedef struct mp_call_block {
     int64_t timeout;          /* nanoseconds that an item may run, 0: any */
     uint64_t definition_sum;  /* mp_checksum of the definition */
     uint32_t flags;           /* the handler's */
-    uint32_t quiet;           /* nobody waits for single results of it */
+    uint16_t quiet;           /* nobody waits for single results of it */
+    uint16_t timed;           /* an outcome has an mp_frame_times behind its own bytes */
     uint64_t check;           /* of all but the limit */
 } mp_call_block;
 
@@ -94,6 +95,24 @@ typedef struct mp_frame_skipped {
     uint32_t count; /* items at or above the limit */
     uint32_t check; /* ~count */
 } mp_frame_skipped;
+
+/* The end of the frame of an outcome, where its call is timed. */
+typedef struct mp_frame_times {
+    int64_t began, ended; /* mp_now's clock */
+    int64_t pid;          /* of the worker */
+} mp_frame_times;
+
+/* Cuts the times off what a frame of a timed call holds; false, and nothing cut, where it is too
+ * short to have any. */
+static inline bool mp_frame_cut_times(const unsigned char *data, size_t *size,
+                                      mp_frame_times *times)
+{
+    if (*size < sizeof *times)
+        return false;
+    *size -= sizeof *times;
+    memcpy(times, data + *size, sizeof *times);
+    return true;
+}
 
 static inline uint64_t mp_frame_row_check(const mp_frame_row *head)
 {

@@ -43,28 +43,48 @@ _Noreturn static void retire(worker *w)
     _exit(0);
 }
 
+/* An item of a timed call begins, where the one before has ended. */
+static void note_begin(worker *w)
+{
+    if (w->times.began == 0 || w->waited)
+        w->times.began = mp_now();
+    w->waited = false;
+    mp_store_relaxed(&w->seat->began, w->times.began);
+}
+
 /* Opens the frame of the item's result; the item runs from here on. */
 static void open_item(worker *w, const mp_task *task)
 {
     mp_worker_open_frame(w);
     w->writing = true;
     w->index = task->index;
+    if (task->block->timed != 0)
+        note_begin(w);
     mp_stopper_begin(task->block->timeout);
 }
 
-static void publish_outcome(worker *w, int outcome, bool late)
+static void publish_no_room(worker *w, int32_t code, bool timed)
 {
-    if (late) {
-        if (outcome != MP_TASK_FAILED)
-            w->writer.out.len = 0;
+    unsigned char bytes[sizeof code + sizeof w->times];
+    memcpy(bytes, &code, sizeof code);
+    memcpy(bytes + sizeof code, &w->times, sizeof w->times);
+    mp_result_discard(&w->writer);
+    mp_worker_publish_small(w, MP_FRAME_NO_ROOM, bytes, timed ? sizeof bytes : sizeof code);
+}
+
+static void publish_outcome(worker *w, int outcome, bool late, bool timed)
+{
+    if (late && outcome != MP_TASK_FAILED)
+        w->writer.out.len = 0;
+    int status = late || outcome >= 0 ? 0 : outcome;
+    if (timed && status == 0)
+        status = mp_buffer_append(&w->writer.out, &w->times, sizeof w->times);
+    if (status < 0)
+        publish_no_room(w, status, timed);
+    else if (late)
         mp_result_publish(&w->writer, MP_FRAME_TIMEOUT);
-    } else if (outcome >= 0) {
+    else
         mp_result_publish(&w->writer, outcome == MP_TASK_DONE ? MP_FRAME_DONE : MP_FRAME_FAILED);
-    } else {
-        int32_t code = outcome;
-        mp_result_discard(&w->writer);
-        mp_worker_publish_small(w, MP_FRAME_NO_ROOM, &code, sizeof code);
-    }
 }
 
 /* The host should hear of what it has not read; it is told again when that is much more. */
@@ -79,11 +99,13 @@ static bool fills_up(worker *w)
 
 static void close_item(worker *w, const mp_task *task, int outcome)
 {
-    bool late = mp_stopper_end();
+    bool late = mp_stopper_end(), timed = task->block->timed != 0;
+    int64_t ended = w->times.ended = timed ? mp_now() : 0;
     w->writing = false;
     MP_FAILPOINT("result.before");
-    publish_outcome(w, outcome, late);
+    publish_outcome(w, outcome, late, timed);
     MP_FAILPOINT("result.after");
+    w->times.began = ended;
     if (w->texts.len > 0)
         mp_worker_publish_texts(w);
     w->index = 0;
@@ -259,6 +281,7 @@ static void run_errand(worker *w, mp_errand *e)
     MP_FAILPOINT("errand.begun");
     mp_worker_publish_row(w, row, task.index);
     task.bytes = mp_item_read(&at, &task.size);
+    w->times.began = 0;
     open_item(w, &task);
     close_item(w, &task, w->handler->run(w->handler->ctx, &task, &w->writer.out));
     mp_store_release(&w->seat->errand, 0);
@@ -316,6 +339,7 @@ static void run_batch(worker *w)
     uint64_t items = 0;
     mp_store_relaxed(&w->seat->claims, mp_load_relaxed(&w->seat->claims) + 1);
     mp_store_relaxed(&w->seat->busy_since, start);
+    w->times.began = start;
     for (unsigned i = 0; i < w->holding; i++) {
         if (i > 0) {
             mp_store_relaxed(&w->seat->call, w->held[i].call);
@@ -328,6 +352,7 @@ static void run_batch(worker *w)
     int64_t elapsed = mp_now() - start;
     note_cost(w, elapsed, items);
     mp_store_relaxed(&w->seat->busy_since, 0);
+    mp_store_relaxed(&w->seat->began, 0);
     mp_store_release(&w->seat->busy, mp_load_relaxed(&w->seat->busy) + elapsed);
     mp_store_release(&w->seat->held, 0);
     mp_bell_ring(&w->segment->bell, false);
@@ -423,6 +448,7 @@ static bool set_up(worker *w, mp_region *results)
     mp_store_relaxed(&w->seat->errand, 0);
     mp_store_relaxed(&w->seat->items, 0);
     mp_store_relaxed(&w->seat->busy_since, 0);
+    mp_store_relaxed(&w->seat->began, 0);
     mp_store_relaxed(&w->seat->item_cost, 0);
     mp_bed_rise(&w->seat->bed);
     mp_store_relaxed(&w->seat->rung, UINT64_MAX);
@@ -430,6 +456,7 @@ static bool set_up(worker *w, mp_region *results)
         mp_result_writer_init(&w->writer, results, NULL) < 0)
         return false;
     w->told = mp_load_relaxed(&w->writer.shared->tail);
+    w->times.pid = getpid();
     mp_worker_lend(w);
     return true;
 }

@@ -13,6 +13,7 @@ static void wait_for_reader(worker *w, uint64_t seen)
     mp_result_will_wait(&w->writer);
     mp_worker_ring(w);
     mp_result_wait(&w->writer, seen);
+    w->waited = true;
 }
 
 static uint64_t reading_mark(const worker *w)

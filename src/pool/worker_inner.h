@@ -28,8 +28,10 @@ typedef struct worker {
     mp_granule held[MP_HOLD_MAX];
     unsigned holding;
     worker_run run;
-    uint64_t told;    /* the ring's tail when its filling was told last */
-    uint64_t unheard; /* the call whose results a host that is lazy has not heard of; 0: none */
+    mp_frame_times times; /* `began`: of the item that runs, or is next; 0: not known yet */
+    bool waited;          /* for the host since an item began: the next begins behind that */
+    uint64_t told;        /* the ring's tail when its filling was told last */
+    uint64_t unheard;     /* the call whose results a host that is lazy has not heard of; 0: none */
     mp_patience patience;
     const _Atomic uint64_t *errand; /* where the next one stands once there is one */
 } worker;
