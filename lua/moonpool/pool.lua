@@ -206,7 +206,9 @@ local function open_call(pool, name, f, shape, star, given, result, by_value)
     end_journal(pool, result)
     errors.throw(err)
   end
-  if shape == "map" and not (given.progress or pool.progress or record) then
+  if record then
+    core.timed(result.call)
+  elseif shape == "map" and not (given.progress or pool.progress) then
     core.quiet(result.call)
   end
   if given ~= NONE or pool.has_defaults then

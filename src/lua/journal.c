@@ -172,7 +172,7 @@ static double wall_clock(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-enum { ENTRIES = 7 };
+enum { ENTRIES = 8 };
 
 /* The keys that every item's record has, and the last one's. */
 static int put_item(mp_buffer *out, const mp_lua_journal *j, const mp_event *e,
@@ -191,6 +191,8 @@ static int put_item(mp_buffer *out, const mp_lua_journal *j, const mp_event *e,
         status = mp_record_put(out, "worker", (uint64_t)e->seat + 1);
     if (status == 0)
         status = mp_record_put_time(out, "time", wall_clock());
+    if (status == 0)
+        status = mp_record_put_time(out, "seconds", (double)(e->ended - e->began) / 1e9);
     return status == 0 ? mp_record_put_key(out, last) : status;
 }
 
