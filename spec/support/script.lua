@@ -113,9 +113,16 @@ function script.session(leader)
   return pids
 end
 
---- True when nothing of the script's session is left; looks again for some seconds.
+--- True when nothing of the script's session is left; looks again for some seconds, since what is
+--- being killed may have forked just before.
 function script.left_nothing(run)
-  return script.gone(script.session(run.pid), 10) and #script.session(run.pid) == 0
+  local mp = require "moonpool"
+  local deadline = mp.monotonic() + 10
+  while #script.session(run.pid) > 0 do
+    if mp.monotonic() > deadline then return false end
+    mp.sleep(0.01)
+  end
+  return true
 end
 
 --- A function says(expected, body): `tools` and the body are one script, which prints what is

@@ -4,8 +4,8 @@
  *
  * where size and checksum are integers of always eight bytes. The tag (RFC 8949, section 3.4.6)
  * and the two heads behind it are what a record is found by where bytes before it are damaged.
- * size: bytes of the body. checksum: XXH3 (64 bits) of these, seeded with the record's position in
- * the file, so that a copy of a record elsewhere, in a result say, is none.
+ * size: bytes of the body. checksum: the low 63 bits of their XXH3, seeded with the record's
+ * position in the file, so that a copy of a record elsewhere, in a result say, is none.
  *
  * A body is a map whose first key says what it is:
  *
