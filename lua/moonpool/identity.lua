@@ -21,10 +21,18 @@ local RANKS = { number = 1, string = 2, boolean = 3 }
 local Walk = {}
 Walk.__index = Walk
 
--- `parts`: functions that have digests of their own elsewhere, by which they count here.
-local function new_walk(parts)
+-- `parts`: functions that have digests of their own elsewhere, by which they count here. `of_key`:
+-- it is the key of a table.
+local function new_walk(parts, of_key)
   return setmetatable({ tokens = {}, n = 0, seen = {}, count = 0, stack = {}, depth = 0,
-    parts = parts or {}, so_far = "" }, Walk)
+    parts = parts or {}, of_key = of_key, so_far = "" }, Walk)
+end
+
+local function digest_of(parts, value, of_key)
+  local walk = new_walk(parts, of_key)
+  walk:enter({ value }, 1)
+  walk:run()
+  return walk:digest()
 end
 
 function Walk:put(token)
@@ -74,10 +82,15 @@ local function by_rank(a, b)
   return a < b
 end
 
--- Keys that are tables or functions, by what they are.
-local function append_others(keys, others)
+-- Keys that are tables or functions, by what they are. Of those within such a key only the number
+-- counts, since they may hold one another.
+local function append_others(walk, keys, others)
+  if walk.of_key then
+    walk:put(string.pack("<c1j", "K", #others))
+    return
+  end
   for i, key in ipairs(others) do
-    others[i] = { key = key, digest = identity.of(key) }
+    others[i] = { key = key, digest = digest_of(walk.parts, key, true) }
   end
   table.sort(others, by_digest)
   for _, other in ipairs(others) do
@@ -85,19 +98,21 @@ local function append_others(keys, others)
   end
 end
 
-local function sorted_keys(t)
+local function sorted_keys(walk, t)
   local keys, others = {}, {}
   for key in next, t do
     local into = RANKS[type(key)] and keys or others
     into[#into + 1] = key
   end
   table.sort(keys, by_rank)
-  append_others(keys, others)
+  if #others > 0 then
+    append_others(walk, keys, others)
+  end
   return keys
 end
 
 local function put_content(walk, t)
-  local keys = sorted_keys(t)
+  local keys = sorted_keys(walk, t)
   local list, n = {}, #keys
   for i, key in ipairs(keys) do
     list[2 * i - 1], list[2 * i] = key, rawget(t, key)
@@ -240,13 +255,6 @@ end
 
 local MOST_FIELDS = 100 -- of a table whose fields are told apart
 
-local function digest_of(parts, value)
-  local walk = new_walk(parts)
-  walk:enter({ value }, 1)
-  walk:run()
-  return walk:digest()
-end
-
 -- A table of options, say: its fields are parts, so that what has changed can be named.
 local function has_fields(value)
   if type(value) ~= "table" or debug.getmetatable(value) or core.name_of(value) then
@@ -274,7 +282,7 @@ local function collect_value(found, name, value)
   if is_own(value) then
     return -- has parts of its own
   elseif has_fields(value) then
-    local keys = sorted_keys(value)
+    local keys = sorted_keys(nil, value)
     for _, key in ipairs(keys) do
       add(found, ("%s.%s"):format(name, key), digest_of(found.functions, value[key]))
     end
