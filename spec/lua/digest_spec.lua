@@ -55,4 +55,24 @@ describe("a seed gives one digest", function()
       end)
     end
   end
+
+  for _, method in ipairs { "fork", "spawn", "forkserver" } do
+    it(("stopped and resumed, by %s"):format(method), function()
+      local f, path = trouble_in(nil), os.tmpname()
+      for workers, chunksize in mp.each(pairs { [1] = 7, [2] = 1, [3] = 120, [8] = 2 }) do
+        os.remove(path)
+        local given = { seed = 99, journal = path, chunksize = chunksize }
+        do
+          local pool <close> = mp.Pool { processes = workers, start_method = method }
+          local loop = pool:imap_unordered(f, mp.range(ITEMS), given)
+          for _ = 1, ITEMS // 2 do loop:next() end
+          loop:close()
+        end
+        local pool <close> = mp.Pool { processes = 9 - workers, start_method = method }
+        assert.equal(expected, digest(pool:map(f, mp.range(ITEMS), { seed = 99, journal = path })))
+        assert.equal(expected, digest(pool:map(f, mp.range(ITEMS), { seed = 99, journal = path })))
+      end
+      os.remove(path)
+    end)
+  end
 end)
