@@ -7,6 +7,7 @@ trap 'rm -rf "$prefix"' EXIT
 cmake --install "$MOONPOOL_BUILD" --prefix "$prefix" >"$prefix/log" || { cat "$prefix/log"; exit 1; }
 libraries=$(dirname "$(find "$prefix" -name libmoonpool_lua.a)")
 work='local p = require("moonpool").Pool(2) assert(p:map(function(x) return x * x end, {1, 2, 3})[3] == 9) p:close() p:join()'
+work="$work local mp, path = require 'moonpool', os.tmpname() .. '.json' mp.save(path, {1}) assert(mp.load(path)[1] == 1) os.remove(path)"
 unset LUA_CPATH LUA_PATH
 
 "$prefix/bin/moonpool" -e "$work"
@@ -14,6 +15,12 @@ spawning='require("moonpool").set_start_method "spawn" '$work
 "$prefix/bin/moonpool" -e "$spawning"
 LUA_CPATH="$libraries/lua/5.4/?.so" lua5.4 -e "$spawning"
 LUA_CPATH="$libraries/lua/5.4/?.so" lua5.4 -e "$work"
+
+# The program carries with it what it could.
+if [ -n "$(find /usr/lib /usr/local/lib -name libjansson.a -print -quit)" ] &&
+    ldd "$prefix/bin/moonpool" | grep jansson; then
+    exit 1
+fi
 
 # The module alone, as a rock brings it: the interpreter itself is started anew.
 mkdir "$prefix/alone"
@@ -40,7 +47,7 @@ int main(int argc, char **argv)
 END
 flags="${MOONPOOL_SANITIZE:+-fsanitize=$MOONPOOL_SANITIZE} -I$prefix/include $(pkg-config --cflags lua5.4)"
 cc $flags "$prefix/host.c" -o "$prefix/shared" -L"$libraries" -lmoonpool_lua $(pkg-config --libs lua5.4)
-cc $flags "$prefix/host.c" -o "$prefix/static" "$libraries/libmoonpool_lua.a" $(pkg-config --libs lua5.4) -lm -pthread
+cc $flags "$prefix/host.c" -o "$prefix/static" "$libraries/libmoonpool_lua.a" $(pkg-config --libs lua5.4) -ljansson -lm -pthread
 LD_LIBRARY_PATH=$libraries "$prefix/shared" "$work"
 "$prefix/static" "$work"
 LD_LIBRARY_PATH=$libraries "$prefix/shared" "$spawning" # by the program beside the library
@@ -87,6 +94,6 @@ expect "$("$prefix/scores/scores" "$prefix/score.lua")" '^best 6.000, mean 3.000
 lua_archive=$(pkg-config --variable=libdir lua5.4)/liblua5.4.a
 if [ -e "$lua_archive" ]; then
     cc $flags "$prefix/host.c" -o "$prefix/own-lua" "$libraries/libmoonpool_lua.a" "$lua_archive" \
-        -lm -ldl -pthread
+        -ljansson -lm -ldl -pthread
     "$prefix/own-lua" "$work"
 fi

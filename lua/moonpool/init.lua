@@ -8,6 +8,7 @@ local completed = require "moonpool.completed"
 local connection = require "moonpool.connection"
 local context = require "moonpool.context"
 local errors = require "moonpool.errors"
+local files = require "moonpool.files"
 local handle = require "moonpool.handle"
 local iterable = require "moonpool.iterable"
 local kinds = require "moonpool.kinds"
@@ -69,6 +70,8 @@ end
 
 mp.timeit = athand.timeit
 mp.glob = athand.glob
+mp.save = files.save
+mp.load = files.load
 
 mp.time = core.time
 mp.monotonic = core.monotonic

@@ -10,10 +10,23 @@ local kinds = require "moonpool.kinds"
 
 local iterable = {}
 
+local indexed = setmetatable({}, { __mode = "k" }) -- classes whose objects are callable lists, too
+
+--- Notes that objects of this class are indexed for their items, though they can be called.
+function iterable.note_indexed(class)
+  indexed[class] = true
+  return class
+end
+
 -- ---- range ----
 
-local Range = kinds.class "Range"
-Range.__index = Range
+local Range = iterable.note_indexed(kinds.class "Range")
+
+function Range.__index(range, i)
+  if math.type(i) == "integer" and i >= 1 and i <= range.n then
+    return range.first + (i - 1) * range.step
+  end
+end
 
 function Range.__len(range)
   return range.n
@@ -69,7 +82,7 @@ end
 
 -- ---- linspace ----
 
-local Linspace = kinds.class "Linspace"
+local Linspace = iterable.note_indexed(kinds.class "Linspace")
 
 function Linspace.__index(space, i)
   if math.type(i) ~= "integer" or i < 1 or i > space.n then
@@ -139,13 +152,6 @@ Zip.__index = Zip
 local function puller(source)
   if type(source) == "function" or getmetatable(source) == Zip then
     return source
-  end
-  if getmetatable(source) == Range then
-    local position = 0
-    return function()
-      position = position + 1
-      return position <= source.n and source.first + (position - 1) * source.step or nil
-    end
   end
   local position, n = 0, source.n or #source
   return function()
@@ -247,6 +253,17 @@ local function hint_for(source)
   return ""
 end
 
+local function refuse(call_name, source)
+  errors.raise("argument",
+    ("%s: the iterable must be a table or an iterator function, got %s%s"):format(call_name,
+      errors.describe(source), hint_for(source)))
+end
+
+-- Whether it is indexed for its items, rather than called.
+local function is_list(source, meta)
+  return indexed[meta] or type(source) == "table" and not errors.is_callable(source)
+end
+
 --- Tells `call` (of the core) that its items come from `source`.
 function iterable.input(call, call_name, source)
   local meta = getmetatable(source)
@@ -256,15 +273,49 @@ function iterable.input(call, call_name, source)
     core.input(call, "function", zip_items(source))
   elseif type(source) == "function" then
     core.input(call, "function", source)
-  elseif meta == Linspace or (type(source) == "table" and not errors.is_callable(source)) then
+  elseif is_list(source, meta) then
     core.input(call, "table", source, table_length(call_name, source))
   elseif errors.is_callable(source) then
     core.input(call, "function", function() return source() end)
   else
-    errors.raise("argument",
-      ("%s: the iterable must be a table or an iterator function, got %s%s"):format(call_name,
-        errors.describe(source), hint_for(source)))
+    refuse(call_name, source)
   end
+end
+
+-- Index and value, one after another.
+local function walk_list(source, n)
+  local position = 0
+  return function()
+    position = position + 1
+    if position <= n then
+      return position, source[position]
+    end
+  end
+end
+
+local function walk_values(pull)
+  local position = 0
+  return function()
+    local value = pull()
+    if value ~= nil then
+      position = position + 1
+      return position, value
+    end
+  end
+end
+
+--- An iterator of index and value over what a call would take as its items; an item that is nil has
+--- its place.
+function iterable.items(call_name, source)
+  local meta = getmetatable(source)
+  if meta == Zip then
+    return walk_values(zip_items(source))
+  elseif is_list(source, meta) then
+    return walk_list(source, table_length(call_name, source))
+  elseif errors.is_callable(source) then
+    return walk_values(function() return (source()) end)
+  end
+  refuse(call_name, source)
 end
 
 return iterable

@@ -67,6 +67,10 @@ static void push_core(lua_State *L)
     mp_open_manager(L);
     mp_open_identity(L);
     mp_open_journal(L);
+    mp_open_files(L);
+    mp_open_text(L);
+    mp_open_json_read(L);
+    mp_open_json_write(L);
 }
 
 /* The library's Lua files use these. */

@@ -277,6 +277,10 @@ void mp_open_share(lua_State *L);
 void mp_open_manager(lua_State *L);
 void mp_open_identity(lua_State *L);
 void mp_open_journal(lua_State *L);
+void mp_open_files(lua_State *L);
+void mp_open_text(lua_State *L);
+void mp_open_json_read(lua_State *L);
+void mp_open_json_write(lua_State *L);
 
 /* The handler that runs Lua functions in the workers of this pool, each of which
  * leaves after max_items (0: none). */

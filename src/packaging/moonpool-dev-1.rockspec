@@ -16,6 +16,9 @@ supported_platforms = { "linux" }
 dependencies = {
   "lua >= 5.4, < 5.5",
 }
+external_dependencies = {
+  JANSSON = { header = "jansson.h" },
+}
 build = {
   type = "cmake",
   variables = {
