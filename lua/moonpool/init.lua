@@ -9,6 +9,7 @@ local connection = require "moonpool.connection"
 local context = require "moonpool.context"
 local errors = require "moonpool.errors"
 local files = require "moonpool.files"
+local grid = require "moonpool.grid"
 local handle = require "moonpool.handle"
 local iterable = require "moonpool.iterable"
 local kinds = require "moonpool.kinds"
@@ -18,6 +19,7 @@ local pump = require "moonpool.pump"
 local queue = require "moonpool.queue"
 local reload = require "moonpool.reload"
 local run = require "moonpool.run"
+local sample = require "moonpool.sample"
 local share = require "moonpool.share"
 local shared = require "moonpool.shared"
 local show = require "moonpool.show"
@@ -37,6 +39,8 @@ mp.range = iterable.range
 mp.linspace = iterable.linspace
 mp.zip = iterable.zip
 mp.each = iterable.each
+mp.grid = grid.grid
+mp.sample = sample.sample
 mp.as_completed = completed.iterate
 
 --- Sleeps so many seconds; a signal that is to interrupt the script ends it early.

@@ -18,6 +18,11 @@ function iterable.note_indexed(class)
   return class
 end
 
+--- Whether the value is such an object.
+function iterable.is_indexed(value)
+  return indexed[getmetatable(value)] ~= nil
+end
+
 -- ---- range ----
 
 local Range = iterable.note_indexed(kinds.class "Range")
@@ -260,8 +265,8 @@ local function refuse(call_name, source)
 end
 
 -- Whether it is indexed for its items, rather than called.
-local function is_list(source, meta)
-  return indexed[meta] or type(source) == "table" and not errors.is_callable(source)
+local function is_list(source)
+  return iterable.is_indexed(source) or type(source) == "table" and not errors.is_callable(source)
 end
 
 --- Tells `call` (of the core) that its items come from `source`.
@@ -273,7 +278,7 @@ function iterable.input(call, call_name, source)
     core.input(call, "function", zip_items(source))
   elseif type(source) == "function" then
     core.input(call, "function", source)
-  elseif is_list(source, meta) then
+  elseif is_list(source) then
     core.input(call, "table", source, table_length(call_name, source))
   elseif errors.is_callable(source) then
     core.input(call, "function", function() return source() end)
@@ -310,7 +315,7 @@ function iterable.items(call_name, source)
   local meta = getmetatable(source)
   if meta == Zip then
     return walk_values(zip_items(source))
-  elseif is_list(source, meta) then
+  elseif is_list(source) then
     return walk_list(source, table_length(call_name, source))
   elseif errors.is_callable(source) then
     return walk_values(function() return (source()) end)

@@ -65,7 +65,8 @@ describe("mp.type", function()
     local cases = {
       Pool = pool, AsyncResult = pool:apply_async(math.abs, { 1 }), Iterator = pool:imap(math.abs, { 1 }),
       Process = mp.current_process(), Range = mp.range(3), Linspace = mp.linspace(0, 1, 2),
-      Zip = mp.zip({}, {}), Lock = mp.Lock(), RLock = mp.RLock(), Semaphore = mp.Semaphore(1),
+      Zip = mp.zip({}, {}), Grid = mp.grid {}, Sample = mp.sample({}, 1),
+      Lock = mp.Lock(), RLock = mp.RLock(), Semaphore = mp.Semaphore(1),
       BoundedSemaphore = mp.BoundedSemaphore(1), Event = mp.Event(), Condition = mp.Condition(),
       Barrier = mp.Barrier(1), Queue = mp.Queue(), SimpleQueue = mp.SimpleQueue(),
       JoinableQueue = mp.JoinableQueue(), Value = mp.Value "i4", Array = mp.Array("d", 1), Connection = a,
