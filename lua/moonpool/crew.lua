@@ -30,8 +30,9 @@ end
 
 -- What a worker does now, as `workers` tells it; nil where there is none yet.
 local function view(pool, rank)
-  local number, pid, state, item = core.worker_at(pool.core, rank)
-  return number and { name = ("PoolWorker-%d"):format(number), pid = pid, state = state, item = item }
+  local number, pid, state, item, progress = core.worker_at(pool.core, rank)
+  return number and { name = ("PoolWorker-%d"):format(number), pid = pid, state = state, item = item,
+    progress = progress }
 end
 
 local function list(pool)
@@ -78,7 +79,8 @@ function crew.install(Pool, inner)
     core.refresh(self.core)
   end
 
-  --- A list of {name, pid, state, item}, state "idle", "busy" or "starting". Starts all.
+  --- A list of {name, pid, state, item, progress}, state "idle", "busy" or "starting", progress
+  --- what the item has told of its own. Starts all.
   function Pool:workers()
     inner.check_open(self, "workers")
     local deadline = pump.deadline(BIRTH_WAIT)

@@ -24,6 +24,7 @@ local share = require "moonpool.share"
 local shared = require "moonpool.shared"
 local show = require "moonpool.show"
 local sync = require "moonpool.sync"
+local task = require "moonpool.task"
 local wait = require "moonpool.wait"
 local waiter = require "moonpool.waiter"
 
@@ -66,6 +67,10 @@ function mp.log(...)
     io.stderr:write(text, "\n")
   end
 end
+
+--- The item that runs in this worker: fields index, attempt, seed, methods save, saved, progress;
+--- nil where none does.
+mp.task = task.current
 
 --- Requires a module afresh here and in all workers of this process's pools.
 function mp.reload(name)

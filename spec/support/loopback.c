@@ -54,6 +54,27 @@ static void forget(struct loopback_inner *in, news *n)
     free(n);
 }
 
+/* mp_birth's tell, for a state; its show. */
+static int say(void *teller, unsigned kind, const char *bytes, size_t size)
+{
+    loopback *l = teller;
+    if (kind != MP_FRAME_STATE)
+        abort();
+    mp_arrival a = l->inner->running;
+    a.kind = MP_ARRIVAL_STATE;
+    a.count = 0;
+    a.data = (const unsigned char *)bytes;
+    a.size = size;
+    tell(l, &a);
+    return 0;
+}
+
+static void show(void *teller, double fraction)
+{
+    loopback *l = teller;
+    l->inner->seat[l->inner->running.seat].shown = fraction;
+}
+
 /* ---- births and deaths ---- */
 
 static int32_t pid_of(const seat *s)
@@ -64,9 +85,9 @@ static int32_t pid_of(const seat *s)
 static void bear(loopback *l, unsigned i)
 {
     struct loopback_inner *in = l->inner;
-    in->seat[i] = (seat){.incarnation = ++in->incarnations};
+    in->seat[i] = (seat){.incarnation = ++in->incarnations, .shown = -1};
     l->births++;
-    mp_birth birth = {.seat = i};
+    mp_birth birth = {.seat = i, .tell = say, .show = show, .teller = l};
     if (in->handler.start != NULL)
         in->handler.start(in->handler.ctx, &birth);
 }
@@ -196,11 +217,23 @@ static void publish(loopback *l, unsigned i, int outcome, const mp_buffer *out, 
         granule_done(s);
 }
 
+static void read_item(const unsigned char **at, mp_task *task)
+{
+    mp_item item;
+    if (!mp_item_read(at, SIZE_MAX / 2, &item))
+        abort();
+    task->bytes = item.bytes;
+    task->size = item.size;
+    task->attempt = item.attempt;
+    task->state = item.state;
+    task->state_size = item.state_size;
+}
+
 static void run(loopback *l, unsigned i, const mp_call_block *block, mp_arrival *a)
 {
     struct loopback_inner *in = l->inner;
     seat *s = &in->seat[i];
-    mp_task task = {.block = block, .index = a->index};
+    mp_task task = {.block = block, .index = a->index, .attempt = 1};
     if (block->definition_at != MP_IN_HAND)
         task.definition = loopback_bytes(&l->base, block->definition_at);
     l->begun++;
@@ -208,9 +241,11 @@ static void run(loopback *l, unsigned i, const mp_call_block *block, mp_arrival 
     if (dies(l, i, l->begun, LOOPBACK_BEGUN))
         return;
     if (s->at != NULL)
-        task.bytes = mp_item_read(&s->at, &task.size);
+        read_item(&s->at, &task);
     mp_buffer out;
     mp_buffer_init_heap(&out);
+    in->running = *a;
+    s->shown = -1;
     int64_t began = mp_now();
     int outcome = in->handler.run(in->handler.ctx, &task, &out);
     if (l->begun == l->no_room_at)
@@ -259,9 +294,10 @@ static void do_errand(loopback *l, unsigned i, uint64_t errand)
     s->doing = a.row;
     if (dies(l, i, ++l->begun, LOOPBACK_BEGUN))
         return;
-    task.bytes = mp_item_read(&at, &task.size);
+    read_item(&at, &task);
     mp_buffer out;
     mp_buffer_init_heap(&out);
+    in->running = a;
     int64_t began = mp_now();
     int outcome = in->handler.run(in->handler.ctx, &task, &out);
     add_times(s, block, began, &out);
@@ -400,7 +436,9 @@ static bool loopback_worker(const mp_transport *t, unsigned rank, mp_worker_view
     *view = (mp_worker_view){.seat = rank,
                              .pid = pid_of(s),
                              .state = s->holding > 0 ? MP_WORKER_BUSY : MP_WORKER_IDLE,
-                             .item = s->holding > 0 ? s->begun_item : 0};
+                             .item = s->holding > 0 ? s->begun_item : 0,
+                             .row = s->holding > 0 ? s->held[s->begun].row : 0,
+                             .fraction = s->shown};
     return true;
 }
 

@@ -29,6 +29,7 @@ typedef struct seat {
     const unsigned char *at; /* its bytes */
     uint64_t doing;          /* the row of the errand it does, 0: none */
     uint64_t errand;         /* the last it has done, 1 more than where it lies; 0: none */
+    double shown;            /* by the item begun last; below 0: nothing */
 } seat;
 
 typedef struct piece {
@@ -53,6 +54,7 @@ struct loopback_inner {
     size_t piece_count, piece_room;
     int fd;
     enum mp_bell_mode armed;
+    mp_arrival running; /* what would come of the item that runs */
 };
 
 /* The ops of its memory: loopback_memory.c. */

@@ -237,8 +237,8 @@ static bool handle(moonpool *pool, const mp_event *e)
         meet_trouble(pool, e);
         return false;
     }
-    bool task =
-        e->kind != MP_EVENT_CALL_OVER && e->kind != MP_EVENT_OUTPUT && e->kind != MP_EVENT_LOG;
+    bool task = e->kind != MP_EVENT_CALL_OVER && e->kind != MP_EVENT_OUTPUT &&
+                e->kind != MP_EVENT_LOG && e->kind != MP_EVENT_STATE;
     batch *over = e->kind == MP_EVENT_CALL_OVER ? e->user : NULL;
     if (task)
         mp_host_tell(pool, e);

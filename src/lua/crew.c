@@ -56,8 +56,8 @@ static int crew_refresh(lua_State *L)
     return 0;
 }
 
-/* core.worker(pool, rank from 1): its number, pid (nil: not born yet), state, and the
- * item it runs or nil; nothing where there is none */
+/* core.worker(pool, rank from 1): its number, pid (nil: not born yet), state, the item it
+ * runs or nil and how much of that is done or nil; nothing where there is none */
 static int crew_worker(lua_State *L)
 {
     static const char *const states[] = {
@@ -75,7 +75,19 @@ static int crew_worker(lua_State *L)
     if (view.item == 0)
         return 3;
     lua_pushinteger(L, (lua_Integer)view.item);
-    return 4;
+    if (view.fraction < 0)
+        return 4;
+    lua_pushnumber(L, view.fraction);
+    return 5;
+}
+
+/* core.fractions(call): what is done of its items that run, in items: the sum of what these have
+ * told of their progress */
+static int crew_fractions(lua_State *L)
+{
+    const mp_lua_call *c = mp_check_call(L, 1);
+    lua_pushnumber(L, mp_call_lives(c) ? mp_call_fractions(c->call) : 0);
+    return 1;
 }
 
 /* core.everywhere(call): its one item, which was fed and not handed out, is for every
@@ -158,9 +170,11 @@ static int crew_forget(lua_State *L)
 void mp_open_crew(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"start", crew_start},       {"crew", crew_count},       {"resize", crew_resize},
-        {"refresh", crew_refresh},   {"worker_at", crew_worker}, {"everywhere", crew_everywhere},
-        {"supplant", crew_supplant}, {"forget", crew_forget},    {NULL, NULL},
+        {"start", crew_start},         {"crew", crew_count},
+        {"resize", crew_resize},       {"refresh", crew_refresh},
+        {"worker_at", crew_worker},    {"everywhere", crew_everywhere},
+        {"supplant", crew_supplant},   {"forget", crew_forget},
+        {"fractions", crew_fractions}, {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

@@ -55,6 +55,7 @@ static void push_core(lua_State *L)
     mp_open_codec(L);
     mp_open_system(L);
     mp_open_worker(L);
+    mp_open_task(L);
     mp_open_process(L);
     mp_open_command(L);
     mp_open_shared(L);

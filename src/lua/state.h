@@ -81,8 +81,13 @@ typedef struct mp_worker_context {
     int own_libraries;    /* of the C libraries loaded; -1: what else there is is unknown */
     mp_random random;     /* math.random's */
     const mp_birth *birth;
-    uint64_t index;   /* of the item that runs or ran last */
-    uint64_t last_id; /* whose function lies at FUNCTION on L's stack */
+    uint64_t index;        /* of the item that runs or ran last */
+    const mp_task *task;   /* that item, NULL: none runs */
+    uint64_t serial;       /* its number among this worker's */
+    uint64_t saved_serial; /* the item that has saved a state last, 0: none in this run of items */
+    unsigned reading;      /* who decodes that state */
+    unsigned generation;   /* of forks, of this worker */
+    uint64_t last_id;      /* whose function lies at FUNCTION on L's stack */
 } mp_worker_context;
 
 /* A pool. User values: 1 calls that are not over, each by its number there, 2 results finished and
@@ -265,6 +270,7 @@ void mp_open_take(lua_State *L);
 void mp_open_codec(lua_State *L);
 void mp_open_system(lua_State *L);
 void mp_open_worker(lua_State *L);
+void mp_open_task(lua_State *L);
 void mp_open_process(lua_State *L);
 void mp_open_command(lua_State *L);
 void mp_open_shared(lua_State *L);
@@ -281,6 +287,9 @@ void mp_open_files(lua_State *L);
 void mp_open_text(lua_State *L);
 void mp_open_json_read(lua_State *L);
 void mp_open_json_write(lua_State *L);
+
+/* Worker, behind a run of items: none runs, and the state saved last is not needed any more. */
+void mp_task_over(lua_State *L, mp_worker_context *w);
 
 /* The handler that runs Lua functions in the workers of this pool, each of which
  * leaves after max_items (0: none). */

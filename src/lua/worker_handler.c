@@ -217,6 +217,8 @@ static int write_result(lua_State *L, item *i, int first)
 static void clear_before(lua_State *L, mp_worker_context *w, const mp_task *task)
 {
     w->index = task->index;
+    w->task = task;
+    w->serial++;
     mp_worker_stop_clear();
     if (mp_worker_is_foreign(L, LIBRARIES, w->own_libraries))
         mp_worker_reset();
@@ -376,6 +378,7 @@ static int handle(void *ctx, mp_task *task, mp_buffer *out)
         warn_of_errand(L, p);
     lua_settop(L, BASE);
     clear_behind(L);
+    mp_task_over(L, i.w);
     mp_share_forget(L);
     flush_lines();
     if (i.outcome == -ENOMEM)
@@ -463,6 +466,7 @@ static void start(void *ctx, const mp_birth *birth)
     lua_pushlightuserdata(L, p);
     lua_setfield(L, LUA_REGISTRYINDEX, MP_WORKER_POOL);
     p->worker.birth = birth;
+    p->worker.generation = mp_fork_generation();
     if (p->has_output)
         mp_output_install(birth->output, pass_on, (void *)(uintptr_t)birth, NULL);
     if (p->memory_limit > 0)

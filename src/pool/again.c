@@ -36,25 +36,33 @@ void mp_pool_release_due(mp_pool *pool)
     }
 }
 
-/* A copy of the item's bytes as a payload of their own, heads as in wire.h. */
+/* Its bytes, heads as in wire.h. */
+static int write_item(mp_buffer *b, const unsigned char *bytes, size_t size)
+{
+    uint64_t wide = size;
+    uint32_t length = size <= MP_ITEM_MOST ? (uint32_t)size : MP_LONG_ITEM;
+    int status = mp_buffer_append(b, &length, sizeof length);
+    if (status == 0 && length == MP_LONG_ITEM)
+        status = mp_buffer_append(b, &wide, sizeof wide);
+    return status == 0 ? mp_buffer_append(b, bytes, size) : status;
+}
+
+/* A copy of the item as a payload of its own, with its past if it has one. */
 static int copy_item(mp_row *from, mp_row *to, mp_error *error)
 {
     mp_pool *pool = from->call->pool;
+    bool past = to->attempt > 1 || to->saved != NULL;
     to->payload = from->payload;
-    if (from->payload == MP_MADE)
+    if (from->payload == MP_MADE && !past)
         return 0;
     mp_buffer *b = mp_pool_open(pool, error);
     if (b == NULL)
         return -ENOMEM;
     size_t size;
     const unsigned char *bytes = mp_row_item(from, from->done, &size);
-    uint64_t wide = size;
-    uint32_t length = size < MP_LONG_ITEM ? (uint32_t)size : MP_LONG_ITEM;
-    int status = mp_buffer_append(b, &length, sizeof length);
-    if (status == 0 && length == MP_LONG_ITEM)
-        status = mp_buffer_append(b, &wide, sizeof wide);
-    if (status == 0)
-        status = mp_buffer_append(b, bytes, size);
+    int status = past ? mp_saved_write(b, to->attempt, bytes == NULL, to->saved) : 0;
+    if (status == 0 && bytes != NULL)
+        status = write_item(b, bytes, size);
     if (status < 0)
         return mp_fail(error, status, "cannot store an item that is to run again");
     to->payload_size = b->len;
@@ -71,7 +79,7 @@ static int schedule(mp_pool *pool, mp_row *row, int64_t due)
     return 0;
 }
 
-mp_row *mp_row_copy(mp_row *row, mp_error *error)
+mp_row *mp_row_copy(mp_row *row, unsigned attempt, mp_error *error)
 {
     mp_ledger *ledger = &row->call->pool->ledger;
     mp_row *copy = mp_ledger_add(ledger);
@@ -79,6 +87,8 @@ mp_row *mp_row_copy(mp_row *row, mp_error *error)
         mp_fail(error, -ENOMEM, "cannot note an item that is to run again");
         return NULL;
     }
+    copy->attempt = attempt;
+    copy->saved = mp_saved_keep(row->saved);
     if (copy_item(row, copy, error) < 0) {
         mp_ledger_remove(ledger, copy);
         return NULL;
@@ -96,10 +106,9 @@ int mp_row_again(mp_row *row, int64_t due, mp_error *error)
         return mp_fail(error, -ECANCELED, "the item is cancelled");
     if (mp_row_give_way(row))
         return 1;
-    mp_row *again = mp_row_copy(row, error);
+    mp_row *again = mp_row_copy(row, row->attempt + 1, error);
     if (again == NULL)
         return -ENOMEM;
-    again->attempt = row->attempt + 1;
     call->pending++;
     return schedule(call->pool, again, due);
 }

@@ -126,6 +126,37 @@ static bool give_text(mp_pool *pool, mp_event *event)
     return true;
 }
 
+/* The item's rows share what it has saved. Where memory is short, what they have stays. */
+static int keep_state(mp_row *row, const mp_arrival *a)
+{
+    mp_saved *saved = mp_saved_new(a->data, a->size);
+    if (saved == NULL)
+        return -ENOMEM;
+    if (row->twin != NULL) {
+        mp_saved_drop(&row->twin->saved);
+        row->twin->saved = mp_saved_keep(saved);
+    }
+    mp_saved_drop(&row->saved);
+    row->saved = saved;
+    return 0;
+}
+
+/* True if the arrival makes an event; otherwise it is dealt with. */
+static bool give_state(mp_pool *pool, mp_event *event)
+{
+    const mp_arrival *a = &pool->arrival;
+    mp_row *row = row_at(pool, a->row, a->index);
+    if (row == NULL || !wanted(row)) {
+        take(pool);
+        return false;
+    }
+    fill_event(event, row, a);
+    event->kind = MP_EVENT_STATE;
+    event->code = keep_state(row, a);
+    pool->given = GIVEN_OTHER;
+    return true;
+}
+
 static void skip_items(mp_pool *pool)
 {
     mp_row *row = expected_row(pool, &pool->arrival);
@@ -282,6 +313,8 @@ static bool give(mp_pool *pool, mp_event *event)
     case MP_ARRIVAL_OUTPUT:
     case MP_ARRIVAL_LOG:
         return give_text(pool, event);
+    case MP_ARRIVAL_STATE:
+        return give_state(pool, event);
     case MP_ARRIVAL_DEATH:
         return give_death(pool, event);
     case MP_ARRIVAL_TROUBLE:
@@ -339,6 +372,7 @@ bool mp_pool_follow(mp_pool *pool, mp_event *event)
         mp_pool_settle(pool);
         return false;
     }
+    mp_saved_drop(&row->saved);
     row->done++;
     row->call->told++;
     row->call->pending--;

@@ -55,6 +55,9 @@ typedef struct mp_seat {
     _Atomic int64_t kill_at;     /* when a timer kills it (mp_now's clock), 0: never */
     mp_claim_note note;
     _Atomic uint64_t items; /* items begun in its life */
+    /* What the item that runs has shown of itself: how much of it is done, a double's bits; holds
+     * while shown_item, 0 for none, is `items`. */
+    _Atomic uint64_t shown, shown_item;
     /* Of all workers of this seat; whoever buries one ends its work. */
     _Atomic uint64_t claims;
     _Atomic int64_t busy;       /* nanoseconds of work */

@@ -19,10 +19,24 @@ bool mp_handed_whole(mp_region *tasks, const mp_granule *g)
             is_there(tasks, block->definition_at, block->definition_size));
 }
 
+/* What lies behind it, as far as this process knows; `anew`: as far as there is anything. */
+static bool read_item(mp_region *tasks, const unsigned char **at, bool anew, mp_item *item)
+{
+    uint64_t offset = (uint64_t)(*at - tasks->base);
+    if (anew)
+        mp_region_take_over(tasks, NULL);
+    return offset <= tasks->size && mp_item_read(at, tasks->size - offset, item);
+}
+
 bool mp_handed_item(mp_region *tasks, const unsigned char **at, mp_task *task)
 {
-    if (!is_there(tasks, (uint64_t)(*at - tasks->base), MP_ITEM_HEAD))
+    mp_item item;
+    if (!read_item(tasks, at, false, &item) && !read_item(tasks, at, true, &item))
         return false;
-    task->bytes = mp_item_read(at, &task->size);
-    return is_there(tasks, (uint64_t)(task->bytes - tasks->base), task->size);
+    task->bytes = item.bytes;
+    task->size = item.size;
+    task->attempt = item.attempt;
+    task->state = item.state;
+    task->state_size = item.state_size;
+    return true;
 }

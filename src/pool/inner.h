@@ -20,12 +20,14 @@ struct mp_call {
     mp_buffer *open;
     uint64_t granule; /* items it is to hold */
     uint32_t filled;
-    size_t item_at; /* where the item begun last starts */
-    bool begun;     /* it is not whole yet */
-    bool duplicate; /* its last items may run twice */
-    bool in_runs;   /* a granule's items stand or fall together */
-    bool timed;     /* workers tell when its items began and ended */
-    bool checked;   /* its block, which does not change any more */
+    size_t item_at;  /* where the item begun last starts, with its past */
+    size_t head_at;  /* where its length stands */
+    bool begun;      /* it is not whole yet */
+    mp_saved *saved; /* what the next item starts with, or NULL */
+    bool duplicate;  /* its last items may run twice */
+    bool in_runs;    /* a granule's items stand or fall together */
+    bool timed;      /* workers tell when its items began and ended */
+    bool checked;    /* its block, which does not change any more */
     bool sealed, over, released;
     uint64_t errand_at; /* where its mp_errand lies */
     bool errand;        /* for every worker: its bytes stay, and new workers do it, too */
@@ -111,9 +113,9 @@ int64_t mp_pool_next_due(const mp_pool *pool);
  * call is over with its last. */
 void mp_row_settle(mp_row *row, uint32_t n);
 
-/* Makes a fresh row, in the call, of a copy of the next item of `row` alone; NULL where
- * memory is short. It does not count as pending. */
-mp_row *mp_row_copy(mp_row *row, mp_error *error);
+/* Makes a fresh row, in the call, of a copy of the next item of `row` alone, as this attempt of it;
+ * NULL where memory is short. It does not count as pending. */
+mp_row *mp_row_copy(mp_row *row, unsigned attempt, mp_error *error);
 
 /* Gives running items to idle workers, too. */
 void mp_pool_twin(mp_pool *pool);

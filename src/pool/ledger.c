@@ -58,7 +58,7 @@ static mp_row *fresh_slot(mp_ledger *l)
 {
     if (l->slots == l->capacity && !grow(l))
         return NULL;
-    mp_row *row = mp_malloc(sizeof *row);
+    mp_row *row = mp_calloc(1, sizeof *row);
     if (row == NULL)
         return NULL;
     row->id = l->slots;
@@ -87,14 +87,17 @@ mp_row *mp_ledger_find(const mp_ledger *l, uint64_t id)
 void mp_ledger_remove(mp_ledger *l, mp_row *row)
 {
     row->state = MP_ROW_FREE;
+    mp_saved_drop(&row->saved);
     l->free_slots[l->free_count++] = slot_of(row->id);
     l->live--;
 }
 
 void mp_ledger_destroy(mp_ledger *l)
 {
-    for (uint32_t i = 0; i < l->slots; i++)
+    for (uint32_t i = 0; i < l->slots; i++) {
+        mp_saved_drop(&l->rows[i]->saved);
         mp_free(l->rows[i]);
+    }
     mp_free(l->rows);
     mp_free(l->free_slots);
     *l = (mp_ledger){0};

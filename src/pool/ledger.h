@@ -7,6 +7,7 @@
 #define MP_POOL_LEDGER_H
 
 #include "base/timers.h"
+#include "pool/saved.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,6 +47,7 @@ struct mp_row {
     TAILQ_ENTRY(mp_row) waiting; /* in the backlog */
     bool queued;                 /* a member of it */
     unsigned attempt;            /* of its items, from 1 */
+    mp_saved *saved;             /* the state of its next item, or NULL */
     bool bound;                  /* to a worker: an errand's, whose bytes are not its own */
     mp_timer timer;              /* while delayed */
     mp_row *twin;                /* whose next item is the same; see twins.c */

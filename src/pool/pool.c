@@ -45,6 +45,7 @@ void mp_pool_free(mp_pool *pool)
     mp_timers_destroy(&pool->delayed);
     while (pool->calls != NULL) {
         mp_call *next = pool->calls->next;
+        mp_saved_drop(&pool->calls->saved);
         mp_free(pool->calls);
         pool->calls = next;
     }
@@ -231,6 +232,7 @@ void mp_call_free_if_idle(mp_call *call)
         pool->transport->ops->drop(pool->transport, call->block_at, sizeof(mp_call_block));
         mp_undefine(&pool->definitions, call->definition);
     }
+    mp_saved_drop(&call->saved);
     mp_free(call);
 }
 
@@ -455,6 +457,26 @@ int mp_pool_resize(mp_pool *pool, unsigned workers, mp_error *error)
 bool mp_pool_worker(const mp_pool *pool, unsigned rank, mp_worker_view *view)
 {
     return pool->transport->ops->worker(pool->transport, rank, view);
+}
+
+/* Whether what that worker runs is an item of the call that is not settled. Of twins the item's own
+ * row counts. */
+static bool runs_for(const mp_call *call, const mp_worker_view *view)
+{
+    const mp_row *row = view->item != 0 ? mp_ledger_find(&call->pool->ledger, view->row) : NULL;
+    return row != NULL && row->call == call && !row->answered &&
+           !(row->copy && row->twin != NULL) && view->item >= row->first + row->done &&
+           view->item < call->limit;
+}
+
+double mp_call_fractions(const mp_call *call)
+{
+    double sum = 0;
+    mp_worker_view view;
+    for (unsigned rank = 0; rank < call->pool->workers; rank++)
+        if (mp_pool_worker(call->pool, rank, &view) && view.fraction > 0 && runs_for(call, &view))
+            sum += view.fraction;
+    return sum;
 }
 
 bool mp_pool_crowded(const mp_pool *pool)

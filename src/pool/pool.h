@@ -24,6 +24,8 @@ enum mp_event_kind {
     MP_EVENT_DAMAGED,   /* its result cannot be read: code */
     MP_EVENT_OUTPUT,    /* what a task wrote: data, size; index 0 where no item did */
     MP_EVENT_LOG,       /* what it logged */
+    MP_EVENT_STATE,     /* an item that runs has saved a state, which its next attempts start
+                           with: data, size. A code: there was no memory to keep it */
     MP_EVENT_CALL_OVER, /* nothing more will come for this call */
     MP_EVENT_TROUBLE,   /* no worker can be born: code, which is tried again; count: it
                            would have been that one, 0: one in place of another. Code 0:
@@ -126,6 +128,12 @@ int mp_call_add_made(mp_call *call, uint64_t most, uint32_t *added, mp_error *er
  * cannot be started is told by an event. Before the call is sealed. */
 int mp_call_skip(mp_call *call, mp_error *error);
 
+/* The call's next item starts with a state, as if an attempt before its first had saved it: the
+ * bytes, at least 1, are copied. Before that item is begun (or made, alone then): hands out the
+ * granule before it. Stands until the item is ended, made or skipped; another one takes its place.
+ * -ENOMEM: nothing has changed but for that granule. */
+int mp_call_state(mp_call *call, const void *bytes, size_t size, mp_error *error);
+
 /* Hands out a granule that is not full. */
 int mp_call_flush(mp_call *call, mp_error *error);
 
@@ -144,6 +152,9 @@ int mp_call_everywhere(mp_call *call, mp_error *error);
 void mp_call_limit(mp_call *call, uint64_t limit);
 
 mp_call_counts mp_call_count(const mp_call *call);
+
+/* What is done of the call's items that run, in items: the sum of what these have shown. */
+double mp_call_fractions(const mp_call *call);
 
 /* The kind of its work, as item_cost of the transport takes it. */
 uint32_t mp_call_kind(const mp_call *call);

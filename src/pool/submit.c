@@ -13,19 +13,14 @@ static void backlog_remove(mp_pool *pool, mp_row *row)
     TAILQ_REMOVE(&pool->backlog, row, waiting);
 }
 
-/* mp_item_read that believes no length that reaches past `end`. */
-static const unsigned char *read_within(const unsigned char **at, const unsigned char *end,
-                                        size_t *size)
+/* The item at *at; *at moves behind it. Where it does not lie before `end`: no bytes, at the end.
+ */
+static mp_item read_within(const unsigned char **at, const unsigned char *end)
 {
-    *size = 0;
-    if (end - *at < MP_ITEM_HEAD)
-        return *at = end;
-    const unsigned char *item = mp_item_read(at, size);
-    if (item > end || *size > (size_t)(end - item)) {
-        *size = item > end ? 0 : (size_t)(end - item);
-        *at = end;
-    }
-    return item > end ? end : item;
+    mp_item item;
+    if (!mp_item_read(at, (uint64_t)(end - *at), &item))
+        item = (mp_item){.bytes = *at = end};
+    return item;
 }
 
 const unsigned char *mp_row_item(mp_row *row, uint32_t number, size_t *size)
@@ -39,12 +34,13 @@ const unsigned char *mp_row_item(mp_row *row, uint32_t number, size_t *size)
     const unsigned char *base = t->ops->bytes(t, row->payload);
     const unsigned char *end = base + row->payload_size,
                         *at = base + (row->cursor_at - row->payload);
-    const unsigned char *item = read_within(&at, end, size);
+    mp_item item = read_within(&at, end);
     for (; row->cursor < number; row->cursor++) {
         row->cursor_at = row->payload + (uint64_t)(at - base);
-        item = read_within(&at, end, size);
+        item = read_within(&at, end);
     }
-    return item;
+    *size = item.size;
+    return item.bytes;
 }
 
 /* Where item `done` of the row starts, head included. */
@@ -143,6 +139,7 @@ void mp_row_settle(mp_row *row, uint32_t n)
     mp_call *call = row->call;
     uint32_t told = row->answered; /* by its twin */
     call->pending -= mp_below(row->first + row->done + told, n - told, call->limit);
+    mp_saved_drop(&row->saved);
     row->answered = false;
     row->done += n;
     if (row->done == row->count) {
@@ -212,6 +209,8 @@ int mp_call_flush(mp_call *call, mp_error *error)
     mp_row *row = add_row(call, call->added - call->filled + 1, call->filled, error);
     if (row == NULL)
         return -ENOMEM;
+    row->saved = call->saved;
+    call->saved = NULL;
     row->payload_size = call->open->len;
     row->payload = pool->transport->ops->keep(pool->transport);
     call->filled = 0;
@@ -219,29 +218,49 @@ int mp_call_flush(mp_call *call, mp_error *error)
     return hand_out(row, error);
 }
 
+/* The row's one item, which is made, starts with the call's state. */
+static int keep_past(mp_row *row, mp_error *error)
+{
+    mp_call *call = row->call;
+    mp_buffer *b = mp_pool_open(call->pool, error);
+    int status = b != NULL ? mp_saved_write(b, 1, true, call->saved) : -ENOMEM;
+    if (status < 0)
+        return mp_fail(error, status, "cannot store the state of item %llu",
+                       (unsigned long long)row->first);
+    row->payload_size = b->len;
+    row->payload = call->pool->transport->ops->keep(call->pool->transport);
+    row->saved = call->saved;
+    call->saved = NULL;
+    return 0;
+}
+
+/* A row of so many of the next items. */
+static mp_row *add_made(mp_call *call, uint32_t count, mp_error *error)
+{
+    mp_row *row = add_row(call, call->added + 1, count, error);
+    if (row == NULL)
+        return NULL;
+    row->payload = MP_MADE;
+    if (call->saved == NULL || keep_past(row, error) == 0)
+        return row;
+    remove_row(row);
+    return NULL;
+}
+
 int mp_call_add_made(mp_call *call, uint64_t most, uint32_t *added, mp_error *error)
 {
     *added = 0;
     int status = call->pool->filling == call ? mp_call_flush(call, error) : 0;
     uint32_t count = (uint32_t)(most < call->granule ? most : call->granule);
-    mp_row *row = status == 0 ? add_row(call, call->added + 1, count, error) : NULL;
+    if (call->saved != NULL)
+        count = 1;
+    mp_row *row = status == 0 ? add_made(call, count, error) : NULL;
     if (row == NULL)
         return status < 0 ? status : -ENOMEM;
-    row->payload = MP_MADE;
     *added = count;
     call->added += count;
     call->pending += mp_below(row->first, count, call->limit);
     return hand_out(row, error);
-}
-
-int mp_call_skip(mp_call *call, mp_error *error)
-{
-    mp_call_flush(call, NULL);
-    if (call->filled > 0)
-        return mp_fail(error, -ENOMEM, "cannot note %u items", call->filled);
-    call->added++;
-    call->told++;
-    return 0;
 }
 
 mp_buffer *mp_pool_open(mp_pool *pool, mp_error *error)
@@ -267,13 +286,28 @@ static bool open_granule(mp_call *call, mp_error *error)
     return call->open != NULL;
 }
 
+/* Whoever takes the call's state is alone in the granule: the item before it may have taken it, and
+ * its granule not been noted. */
+static bool may_join(mp_call *call, mp_error *error)
+{
+    if (call->saved != NULL && call->filled > 0)
+        mp_call_flush(call, NULL);
+    if (call->saved == NULL || call->filled == 0)
+        return true;
+    mp_fail(error, -ENOMEM, "cannot note an item");
+    return false;
+}
+
 mp_buffer *mp_call_begin_item(mp_call *call, mp_error *error)
 {
-    if (call->pool->filling != call && !open_granule(call, error))
+    if (!may_join(call, error) || (call->pool->filling != call && !open_granule(call, error)))
         return NULL;
     mp_buffer *b = call->open;
     b->len = call->item_at;
-    int status = mp_buffer_reserve(b, MP_LONG_ITEM_HEAD);
+    int status = call->saved != NULL ? mp_saved_write(b, 1, false, call->saved) : 0;
+    call->head_at = b->len;
+    if (status == 0)
+        status = mp_buffer_reserve(b, MP_LONG_ITEM_HEAD);
     if (status < 0) {
         mp_fail(error, status, "cannot store item %llu", (unsigned long long)call->added + 1);
         return NULL;
@@ -287,19 +321,19 @@ mp_buffer *mp_call_begin_item(mp_call *call, mp_error *error)
 static int write_length(mp_call *call, mp_error *error)
 {
     mp_buffer *b = call->open;
-    uint64_t size = b->len - call->item_at - MP_ITEM_HEAD;
-    uint32_t length = size < MP_LONG_ITEM ? (uint32_t)size : MP_LONG_ITEM;
+    uint64_t size = b->len - call->head_at - MP_ITEM_HEAD;
+    uint32_t length = size <= MP_ITEM_MOST ? (uint32_t)size : MP_LONG_ITEM;
     if (length == MP_LONG_ITEM) {
         int status = mp_buffer_reserve(b, sizeof size);
         if (status < 0)
             return mp_fail(error, status, "cannot store an item of %llu bytes",
                            (unsigned long long)size);
-        unsigned char *item = b->data + call->item_at + MP_ITEM_HEAD;
+        unsigned char *item = b->data + call->head_at + MP_ITEM_HEAD;
         memmove(item + sizeof size, item, size);
         memcpy(item, &size, sizeof size);
         b->len += sizeof size;
     }
-    memcpy(b->data + call->item_at, &length, sizeof length);
+    memcpy(b->data + call->head_at, &length, sizeof length);
     return 0;
 }
 
@@ -317,5 +351,5 @@ int mp_call_end_item(mp_call *call, mp_error *error)
     call->added++;
     if (call->added < call->limit)
         call->pending++;
-    return call->filled >= call->granule ? mp_call_flush(call, error) : 0;
+    return call->filled >= call->granule || call->saved != NULL ? mp_call_flush(call, error) : 0;
 }

@@ -24,6 +24,7 @@ enum mp_arrival_kind {
     MP_ARRIVAL_SKIPPED, /* `count` items that lay at or above their call's limit */
     MP_ARRIVAL_OUTPUT,  /* what a task wrote, of no row; index 0: no item did */
     MP_ARRIVAL_LOG,     /* what it logged */
+    MP_ARRIVAL_STATE,   /* what an item that runs has saved, of its row; count 0 */
     MP_ARRIVAL_NO_ROOM, /* one item's result found no memory: `code` */
     MP_ARRIVAL_DAMAGED, /* results could not be read, so all workers were killed, whose
                            deaths have arrived before: what is published and cannot be
@@ -52,7 +53,9 @@ typedef struct mp_worker_view {
     unsigned seat; /* from 0 */
     int32_t pid;   /* 0: it is not born yet */
     enum mp_worker_state state;
-    uint64_t item; /* index within its call of the one it runs, 0: none */
+    uint64_t item;   /* index within its call of the one it runs, 0: none */
+    uint64_t row;    /* and its row */
+    double fraction; /* how much of it is done, as it has shown, 0 to 1; below 0: it has not */
 } mp_worker_view;
 
 typedef struct mp_transport mp_transport;

@@ -21,15 +21,35 @@ static void read_text(const mp_result_frame *f, mp_arrival *a)
     a->size = f->size - sizeof a->index;
 }
 
+static bool read_head(const mp_result_frame *f, mp_frame_row *head)
+{
+    if (f->size < sizeof *head)
+        return false;
+    memcpy(head, f->data, sizeof *head);
+    return head->check == mp_frame_row_check(head);
+}
+
 static bool read_row(stream *s, const mp_result_frame *f)
 {
     mp_frame_row head;
-    if (f->size != sizeof head)
+    if (f->size != sizeof head || !read_head(f, &head))
         return false;
-    memcpy(&head, f->data, sizeof head);
     s->row = head.row;
     s->index = head.index;
-    return head.check == mp_frame_row_check(&head);
+    return true;
+}
+
+static bool read_state(const mp_result_frame *f, mp_arrival *a)
+{
+    mp_frame_row head;
+    if (!read_head(f, &head))
+        return false;
+    a->row = head.row;
+    a->index = head.index;
+    a->count = 0;
+    a->data = (const unsigned char *)f->data + sizeof head;
+    a->size = f->size - sizeof head;
+    return true;
 }
 
 static bool read_count(const mp_result_frame *f, uint32_t *count)
@@ -74,6 +94,8 @@ static bool read_frame(local *l, unsigned seat, const mp_result_frame *f, mp_arr
         a->kind = MP_ARRIVAL_TIMEOUT;
     else if ((f->kind == MP_FRAME_OUTPUT || f->kind == MP_FRAME_LOG) && f->size >= sizeof a->index)
         read_text(f, a);
+    else if (f->kind == MP_FRAME_STATE && read_state(f, a))
+        a->kind = MP_ARRIVAL_STATE;
     else if (f->kind == MP_FRAME_SKIPPED && read_count(f, &a->count))
         a->kind = MP_ARRIVAL_SKIPPED;
     else if (f->kind == MP_FRAME_NO_ROOM && read_code(f, a))

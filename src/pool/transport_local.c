@@ -259,16 +259,37 @@ static enum mp_worker_state state_of(const mp_seat *seat)
                                                                                    : MP_WORKER_IDLE;
 }
 
+/* Below 0: the item has shown nothing, or the seat is damaged. */
+static double fraction_of(const mp_seat *seat)
+{
+    double fraction;
+    uint64_t item = mp_load_acquire(&seat->shown_item), bits = mp_load_relaxed(&seat->shown);
+    memcpy(&fraction, &bits, sizeof fraction);
+    bool shown = item != 0 && item == mp_load_acquire(&seat->items);
+    return shown && fraction >= 0 && fraction <= 1 ? fraction : -1;
+}
+
+/* What it runs of what it holds. */
+static void look_at_item(const mp_seat *seat, mp_worker_view *view)
+{
+    uint32_t begun = mp_load_acquire(&seat->begun);
+    view->item = mp_load_relaxed(&seat->begun_item);
+    view->row = begun < MP_HOLD_MAX ? seat->rows[begun] : 0;
+    view->fraction = fraction_of(seat);
+}
+
 static bool local_worker(const mp_transport *t, unsigned rank, mp_worker_view *view)
 {
     const local *l = (const local *)(const void *)t;
     if (rank >= l->size || l->by_rank[rank] == NO_SEAT)
         return false;
     const mp_seat *seat = &l->segment.seats[l->by_rank[rank]];
-    *view = (mp_worker_view){
-        .seat = l->by_rank[rank], .pid = mp_load_relaxed(&seat->pid), .state = state_of(seat)};
+    *view = (mp_worker_view){.seat = l->by_rank[rank],
+                             .pid = mp_load_relaxed(&seat->pid),
+                             .state = state_of(seat),
+                             .fraction = -1};
     if (view->state == MP_WORKER_BUSY && mp_load_relaxed(&seat->aside) == 0)
-        view->item = mp_load_relaxed(&seat->begun_item);
+        look_at_item(seat, view);
     return true;
 }
 

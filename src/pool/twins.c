@@ -16,10 +16,9 @@ static bool make_twin(mp_row *row)
 {
     mp_call *call = row->call;
     mp_pool *pool = call->pool;
-    mp_row *twin = mp_row_copy(row, NULL);
+    mp_row *twin = mp_row_copy(row, row->attempt, NULL);
     if (twin == NULL)
         return false;
-    twin->attempt = row->attempt;
     twin->copy = true;
     twin->twin = row;
     row->twin = twin;

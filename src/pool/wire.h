@@ -48,25 +48,70 @@ typedef struct mp_errand {
 #define MP_NO_LIMIT UINT64_MAX
 
 /* An item in the task memory: its length in four bytes (MP_LONG_ITEM: eight more
- * bytes follow that hold it), then its bytes. Unaligned, host byte order. */
+ * bytes follow that hold it), then its bytes. Unaligned, host byte order. One that ran before, or
+ * has a state, is alone in its granule, and an mp_item_past stands before it. */
 #define MP_LONG_ITEM UINT32_MAX
+#define MP_ITEM_WITH_PAST (UINT32_MAX - 1)
+#define MP_ITEM_MOST (UINT32_MAX - 2) /* the largest length in four bytes */
 enum { MP_ITEM_HEAD = 4, MP_LONG_ITEM_HEAD = 12 };
 
-/* The bytes of the item at `at`; *at moves behind it. */
-static inline const unsigned char *mp_item_read(const unsigned char **at, size_t *size)
+/* Behind it come the bytes of the state, then the item, but for one that is made. */
+typedef struct mp_item_past {
+    uint32_t mark; /* MP_ITEM_WITH_PAST */
+    uint32_t attempt;
+    uint64_t made;       /* 1: the item has no bytes */
+    uint64_t state_size; /* 0: no state */
+} mp_item_past;
+
+typedef struct mp_item {
+    const unsigned char *bytes; /* NULL: it is made */
+    size_t size;
+    const unsigned char *state; /* NULL: none */
+    size_t state_size;
+    uint32_t attempt;
+} mp_item;
+
+/* A number of four or eight bytes, or nothing where so much is not left. */
+static inline bool mp_item_number(const unsigned char *at, uint64_t left, void *number, size_t size)
+{
+    if (size > left)
+        return false;
+    memcpy(number, at, size);
+    return true;
+}
+
+/* Its bytes, and behind them where *at is, from there on `left`. */
+static inline bool mp_item_read_bytes(const unsigned char **at, uint64_t left, uint32_t length,
+                                      mp_item *item)
+{
+    uint64_t size = length, head = MP_ITEM_HEAD;
+    if (length == MP_LONG_ITEM) {
+        head = MP_LONG_ITEM_HEAD;
+        if (!mp_item_number(*at + MP_ITEM_HEAD, left - MP_ITEM_HEAD, &size, sizeof size))
+            return false;
+    }
+    if (head > left || size > left - head)
+        return false;
+    item->bytes = *at + head;
+    item->size = size;
+    *at = item->bytes + size;
+    return true;
+}
+
+/* The same of one with a past. */
+bool mp_item_read_past(const unsigned char **at, uint64_t left, mp_item *item);
+
+/* The item at *at, from where `left` bytes may be read; *at moves behind it. False, with *at where
+ * it was, where it does not lie within. */
+static inline bool mp_item_read(const unsigned char **at, uint64_t left, mp_item *item)
 {
     uint32_t length;
-    memcpy(&length, *at, sizeof length);
-    const unsigned char *bytes = *at + MP_ITEM_HEAD;
-    *size = length;
-    if (length == MP_LONG_ITEM) {
-        uint64_t wide;
-        memcpy(&wide, bytes, sizeof wide);
-        *size = wide;
-        bytes = *at + MP_LONG_ITEM_HEAD;
-    }
-    *at = bytes + *size;
-    return bytes;
+    *item = (mp_item){.attempt = 1};
+    if (!mp_item_number(*at, left, &length, sizeof length))
+        return false;
+    if (length == MP_ITEM_WITH_PAST)
+        return mp_item_read_past(at, left, item);
+    return mp_item_read_bytes(at, left, length, item);
 }
 
 /* Kinds of frames in a result ring. A ROW frame says whose items the frames
@@ -83,6 +128,8 @@ enum mp_frame_kind {
     MP_FRAME_OUTPUT = 7,
     MP_FRAME_LOG = 8,
     MP_FRAME_DAMAGED = 9, /* nothing: the worker was handed what cannot be */
+    /* No outcome: mp_frame_row, of the item that runs, and the state that it saves. */
+    MP_FRAME_STATE = 10,
 };
 
 typedef struct mp_frame_row {

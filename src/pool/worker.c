@@ -101,6 +101,8 @@ static void close_item(worker *w, const mp_task *task, int outcome)
 {
     bool late = mp_stopper_end(), timed = task->block->timed != 0;
     int64_t ended = w->times.ended = timed ? mp_now() : 0;
+    if (w->held_back.data != NULL)
+        outcome = mp_worker_put_back(w, outcome);
     w->writing = false;
     MP_FAILPOINT("result.before");
     publish_outcome(w, outcome, late, timed);
@@ -162,9 +164,11 @@ static bool next_item(mp_task *task)
 /* False where what was handed out is damaged. */
 static bool run_items(worker *w, const mp_granule *g)
 {
-    mp_task task = {.block = mp_handed_block(w->tasks, g->call), .next = next_item, .worker = w};
+    mp_task task = {
+        .block = mp_handed_block(w->tasks, g->call), .attempt = 1, .next = next_item, .worker = w};
     if (task.block->definition_at != MP_IN_HAND)
         task.definition = w->tasks->base + task.block->definition_at;
+    w->row = g->row;
     w->run.granule = g;
     w->run.next = 0;
     w->run.at = g->payload != MP_MADE ? w->tasks->base + g->payload : NULL;
@@ -275,15 +279,20 @@ static void run_errand(worker *w, mp_errand *e)
                     .first = true,
                     .last = true,
                     .unheard = row == MP_NOBODY};
+    w->row = row;
     mp_store_release(&w->seat->errand, row);
     if (rank < e->ranks)
         mp_store_release(&e->rows[rank], MP_NOBODY);
     MP_FAILPOINT("errand.begun");
     mp_worker_publish_row(w, row, task.index);
-    task.bytes = mp_item_read(&at, &task.size);
     w->times.began = 0;
-    open_item(w, &task);
-    close_item(w, &task, w->handler->run(w->handler->ctx, &task, &w->writer.out));
+    if (mp_handed_item(w->tasks, &at, &task)) {
+        open_item(w, &task);
+        close_item(w, &task, w->handler->run(w->handler->ctx, &task, &w->writer.out));
+    } else {
+        mp_worker_publish_small(w, MP_FRAME_DAMAGED, NULL, 0);
+    }
+    mp_store_relaxed(&w->seat->shown_item, 0);
     mp_store_release(&w->seat->errand, 0);
     MP_FAILPOINT("errand.done");
     w->unheard = e->call;
@@ -447,6 +456,7 @@ static bool set_up(worker *w, mp_region *results)
     mp_store_relaxed(&w->seat->aside, 0);
     mp_store_relaxed(&w->seat->errand, 0);
     mp_store_relaxed(&w->seat->items, 0);
+    mp_store_relaxed(&w->seat->shown_item, 0);
     mp_store_relaxed(&w->seat->busy_since, 0);
     mp_store_relaxed(&w->seat->began, 0);
     mp_store_relaxed(&w->seat->item_cost, 0);
@@ -465,6 +475,7 @@ static void work(void *arg)
 {
     worker *w = arg;
     mp_birth birth = {.tell = mp_worker_tell,
+                      .show = mp_worker_show,
                       .teller = w,
                       .seat = w->number,
                       .host_pid = w->segment->control->host_pid,
@@ -495,6 +506,7 @@ void mp_worker_run(mp_segment *segment, unsigned seat, uint32_t incarnation, mp_
     if (!set_up(&w, results) || mp_stopper_open(w.seat, tasks->base, handler) < 0)
         _exit(EXIT_BROKEN);
     mp_buffer_init_heap(&w.texts);
+    mp_buffer_init_heap(&w.held_back);
     if (handler->shelter != NULL)
         handler->shelter(handler->ctx, work, &w);
     else

@@ -18,6 +18,9 @@ typedef struct mp_task {
     bool unheard;                    /* nobody is told what comes of it */
     const unsigned char *bytes;      /* NULL: made of the index and block->recipe */
     size_t size;
+    unsigned attempt;           /* of the item, from 1 */
+    const unsigned char *state; /* that it saved last; NULL: none */
+    size_t state_size;
     /* Behind an item that was done: publishes its result and puts the next one of the run into
      * *task, to be written to the same buffer. False where there is none at once: then run
      * returns. NULL: never. */
@@ -27,11 +30,14 @@ typedef struct mp_task {
 
 enum mp_outcome { MP_TASK_DONE = 0, MP_TASK_FAILED = 1 };
 
-/* What a new worker is told. `tell` is how it says something to the host beside results:
- * a text as one frame of that kind (MP_FRAME_OUTPUT, MP_FRAME_LOG), at any time from start
- * on. 0 or a negative errno. May wait for the host to read. */
+/* What a new worker is told. `tell` is how it says something to the host beside results: a text as
+ * one frame of that kind (MP_FRAME_OUTPUT, MP_FRAME_LOG), at any time from start on; or, within
+ * run, the state of the item (MP_FRAME_STATE), which outlives the worker from then on. 0 or a
+ * negative errno. May wait for the host to read. `show`, within run: how much of the item is done,
+ * 0 to 1; costs next to nothing. */
 typedef struct mp_birth {
     int (*tell)(void *teller, unsigned kind, const char *bytes, size_t size);
+    void (*show)(void *teller, double fraction);
     void *teller;
     unsigned seat;     /* from 0 */
     int32_t host_pid;  /* of the process that made the pool */

@@ -22,9 +22,11 @@ typedef struct worker {
     mp_region *tasks;
     const mp_handler *handler;
     mp_result_writer writer;
-    bool writing;    /* the frame of an item's result is open */
-    mp_buffer texts; /* told while that frame has bytes: each its head, then itself */
-    uint64_t index;  /* of the item that runs, 0: none */
+    bool writing;        /* the frame of an item's result is open */
+    mp_buffer texts;     /* told while that frame has bytes: each its head, then itself */
+    uint64_t index;      /* of the item that runs, 0: none */
+    uint64_t row;        /* whose it is */
+    mp_buffer held_back; /* the frame's bytes while something was told before it; mostly empty */
     mp_granule held[MP_HOLD_MAX];
     unsigned holding;
     worker_run run;
@@ -58,7 +60,14 @@ void mp_worker_publish_skipped(worker *w, uint32_t count);
 /* mp_birth's tell. */
 int mp_worker_tell(void *teller, unsigned kind, const char *bytes, size_t size);
 
+/* mp_birth's show. */
+void mp_worker_show(void *teller, double fraction);
+
 /* Publishes what was told while a frame with bytes was open. */
 void mp_worker_publish_texts(worker *w);
+
+/* The item has this outcome: the same, or the negative errno with which the frame's bytes, which
+ * something was told before, found no memory in the ring again. */
+int mp_worker_put_back(worker *w, int outcome);
 
 #endif
