@@ -98,8 +98,8 @@ static int task_save(lua_State *L)
     return 0;
 }
 
-/* core.task_saved(serial): the state saved last, by this attempt or one before; nothing where there
- * is none */
+/* core.task_saved(serial): the state saved last, by this attempt or one before; nil where there is
+ * none */
 static int task_saved(lua_State *L)
 {
     mp_worker_context *w = check_item(L);
@@ -111,8 +111,10 @@ static int task_saved(lua_State *L)
         bytes = b->data;
         size = b->len;
     }
-    if (bytes == NULL)
-        return 0;
+    if (bytes == NULL) {
+        lua_pushnil(L);
+        return 1;
+    }
     w->reading++;
     int n = mp_decode(L, bytes, size, NULL, 1, MP_CODEC_FUNCTIONS);
     w->reading -= w->reading > 0;
