@@ -65,6 +65,17 @@ size_t loopback_kept(mp_transport *t);
 unsigned char *loopback_bytes(mp_transport *t, uint64_t at);
 void loopback_post(mp_transport *t, uint64_t at);
 
+/* What its workers do: loopback_workers.c. mp_birth's tell, for a state, and its show; whether the
+ * one in seat i has anything to do. */
+int loopback_say(void *teller, unsigned kind, const char *bytes, size_t size);
+void loopback_show(void *teller, double fraction);
+bool loopback_can_work(loopback *l, unsigned i);
+
+static inline int32_t loopback_pid(const seat *s)
+{
+    return FIRST_PID + (int32_t)s->incarnation;
+}
+
 /* The next errand of the worker in seat i, 1 more than where it lies; 0: none. */
 uint64_t loopback_next_errand(loopback *l, unsigned i);
 
