@@ -366,6 +366,37 @@ TEST(it_waits_for_an_item_that_is_begun_anew)
     desk_close();
 }
 
+TEST(it_may_come_while_the_item_is_made)
+{
+    mp_error error = {0};
+    matter *m = open_saving(1, 4);
+    desk_loop->by_hand = true;
+    desk_add(m, "b");
+    mp_buffer *b = mp_call_begin_item(m->call, &error);
+    mp_buffer_append(b, "b and", 5);
+    resume(m, 2, "found late");
+    CHECK_EQ_INT(desk_loop->waiting, 1);
+    mp_buffer_append(b, " more", 5);
+    CHECK_EQ_INT(mp_call_end_item(m->call, &error), 0);
+    CHECK_EQ_INT(desk_loop->waiting, 2);
+    mp_call_begin_item(m->call, &error);
+    resume(m, 3, "for nobody yet");
+    CHECK_EQ_INT(mp_call_skip(m->call, &error), 0);
+    b = mp_call_begin_item(m->call, &error);
+    mp_buffer_append(b, "b", 1);
+    resume(m, 4, "first");
+    resume(m, 4, "second");
+    CHECK_EQ_INT(mp_call_end_item(m->call, &error), 0);
+    desk_add(m, "b");
+    desk_seal(m);
+    desk_loop->by_hand = false;
+    items[4].failures = 1;
+    drain(m);
+    CHECK_EQ_INT(m->done, 4);
+    CHECK_EQ_INT(items[3].runs, 0);
+    desk_close();
+}
+
 TEST(a_skipped_item_takes_it_along)
 {
     mp_error error = {0};

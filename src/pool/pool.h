@@ -129,9 +129,10 @@ int mp_call_add_made(mp_call *call, uint64_t most, uint32_t *added, mp_error *er
 int mp_call_skip(mp_call *call, mp_error *error);
 
 /* The call's next item starts with a state, as if an attempt before its first had saved it: the
- * bytes, at least 1, are copied. Before that item is begun (or made, alone then): hands out the
- * granule before it. Stands until the item is ended, made or skipped; another one takes its place.
- * -ENOMEM: nothing has changed but for that granule. */
+ * bytes, at least 1, are copied. Before that item is begun (or added as one that is made, alone
+ * then), or while its bytes are being written: then what there is of them stays. Hands out the
+ * granule before it. Stands until the item is ended or skipped; another state takes its place.
+ * -ENOMEM: an item that was begun is not there any more. */
 int mp_call_state(mp_call *call, const void *bytes, size_t size, mp_error *error);
 
 /* Hands out a granule that is not full. */
