@@ -7,6 +7,7 @@
 
 #include "lua/journal_inner.h"
 
+#include "base/clock.h"
 #include "codec/head.h"
 #include "codec/values.h"
 #include "journal/hash.h"
@@ -14,7 +15,11 @@
 #include <errno.h>
 #include <time.h>
 
-enum { WRITE_AT = 1 << 20 };
+enum {
+    WRITE_AT = 1 << 20,
+    STATE_EVERY_NS = 200000000, /* between two states of an item, */
+    STATE_BYTE_NS = 250,        /* and longer where they are large: 4 MB a second */
+};
 
 /* ---- which item ---- */
 
@@ -70,10 +75,14 @@ static bool pending(lua_State *L, int journal, uint64_t index, mp_digest *digest
 
 static void drop_pending(lua_State *L, int journal, uint64_t index)
 {
-    lua_getiuservalue(L, journal, JOURNAL_PENDING);
-    lua_pushnil(L);
-    lua_rawseti(L, -2, (lua_Integer)index);
-    lua_pop(L, 1);
+    for (int which = JOURNAL_PENDING; which <= JOURNAL_STATES; which++) {
+        if (which == JOURNAL_HEAD)
+            continue;
+        lua_getiuservalue(L, journal, which);
+        lua_pushnil(L);
+        lua_rawseti(L, -2, (lua_Integer)index);
+        lua_pop(L, 1);
+    }
 }
 
 /* Pushes the call's journal; its index. */
@@ -103,16 +112,33 @@ static int push_values(lua_State *L, const unsigned char *at, const unsigned cha
     return n < (int)count ? -1 : n;
 }
 
-/* The same, of the item's result in the journal. */
+/* The last key's value in the item's last record of that kind, up to *end; NULL: there is none. */
+static const unsigned char *look_up(mp_lua_journal *j, uint64_t index, const mp_digest *digest,
+                                    enum mp_record_kind kind, const unsigned char **end)
+{
+    const mp_journal_entry *e = mp_journal_find(j->journal, index, digest, kind);
+    if (e == NULL || mp_journal_read(j->journal, e->position, &j->scratch) <= 0)
+        return NULL;
+    const unsigned char *body = j->scratch.data + MP_RECORD_HEAD;
+    *end = j->scratch.data + j->scratch.len;
+    mp_record record = mp_record_read(body, (size_t)(*end - body));
+    return record.kind == kind ? body + record.value : NULL;
+}
+
+/* Pushes the item's result that is in the journal; how many values it has, -1: there is none. */
 static int push_known(lua_State *L, mp_lua_journal *j, uint64_t index, const mp_digest *digest)
 {
-    const mp_journal_entry *e = mp_journal_find(j->journal, index, digest, MP_RECORD_RESULT);
-    if (e == NULL || mp_journal_read(j->journal, e->position, &j->scratch) <= 0)
-        return -1;
-    const unsigned char *body = j->scratch.data + MP_RECORD_HEAD;
-    size_t size = j->scratch.len - MP_RECORD_HEAD;
-    mp_record record = mp_record_read(body, size);
-    return record.kind == MP_RECORD_RESULT ? push_values(L, body + record.value, body + size) : -1;
+    const unsigned char *end, *at = look_up(j, index, digest, MP_RECORD_RESULT, &end);
+    return at != NULL ? push_values(L, at, end) : -1;
+}
+
+/* The item, which is to be run, starts with the state that it has saved. */
+static void give_state(lua_State *L, mp_lua_call *c, uint64_t index, const mp_digest *digest)
+{
+    mp_error error = {0};
+    const unsigned char *end, *at = look_up(c->journal, index, digest, MP_RECORD_STATE, &end);
+    if (at != NULL && mp_call_state(c->call, at, (size_t)(end - at), &error) < 0)
+        mp_raise_system(L, &error);
 }
 
 bool mp_journal_recall(lua_State *L, mp_lua_call *c, int call, int first, int n,
@@ -128,6 +154,7 @@ bool mp_journal_recall(lua_State *L, mp_lua_call *c, int call, int first, int n,
     int values = push_known(L, c->journal, index, &digest);
     if (values < 0) {
         keep_pending(L, journal, index, &digest);
+        give_state(L, c, index, &digest);
         return false;
     }
     mp_call_store(L, c, copy, index, values);
@@ -307,6 +334,54 @@ void mp_journal_fail(lua_State *L, const mp_lua_call *c, int call, const mp_even
         if (status == 0)
             status = put_values(L, out, 1);
         end_record(j, start, status);
+    }
+    lua_settop(L, top);
+}
+
+/* Whether the item's last state was written long enough ago; from now on this one was. */
+static bool is_due(lua_State *L, int journal, const mp_event *e)
+{
+    int64_t now = mp_now();
+    lua_getiuservalue(L, journal, JOURNAL_STATES);
+    lua_rawgeti(L, -1, (lua_Integer)e->index);
+    bool due = lua_tointeger(L, -1) <= now;
+    int64_t pause = (int64_t)e->size * STATE_BYTE_NS;
+    if (due) {
+        lua_pushinteger(L, now + (pause > STATE_EVERY_NS ? pause : STATE_EVERY_NS));
+        lua_rawseti(L, -3, (lua_Integer)e->index);
+    }
+    lua_pop(L, 2);
+    return due;
+}
+
+/* Adds a record of the value on top; false where a file cannot hold it. */
+static bool add_state(lua_State *L, mp_lua_journal *j, const mp_event *e, const mp_digest *digest)
+{
+    mp_buffer *out = mp_journal_out(j->journal);
+    size_t start = out->len;
+    int status = mp_record_begin(out);
+    if (status == 0)
+        status = put_item(out, j, e, digest, "state");
+    if (status == 0)
+        status = put_values(L, out, 1);
+    end_record(j, start, status);
+    return status == 0;
+}
+
+void mp_journal_state(lua_State *L, const mp_lua_call *c, int call, const mp_event *e)
+{
+    mp_digest digest;
+    int top = lua_gettop(L), journal = push_journal(L, call);
+    if (pending(L, journal, e->index, &digest) && is_due(L, journal, e) &&
+        mp_decode(L, e->data, e->size, NULL, 1, MP_CODEC_FUNCTIONS) == 1) {
+        lua_insert(L, journal);
+        add_head(L, c->journal, journal + 1);
+        lua_settop(L, journal);
+        if (!add_state(L, c->journal, e, &digest))
+            lua_warning(L,
+                        "moonpool: a state that was saved is not in the journal: a file cannot "
+                        "hold it",
+                        0);
     }
     lua_settop(L, top);
 }

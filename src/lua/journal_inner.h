@@ -6,8 +6,14 @@
 #include "journal/journal.h"
 
 /* User values: 1 the function that gives digests of values, 2 digests of items that are run by
- * their index, 3 the head's body. */
-enum { JOURNAL_IDENTITY = 1, JOURNAL_PENDING, JOURNAL_HEAD, JOURNAL_USER_VALUES = JOURNAL_HEAD };
+ * their index, 3 the head's body, 4 when the items that run may have another state written. */
+enum {
+    JOURNAL_IDENTITY = 1,
+    JOURNAL_PENDING,
+    JOURNAL_HEAD,
+    JOURNAL_STATES,
+    JOURNAL_USER_VALUES = JOURNAL_STATES
+};
 
 struct mp_lua_journal {
     mp_journal *journal; /* NULL once closed */

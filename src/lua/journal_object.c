@@ -49,6 +49,8 @@ static int journal_open(lua_State *L)
     luaL_setmetatable(L, MP_JOURNAL_META);
     lua_newtable(L);
     lua_setiuservalue(L, -2, JOURNAL_PENDING);
+    lua_newtable(L);
+    lua_setiuservalue(L, -2, JOURNAL_STATES);
     j->journal = mp_journal_open(path, write, &error);
     if (j->journal != NULL)
         return 1;

@@ -382,8 +382,11 @@ static void note_other(lua_State *L, mp_lua_pool *p, const mp_event *e)
 static bool deal(lua_State *L, mp_lua_pool *p, mp_lua_call *c, const mp_event *e)
 {
     p->bytes_in += e->size;
-    if (e->kind == MP_EVENT_STATE)
-        return true; /* the core keeps it, with the item */
+    if (e->kind == MP_EVENT_STATE) { /* the core keeps it, with the item */
+        if (c->journal != NULL)
+            mp_journal_state(L, c, 2, e);
+        return true;
+    }
     if (e->kind == MP_EVENT_DONE)
         return store_result(L, c, 2, e);
     if (e->kind != MP_EVENT_CALL_OVER)

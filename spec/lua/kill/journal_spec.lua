@@ -112,4 +112,35 @@ describe("a journal", function()
     local counts = journals.counts(ran)
     for i = 1, 100 do assert.equal(i % 10 == 0 and 2 or 1, counts[i]) end
   end)
+
+  it("has a long item go on from the state that it saved when all was killed", function()
+    local body = [[
+      local path, ran = table.unpack(arg)
+      local function long(x)
+        local task = mp.task()
+        local from = task:saved() or { step = 0 }
+        local file = io.open(ran, "a")
+        file:write(from.step, "\n")
+        file:close()
+        for step = from.step + 1, 200 do
+          mp.sleep(0.005)
+          task:save { step = step, text = "\xff" }
+        end
+        return x
+      end
+      local pool <close> = mp.Pool(1)
+      print(pool:map(long, { 7 }, { journal = path })[1])
+    ]]
+    for _ = 1, 3 do
+      local r = script.run(body, { args = { path, ran }, under = "timeout -s KILL 0.4" })
+      assert.equal("", r.output)
+      assert.is_true(script.left_nothing(r))
+    end
+    assert.equal("7\n", script.output(body, { args = { path, ran } }))
+    local last = -1
+    for line in script.read(ran):gmatch("%d+") do
+      assert.is_true(tonumber(line) > last, script.read(ran))
+      last = tonumber(line)
+    end
+  end)
 end)
