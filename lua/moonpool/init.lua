@@ -149,6 +149,11 @@ function mp.loads(bytes, options)
   return core.loads(bytes, options.position or 1, options.functions or false)
 end
 
+--- What the program's subcommand of that name does with these arguments; false: it did not work out.
+function mp._command(name, ...)
+  return require("moonpool.commands." .. name)(mp, ...)
+end
+
 -- With a colon the library itself would be the first argument.
 for name, f in pairs(mp) do
   if type(f) == "function" then

@@ -22,6 +22,7 @@ local process = require "moonpool.process"
 local progress = require "moonpool.progress"
 local pump = require "moonpool.pump"
 local reduce = require "moonpool.reduce"
+local replay = require "moonpool.replay"
 local share = require "moonpool.share"
 local wait = require "moonpool.wait"
 
@@ -252,6 +253,9 @@ local function fill_map(pool, call, name, source)
 end
 
 local function submit_map(pool, name, f, source, star, given, prepare)
+  if given.journal and replay.wants(given.journal) then
+    replay.item(name, f, source, star)
+  end
   local result = open_call(pool, name, f, "map", star, given,
     AsyncResult.called_back(pool, given))
   if prepare then
@@ -290,6 +294,9 @@ local function is_plain(pool, f, args, given, error_callback)
 end
 
 local function submit_apply(pool, name, f, args, given)
+  if given.journal and replay.wants(given.journal) then
+    replay.apply(f, args)
+  end
   local result = open_call(pool, name, f, "apply", true, given,
     AsyncResult.called_back(pool, given))
   return fill_call(pool, result, fill_apply, args or NO_ARGS)
@@ -352,6 +359,9 @@ local function imap_form(name, shape, star)
     check_open(self, name)
     check_single(name, source, given)
     local chosen = options.of_map(name, given)
+    if chosen.journal and replay.wants(chosen.journal) then
+      replay.item(name, f, source, star)
+    end
     local iterator = open_call(self, name, f, shape, star, chosen,
       Iterator.new(self))
     local ok, err = pcall(iterable.input, iterator.call, name, source)

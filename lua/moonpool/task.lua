@@ -21,12 +21,21 @@ local function serial(self, name)
   return serials[self] or 0
 end
 
+local pretended -- the Task of an item that runs again in this process
+local state     -- what it has saved
+
+--- From now on this process is at work on that item, which has saved that state.
+function task.pretend(index, attempt, seed, saved)
+  pretended = setmetatable({ index = index, attempt = attempt, seed = seed }, Task)
+  state = saved
+end
+
 --- The Task of the item that runs; nil where none does: outside of workers, in what is collected
 --- between items, in a pool's initializer, and in processes that a task has started.
 function task.current()
   local number, index, attempt, seed = core.task()
   if not number then
-    return nil
+    return pretended
   end
   if not current or serials[current] ~= number then
     current = setmetatable({ index = index, attempt = attempt, seed = seed }, Task)
@@ -37,13 +46,20 @@ end
 
 --- Gives the host a state of the item: any value that can be sent. When it returns the state is
 --- safe, whatever becomes of this worker.
-function Task:save(state)
-  core.task_save(serial(self, "save"), state)
+function Task:save(value)
+  if self == pretended then
+    state = value
+    return
+  end
+  core.task_save(serial(self, "save"), value)
 end
 
 --- A copy of the state that was saved last, by this attempt of the item or one before; nil where
 --- there is none.
 function Task:saved()
+  if self == pretended then
+    return state
+  end
   return core.task_saved(serial(self, "saved"))
 end
 
@@ -53,7 +69,9 @@ function Task:progress(fraction)
   if type(fraction) ~= "number" or not (fraction >= 0 and fraction <= 1) then
     errors.argument("progress", "the argument", "a number from 0 to 1", fraction)
   end
-  core.task_show(number, fraction)
+  if self ~= pretended then
+    core.task_show(number, fraction)
+  end
 end
 
 function Task:__tostring()

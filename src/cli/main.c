@@ -187,6 +187,26 @@ static bool run(lua_State *L, const mp_options *options, int argc, char **argv)
     return true;
 }
 
+/* Words that stand for something else than a script of that name. */
+static bool is_subcommand(const char *word)
+{
+    return word != NULL && (strcmp(word, "journal") == 0 || strcmp(word, "replay") == 0);
+}
+
+/* Returns whether it worked out. */
+static bool run_subcommand(lua_State *L, int argc, char **argv)
+{
+    mp_options none = {0};
+    open_state(L, &none);
+    if (require(L, program) != LUA_OK)
+        return false;
+    lua_getfield(L, -1, "_command");
+    luaL_checkstack(L, argc, "too many arguments");
+    for (int i = 1; i < argc; i++)
+        lua_pushstring(L, argv[i]);
+    return mp_run_report(L, mp_run_call(L, argc - 1, 1), program) == LUA_OK && lua_toboolean(L, -1);
+}
+
 typedef struct command {
     const mp_options *options;
     int argc;
@@ -199,7 +219,10 @@ static int protected_main(lua_State *L)
     command *c = lua_touserdata(L, 1);
     luaL_checkversion(L);
     lua_settop(L, 0);
-    c->succeeded = run(L, c->options, c->argc, c->argv);
+    if (is_subcommand(c->argv[1]))
+        c->succeeded = run_subcommand(L, c->argc, c->argv);
+    else
+        c->succeeded = run(L, c->options, c->argc, c->argv);
     return 0;
 }
 

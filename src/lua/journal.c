@@ -41,17 +41,24 @@ static bool is_canonical(const unsigned char *p, const unsigned char *end)
 }
 
 /* The digest that lua/moonpool/identity.lua gives the n values from `first` up. */
-static mp_digest walk(lua_State *L, int journal, int first, int n)
+static mp_digest walk(lua_State *L, int identity, int first, int n)
 {
     mp_digest digest;
     luaL_checkstack(L, n + 8, "too many arguments");
-    lua_getiuservalue(L, journal, JOURNAL_IDENTITY);
+    lua_pushvalue(L, identity);
     for (int i = 0; i < n; i++)
         lua_pushvalue(L, first + i);
     lua_call(L, n, 1);
     memcpy(digest.bytes, lua_tostring(L, -1), sizeof digest.bytes);
     lua_pop(L, 1);
     return digest;
+}
+
+mp_digest mp_journal_digest(lua_State *L, int identity, int first, int n,
+                            const unsigned char *bytes, size_t size)
+{
+    return is_canonical(bytes, bytes + size) ? mp_digest_of(bytes, size)
+                                             : walk(L, identity, first, n);
 }
 
 static void keep_pending(lua_State *L, int journal, uint64_t index, const mp_digest *digest)
@@ -146,8 +153,8 @@ bool mp_journal_recall(lua_State *L, mp_lua_call *c, int call, int first, int n,
 {
     int journal = push_journal(L, call);
     uint64_t index = (uint64_t)c->given + 1;
-    mp_digest digest =
-        is_canonical(bytes, bytes + size) ? mp_digest_of(bytes, size) : walk(L, journal, first, n);
+    lua_getiuservalue(L, journal, JOURNAL_IDENTITY);
+    mp_digest digest = mp_journal_digest(L, journal + 1, first, n, bytes, size);
     lua_pushvalue(L, call);
     int copy = lua_gettop(L);
     lua_getiuservalue(L, call, CALL_VALUES);

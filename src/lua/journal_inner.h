@@ -5,6 +5,8 @@
 #include "base/buffer.h"
 #include "journal/journal.h"
 
+#include <lua.h>
+
 /* User values: 1 the function that gives digests of values, 2 digests of items that are run by
  * their index, 3 the head's body, 4 when the items that run may have another state written. */
 enum {
@@ -23,5 +25,10 @@ struct mp_lua_journal {
     uint64_t taken, added; /* items whose results came from it; records */
     mp_buffer scratch;
 };
+
+/* By which an item of the n values from `first` up is known, which the bytes encode; the function
+ * at `identity` gives digests of values. */
+mp_digest mp_journal_digest(lua_State *L, int identity, int first, int n,
+                            const unsigned char *bytes, size_t size);
 
 #endif

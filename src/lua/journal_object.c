@@ -8,6 +8,7 @@
 #include "codec/values.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 static mp_lua_journal *check(lua_State *L, int index)
 {
@@ -176,6 +177,28 @@ static int journal_sync(lua_State *L)
     return outcome(L, mp_journal_sync(check_open(L, 1)->journal, &error), &error);
 }
 
+/* core.item_digest(identity, ...): by which an item of these arguments is known */
+static int item_digest(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    int n = lua_gettop(L) - 1;
+    mp_buffer *b = mp_message_buffer(L);
+    mp_message_encode(L, 2, n, b, 0);
+    mp_digest digest = mp_journal_digest(L, 1, 2, n, b->data, b->len);
+    mp_buffer_free(b);
+    lua_pushlstring(L, (const char *)digest.bytes, sizeof digest.bytes);
+    return 1;
+}
+
+/* core.same_file(path, path): whether both are there, and one file */
+static int same_file(lua_State *L)
+{
+    struct stat a, b;
+    bool there = stat(luaL_checkstring(L, 1), &a) == 0 && stat(luaL_checkstring(L, 2), &b) == 0;
+    lua_pushboolean(L, there && a.st_dev == b.st_dev && a.st_ino == b.st_ino);
+    return 1;
+}
+
 /* core.journal_counts(journal): items taken from it, records added to it, bytes that wait */
 static int journal_counts(lua_State *L)
 {
@@ -198,6 +221,8 @@ void mp_open_journal(lua_State *L)
                                          {"journal_sync", journal_sync},
                                          {"journal_counts", journal_counts},
                                          {"journal_damaged", journal_damaged},
+                                         {"item_digest", item_digest},
+                                         {"same_file", same_file},
                                          {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, MP_JOURNAL_META);

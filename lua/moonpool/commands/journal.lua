@@ -1,0 +1,264 @@
+-- moonpool journal [--csv | --jsonl] FILE: what stands in a journal.
+
+local core, require = ...
+
+local csv = require "moonpool.csv"
+local kinds = require "moonpool.kinds"
+local show = require "moonpool.show"
+
+local WIDTH <const> = 100
+local MOST_FAILURES <const> = 20
+
+-- ---- reading ----
+
+local function hex(bytes)
+  return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
+local function note(items, order, record)
+  local key = record.item .. "/" .. record.args
+  local item = items[key]
+  if not item then
+    item = { times = 0 }
+    items[key] = item
+    order[#order + 1] = item
+  end
+  if record.state ~= nil then
+    item.states = (item.states or 0) + 1
+  else
+    item.times = item.times + 1
+    item.last = record
+  end
+end
+
+-- The heads, and the last record of each item by its index.
+local function read(path)
+  local journal = core.journal_open(path, false)
+  local heads = core.journal_heads(journal)
+  local items, order = {}, {}
+  for i = 1, math.huge do
+    local record = core.journal_record(journal, i)
+    if record == nil then
+      break
+    elseif record then
+      note(items, order, record)
+    end
+  end
+  local damaged = core.journal_damaged(journal)
+  core.journal_close(journal)
+  table.sort(order, function(a, b)
+    local x, y = a.last and a.last.item or 0, b.last and b.last.item or 0
+    return x < y
+  end)
+  return heads, order, damaged
+end
+
+-- ---- the summary ----
+
+local function duration(seconds)
+  if seconds < 1e-3 then
+    return ("%.0f us"):format(seconds * 1e6)
+  elseif seconds < 1 then
+    return ("%.1f ms"):format(seconds * 1e3)
+  elseif seconds < 120 then
+    return ("%.1f s"):format(seconds)
+  elseif seconds < 7200 then
+    return ("%d min %d s"):format(seconds // 60, seconds % 60)
+  end
+  return ("%d h %d min"):format(seconds // 3600, seconds % 3600 // 60)
+end
+
+local function date(seconds)
+  return os.date("%Y-%m-%d %H:%M:%S", math.tointeger(seconds // 1) or 0)
+end
+
+local function line(name, format, ...)
+  print(("  %-10s%s"):format(name, format:format(...)))
+end
+
+local function times_of(order)
+  local times, all, longest = {}, 0, nil
+  for _, item in ipairs(order) do
+    local record = item.last
+    if record and record.result then
+      times[#times + 1] = record.seconds
+      all = all + record.seconds
+      if not longest or record.seconds > longest.seconds then
+        longest = record
+      end
+    end
+  end
+  table.sort(times)
+  return times, all, longest
+end
+
+local function print_counts(order)
+  local done, failed, under_way, again = 0, 0, 0, 0
+  for _, item in ipairs(order) do
+    if not item.last then
+      under_way = under_way + 1
+    elseif item.last.result then
+      done = done + 1
+    else
+      failed = failed + 1
+    end
+    again = again + math.max(item.times - 1, 0)
+  end
+  line("items", "%d done, %d failed%s%s", done, failed,
+    under_way > 0 and (", %d with a saved state"):format(under_way) or "",
+    again > 0 and (", %d recorded again"):format(again) or "")
+end
+
+local function runs_of(heads)
+  local runs = {}
+  for _, head in ipairs(heads) do
+    if #runs == 0 or runs[#runs].run ~= head.run then
+      runs[#runs + 1] = head
+    end
+  end
+  return runs
+end
+
+local function print_runs(runs)
+  local functions, changed = {}, 0
+  for _, head in ipairs(runs) do
+    changed = changed + (functions[head["function"]] and 0 or 1)
+    functions[head["function"]] = true
+  end
+  line("runs", "%d%s", #runs, changed > 1 and (", of %d functions"):format(changed) or "")
+  for i, head in ipairs(runs) do
+    if i == 1 or i == #runs then
+      line(i == 1 and "first" or "last", "%s, pid %s on %s, seed %s", date(head.time), head.pid,
+        head.host, head.seed)
+    end
+  end
+end
+
+local function print_times(order)
+  local times, all, longest = times_of(order)
+  if longest then
+    line("time", "%s of work; an item %s (median), %s the longest (item %d)", duration(all),
+      duration(times[#times // 2 + 1]), duration(longest.seconds), longest.item)
+  end
+end
+
+local function cut(text)
+  text = text:gsub("%s+", " ")
+  return #text > WIDTH and text:sub(1, utf8.offset(text, 0, WIDTH - 3) - 1) .. "..." or text
+end
+
+local function print_failures(order)
+  local n = 0
+  for _, item in ipairs(order) do
+    local record = item.last
+    if record and record.error then
+      n = n + 1
+      if n == 1 then
+        print("failures:")
+      end
+      if n <= MOST_FAILURES then
+        print(("  item %d, attempt %d, worker %d: %s: %s"):format(record.item, record.attempt,
+          record.worker, record.error.kind, cut(tostring(record.error.message))))
+      end
+    end
+  end
+  if n > MOST_FAILURES then
+    print(("  and %d more; --csv or --jsonl gives all"):format(n - MOST_FAILURES))
+  end
+end
+
+local function summarize(path, heads, order, damaged)
+  local runs = runs_of(heads)
+  local last = runs[#runs]
+  print(last and ("%s: %s of %s"):format(path, last.call, last.source) or path .. ": no run")
+  print_counts(order)
+  print_runs(runs)
+  print_times(order)
+  if damaged > 0 then
+    line("damaged", "%d bytes belong to no record", damaged)
+  end
+  print_failures(order)
+end
+
+-- ---- tables ----
+
+local function row_of(record)
+  return { item = record.item, args = hex(record.args), run = record.run, attempt = record.attempt,
+    worker = record.worker, time = record.time, seconds = record.seconds,
+    outcome = record.result and "done" or "failed",
+    error = record.error and record.error.kind or nil,
+    message = record.error and tostring(record.error.message) or nil }
+end
+
+-- One value of a cell: tables in their readable form.
+local function cell(value)
+  return type(value) == "table" and show.line(value) or value
+end
+
+local function add_fields(row, values)
+  for i = 1, #values == 0 and 0 or #values do
+    local value = values[i]
+    if type(value) == "table" and #values == 1 then
+      for key, field in pairs(value) do
+        row["result." .. tostring(key)] = cell(field)
+      end
+    else
+      row[i == 1 and "result" or "result" .. i] = cell(value)
+    end
+  end
+end
+
+local function write_csv(order)
+  local rows = {}
+  for _, item in ipairs(order) do
+    if item.last then
+      local row = row_of(item.last)
+      add_fields(row, item.last.result or {})
+      rows[#rows + 1] = row
+    end
+  end
+  io.write(csv.write(rows))
+end
+
+local function json_line(record)
+  local row = row_of(record)
+  row.result = record.result
+  local ok, text = pcall(core.json_text, row, kinds.of, "record")
+  if not ok then -- JSON has no such value
+    row.result = show.line(record.result)
+    text = core.json_text(row, kinds.of, "record")
+  end
+  return text
+end
+
+local function write_jsonl(order)
+  for _, item in ipairs(order) do
+    if item.last then
+      io.write(json_line(item.last), "\n")
+    end
+  end
+end
+
+return function(_, ...)
+  local form, path
+  for _, word in ipairs { ... } do
+    if word == "--csv" or word == "--jsonl" then
+      form = word
+    else
+      path = path == nil and word or false
+    end
+  end
+  if not path then
+    io.stderr:write("usage: moonpool journal [--csv | --jsonl] FILE\n")
+    return false
+  end
+  local heads, order, damaged = read(path)
+  if form == "--csv" then
+    write_csv(order)
+  elseif form == "--jsonl" then
+    write_jsonl(order)
+  else
+    summarize(path, heads, order, damaged)
+  end
+  return true
+end

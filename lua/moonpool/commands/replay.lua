@@ -1,0 +1,69 @@
+-- moonpool replay FILE INDEX SCRIPT [ARGS]: one item of a journal again, in this process.
+
+local _, require = ...
+
+local errors = require "moonpool.errors"
+local replay = require "moonpool.replay"
+local show = require "moonpool.show"
+
+local function say(format, ...)
+  io.stderr:write("moonpool replay: ", format:format(...), "\n")
+end
+
+local function shown(values, from)
+  local texts = {}
+  for i = from, values.n do
+    texts[#texts + 1] = show.line(values[i])
+  end
+  return table.concat(texts, ", ")
+end
+
+local function begun(item)
+  say("item %d (%s), attempt %d, seed %d", item.index, shown(item.args, 1), item.attempt, item.seed)
+  if not item.recorded then
+    say("the journal has no record of it")
+  elseif not item.same then
+    say("its arguments are not those that were recorded")
+  end
+  if item.error then
+    say("it had failed: %s", item.error.message)
+  end
+end
+
+-- The script is not to go on behind the item.
+local function ended(ok, ...)
+  if ok then
+    say("it returns %s", shown(table.pack(...), 1))
+  else
+    local _, traceback = ...
+    say("it fails: %s", traceback)
+  end
+  io.stdout:flush()
+  os.exit(ok, true)
+end
+
+local function usage()
+  io.stderr:write("usage: moonpool replay FILE INDEX SCRIPT [ARGS]\n")
+  return false
+end
+
+return function(_, path, index, script, ...)
+  index = math.tointeger(tonumber(index))
+  if not script or not index or index < 1 then
+    return usage()
+  end
+  local file, why = io.open(path, "rb")
+  if not file then
+    errors.raise("system", ("cannot open the journal %s"):format(why))
+  end
+  file:close()
+  arg = { [0] = script, ... } -- luacheck: globals arg
+  local chunk, message = loadfile(script)
+  if not chunk then
+    error(message, 0)
+  end
+  replay.ask(path, index, begun, ended)
+  chunk(...)
+  say("%s made no call that has the journal %s", script, path)
+  return false
+end
