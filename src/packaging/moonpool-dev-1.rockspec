@@ -18,6 +18,7 @@ dependencies = {
 }
 external_dependencies = {
   JANSSON = { header = "jansson.h" },
+  XXHASH = { header = "xxhash.h" },
 }
 build = {
   type = "cmake",
