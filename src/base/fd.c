@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <time.h>
 #include <unistd.h>
 
 int mp_fd_lift(int fd)
@@ -51,4 +54,19 @@ int mp_fd_write(int fd, const void *bytes, unsigned long n)
         }
     }
     return 0;
+}
+
+int mp_fd_lengthen(bool all, int (*body)(void *ctx), void *ctx)
+{
+    sigset_t xfsz, every, old, before;
+    sigfillset(&every);
+    sigemptyset(&xfsz);
+    sigaddset(&xfsz, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, all ? &every : &xfsz, &old);
+    sigpending(&before);
+    int status = body(ctx);
+    if (status == -EFBIG && !sigismember(&before, SIGXFSZ))
+        sigtimedwait(&xfsz, NULL, &(struct timespec){0});
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return status;
 }

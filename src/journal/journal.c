@@ -288,21 +288,29 @@ size_t mp_journal_waiting(const mp_journal *j)
     return j->out.len;
 }
 
+static int write_all(void *ctx)
+{
+    const mp_journal *j = ctx;
+    for (size_t done = 0; done < j->out.len;) {
+        ssize_t n =
+            pwrite(j->held.fd, j->out.data + done, j->out.len - done, (off_t)(j->end + done));
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return 0;
+}
+
 int mp_journal_write(mp_journal *j, mp_error *error)
 {
-    size_t done = 0;
     if (j->out.len == 0)
         return 0;
     if (j->file > j->end && ftruncate(j->held.fd, (off_t)j->end) == 0)
         j->file = j->end;
-    while (done < j->out.len) {
-        ssize_t n =
-            pwrite(j->held.fd, j->out.data + done, j->out.len - done, (off_t)(j->end + done));
-        if (n < 0 && errno != EINTR)
-            return mp_fail(error, -errno, "cannot write to the journal");
-        done += n > 0 ? (size_t)n : 0;
-    }
-    j->end += done;
+    int status = mp_fd_lengthen(false, write_all, j);
+    if (status < 0)
+        return mp_fail(error, status, "cannot write to the journal");
+    j->end += j->out.len;
     j->file = j->end;
     j->out.len = 0;
     if (j->out.cap > OUT_KEPT)

@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MOST_LINKS = 40 /* that a path may lead through, as in the kernel */, MOST_NAMES = 100 };
@@ -146,19 +145,21 @@ static int prepare(whole_file *f, const char *path, mp_error *error)
     return status < 0 ? status : take_after(f, error);
 }
 
-/* A limit of the file's size is told as EFBIG, and no SIGXFSZ comes. */
+typedef struct piece {
+    int fd;
+    const char *bytes;
+    size_t n;
+} piece;
+
+static int write_piece(void *ctx)
+{
+    const piece *p = ctx;
+    return mp_fd_write(p->fd, p->bytes, p->n);
+}
+
 static int write_bytes(const whole_file *f, const char *bytes, size_t n)
 {
-    sigset_t xfsz, old, before;
-    sigemptyset(&xfsz);
-    sigaddset(&xfsz, SIGXFSZ);
-    pthread_sigmask(SIG_BLOCK, &xfsz, &old);
-    sigpending(&before);
-    int status = mp_fd_write(f->fd, bytes, n);
-    if (status == -EFBIG && !sigismember(&before, SIGXFSZ))
-        sigtimedwait(&xfsz, NULL, &(struct timespec){0});
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return status;
+    return mp_fd_lengthen(false, write_piece, &(piece){f->fd, bytes, n});
 }
 
 /* Folders of some file systems cannot be synchronized, nor what is opened by its path alone. */

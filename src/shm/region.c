@@ -10,12 +10,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifndef MFD_NOEXEC_SEAL
@@ -90,24 +88,25 @@ static int map(mp_region *r, size_t reserve, size_t least)
     return 0;
 }
 
-/* One fallocate with all signals held back: a timer that ticks would make a
- * long one start over for ever, and SIGXFSZ would kill. */
-static int allocate(int fd, size_t from, size_t upto)
+typedef struct piece {
+    int fd;
+    size_t from, upto;
+} piece;
+
+static int allocate_piece(void *ctx)
 {
-    sigset_t all, xfsz, old, before;
-    sigfillset(&all);
-    sigemptyset(&xfsz);
-    sigaddset(&xfsz, SIGXFSZ);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    sigpending(&before);
+    const piece *p = ctx;
     int status;
     do
-        status = fallocate(fd, 0, (off_t)from, (off_t)(upto - from)) == 0 ? 0 : -errno;
+        status = fallocate(p->fd, 0, (off_t)p->from, (off_t)(p->upto - p->from)) == 0 ? 0 : -errno;
     while (status == -EINTR);
-    if (status == -EFBIG && !sigismember(&before, SIGXFSZ))
-        sigtimedwait(&xfsz, NULL, &(struct timespec){0});
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     return status;
+}
+
+/* With all signals held back: a timer that ticks would make a long one start over for ever. */
+static int allocate(int fd, size_t from, size_t upto)
+{
+    return mp_fd_lengthen(true, allocate_piece, &(piece){fd, from, upto});
 }
 
 /* In pieces, so that signals do not wait long. */
