@@ -36,7 +36,7 @@ local function of_tasks(region, first, n, pattern)
       end
     end
     local offsets
-    damage.fates(stopped(function() offsets = damage.used(damage.region(%q), %d, %d) end))
+    damage.fates(stopped(function() offsets = damage.used(damage.region(%q), %s, %d) end))
     assert(#offsets > 20)
     for i, at in ipairs(offsets) do
       may(%q, damage.fates(stopped(function()
@@ -122,13 +122,56 @@ end)
 
 describe("tasks that wait, with a byte flipped", function()
   it("fail or are done: in the ring", function()
-    of_tasks("moonpool", 102400, 448, "right|decode|worker_lost")
+    of_tasks("moonpool", "damage.slots()", 448, "right|decode|worker_lost")
   end)
 
   -- An argument may become another one, which the task may refuse.
   it("fail or are done: in calls, definitions and arguments", function()
-    of_tasks("moonpool-tasks", 0, 16384, "right|decode|worker_lost|other|task")
+    of_tasks("moonpool-tasks", "0", 16384, "right|decode|worker_lost|other|task")
   end)
+end)
+
+-- A damaged state may be none, or another one.
+describe("items that have saved a state, with a byte flipped", function()
+  local PLACES = [[
+    -- Behind their first attempt, whose states and failures nobody has read.
+    local function unread(tamper)
+      return function(_, submit)
+        submit()
+        mp.sleep(0.02)
+        tamper()
+      end
+    end
+    -- Before their second one.
+    local function waiting(tamper)
+      return function(pool, submit)
+        local pid = pool:apply(mp.getpid)
+        submit()
+        mp.sleep(0.02)
+        account.signal("STOP", pid)
+        pool:poll(0)
+        tamper()
+        account.signal("CONT", pid)
+      end
+    end
+  ]]
+
+  for place, where in pairs {
+    unread = { "moonpool-results-1", 0, 8192 }, waiting = { "moonpool-tasks", 0, 16384 },
+  } do
+    it("fail or are done: " .. place, function()
+      unharmed(PLACES .. ([[
+        local offsets
+        damage.fates(%s(function() offsets = damage.used(damage.region(%q), %d, %d) end), true)
+        assert(#offsets > 20)
+        for i, at in ipairs(offsets) do
+          may("right|decode|worker_lost|other|task", damage.fates(%s(function()
+            damage.flip(damage.region(%q), at, i %% 2 == 0 and 0xff or 1 << at %% 8)
+          end), true))
+        end
+      ]]):format(place, where[1], where[2], where[3], place, where[1]))
+    end)
+  end
 end)
 
 describe("results that lie there, with a byte flipped,", function()

@@ -15,6 +15,11 @@ function damage.region(name)
   error("there is no region " .. name)
 end
 
+--- Where the slots of the task ring begin, as the map in the control segment says.
+function damage.slots()
+  return (string.unpack("=I8", damage.bytes(damage.region "moonpool", 24, 8)))
+end
+
 --- What the region holds at [at, at + n).
 function damage.bytes(path, at, n)
   local file <close> = assert(io.open(path, "rb"))
@@ -56,15 +61,23 @@ end
 --- Has three items done by the one worker of a new pool; tamper(pool, submit) calls submit()
 --- when they are to be handed out, and damages what it likes before or behind that. Gives how
 --- each item fared, as a text: "right", the kind of its error, or "other" for another value;
---- and "in-vain" behind it if the pool does not work any more.
-function damage.fates(tamper)
+--- and "in-vain" behind it if the pool does not work any more. `again`: each item saves what it
+--- returns, and fails once.
+function damage.fates(tamper, again)
   local pool = mp.Pool(1)
   local word = "value "
+  local function simple(i) return { i, word .. i } end
+  local function twice(i)
+    local task = mp.task()
+    if task.attempt > 1 then return task:saved() end
+    task:save { i, word .. i }
+    error "again"
+  end
   pool:apply(math.abs, { 1 })
   local r
   tamper(pool, function()
-    r = pool:map_async(function(i) return { i, word .. i } end, mp.range(3),
-      { chunksize = 1, on_error = "collect" })
+    r = pool:map_async(again and twice or simple, mp.range(3),
+      { chunksize = 1, on_error = "collect", retries = again and 1 or 0 })
   end)
   local results = r:get(20)
   local fates = {}

@@ -55,9 +55,6 @@ typedef struct mp_seat {
     _Atomic int64_t kill_at;     /* when a timer kills it (mp_now's clock), 0: never */
     mp_claim_note note;
     _Atomic uint64_t items; /* items begun in its life */
-    /* What the item that runs has shown of itself: how much of it is done, a double's bits; holds
-     * while shown_item, 0 for none, is `items`. */
-    _Atomic uint64_t shown, shown_item;
     /* Of all workers of this seat; whoever buries one ends its work. */
     _Atomic uint64_t claims;
     _Atomic int64_t busy;       /* nanoseconds of work */
@@ -66,6 +63,9 @@ typedef struct mp_seat {
     _Atomic uint32_t kind;      /* of the work measured last */
     _Atomic uint32_t item_cost; /* its cost, in nanoseconds an item */
     uint64_t rows[MP_HOLD_MAX];
+    /* What the item that runs has shown of itself: how much of it is done, a double's bits; holds
+     * while shown_item, 0 for none, is `items`. */
+    _Atomic uint64_t shown, shown_item;
     _Atomic uint64_t rung; /* what its result ring's tail was when it rang for a lazy host */
     /* host: an item to be stopped, by its row and its index within its call */
     _Atomic uint64_t stop_row, stop_index;

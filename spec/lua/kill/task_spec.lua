@@ -25,10 +25,10 @@ local TOOLS = [[
     end
     local file <close> = assert(io.open(directory .. "/" .. i, "a"))
     file:setvbuf("no")
-    file:write(s.n, "\n")
+    file:write(s.n .. "\n") -- at once, or not at all
     for n = s.n + 1, last do
       t:save { n = n, i = i, text = padding(i, n), wrong = wrong }
-      file:write(n, "\n")
+      file:write(n .. "\n")
       if pause then mp.sleep(pause) end
     end
     return { t:saved().n, wrong, t.attempt }
@@ -146,7 +146,7 @@ describe("a saved state", function()
         if (mp.task():saved() or { n = 0 }).n < 5 then
           local t = mp.task()
           t:save { n = t.attempt * 3, i = i + 100, text = padding(i + 100, t.attempt * 3), wrong = 0 }
-          io.open(directory .. "/" .. i + 100, "a"):write(t.attempt * 3, "\n"):close()
+          io.open(directory .. "/" .. i + 100, "a"):write(t.attempt * 3 .. "\n"):close()
           os.execute("sleep 5")
         end
         return count(i + 100, 40)
