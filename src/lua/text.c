@@ -25,14 +25,13 @@ static int float_text(double v, char text[MP_NUMBER_TEXT])
 {
     if (isnan(v))
         return snprintf(text, MP_NUMBER_TEXT, "nan");
-    int n = 0;
     for (int digits = 15; digits <= 17; digits++) {
-        n = snprintf(text, MP_NUMBER_TEXT, "%.*g", digits, v);
+        snprintf(text, MP_NUMBER_TEXT, "%.*g", digits, v);
         if (strtod(text, NULL) == v)
             break;
     }
     if (text[strspn(text, "-0123456789")] == '\0')
-        n += snprintf(text + n, MP_NUMBER_TEXT - (size_t)n, ".0");
+        memcpy(text + strlen(text), ".0", 3);
     use_point(text);
     return (int)strlen(text);
 }

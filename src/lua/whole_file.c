@@ -134,6 +134,7 @@ static int take_after(whole_file *f, mp_error *error)
 static int prepare(whole_file *f, const char *path, mp_error *error)
 {
     f->path = path;
+    f->name = f->target;
     f->folder = f->fd = -1;
     int status = follow_links(f, error);
     if (status == 0)
