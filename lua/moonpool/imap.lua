@@ -8,6 +8,7 @@ local core, require = ...
 local errors = require "moonpool.errors"
 local journal = require "moonpool.journal"
 local kinds = require "moonpool.kinds"
+local progress = require "moonpool.progress"
 local pump = require "moonpool.pump"
 
 local Iterator = kinds.class "Iterator"
@@ -112,12 +113,22 @@ local function advance(self, deadline, index, ...)
   return advance(self, deadline, core.next(self.call))
 end
 
+-- Results that are there are given out without taking in others: bars must not stand still meanwhile.
+local function look(self)
+  if progress.is_due() then
+    pump.turn(self.pool)
+  end
+end
+
 --- Index and values of the next item, nil at the end; a "timeout" error when none came
 --- within `timeout` seconds (nothing is consumed by it).
 function Iterator:next(timeout)
   errors.check_self(self, Iterator, "next", "iterator")
   if self.left then
     return nil
+  end
+  if progress.active then
+    look(self)
   end
   if self.more and core.room(self.call) > 0 then
     take_input(self)
@@ -126,6 +137,9 @@ function Iterator:next(timeout)
 end
 
 function Iterator:__call()
+  if progress.active then
+    look(self)
+  end
   local index, value = core.next_plain(self.call)
   if index then
     return index, value
@@ -140,7 +154,7 @@ function Iterator:close()
     self.left = true
     self.pool.iterators[self] = nil
     if core.owns(self.pool.core) then
-      core.release(self.call)
+      pump.release(self.pool, self.call)
     end
     if self.journal then
       journal.finish(self.pool, self.journal)

@@ -75,8 +75,9 @@ function options.check_defaults(call_name, given)
   if on_error ~= nil and on_error ~= "raise" and on_error ~= "collect" then
     errors.argument(call_name, "on_error", '"raise" or "collect"', on_error)
   end
-  if given.progress ~= nil and not share.is_function(given.progress) then
-    errors.argument(call_name, "progress", "a function of (done, total)", given.progress)
+  local told = given.progress
+  if told ~= nil and type(told) ~= "boolean" and type(told) ~= "string" and not share.is_function(told) then
+    errors.argument(call_name, "progress", "true, false, a title, or a function of (done, total)", told)
   end
   local limit = given.timeout
   if limit ~= nil and (type(limit) ~= "number" or limit ~= limit or limit <= 0) then

@@ -160,17 +160,25 @@ end
 
 -- ---- submitting ----
 
+-- Nil or false: nobody is to be told how far it is.
+local function progress_of(pool, given)
+  if given.progress ~= nil then
+    return given.progress
+  end
+  return pool.progress
+end
+
 -- What a call's options and the pool's defaults say beside the arguments of core.call.
-local function configure(pool, result, given)
+local function configure(pool, name, result, given)
+  local told = progress_of(pool, given)
+  if told and (name ~= "everywhere" or progress.listens(told)) then
+    progress.watch(pool, result, told, given.total)
+  end
   if given.total then
     core.expect(result.call, given.total)
   end
   if given.duplicate then
     core.duplicate(result.call)
-  end
-  local tell = given.progress or pool.progress
-  if tell then
-    progress.watch(pool, result, tell, given.total)
   end
   local limit = given.timeout or pool.timeout
   if limit then
@@ -209,11 +217,11 @@ local function open_call(pool, name, f, shape, star, given, result, by_value)
   end
   if record then
     core.timed(result.call)
-  elseif shape == "map" and not (given.progress or pool.progress) then
+  elseif shape == "map" and not progress.listens(progress_of(pool, given)) then
     core.quiet(result.call)
   end
   if given ~= NONE or pool.has_defaults then
-    configure(pool, result, given)
+    configure(pool, name, result, given)
   end
   return result
 end
@@ -238,7 +246,7 @@ end
 local function fill_call(pool, result, fill, ...)
   local ok, err = pcall(fill, pool, result.call, ...)
   if not ok then
-    core.release(result.call)
+    pump.release(pool, result.call)
     end_journal(pool, result)
     errors.throw(err)
   elseif not result.done then
@@ -366,7 +374,7 @@ local function imap_form(name, shape, star)
       Iterator.new(self))
     local ok, err = pcall(iterable.input, iterator.call, name, source)
     if not ok then
-      core.release(iterator.call)
+      pump.release(self, iterator.call)
       end_journal(self, iterator)
       errors.throw(err)
     end
@@ -577,6 +585,7 @@ function Pool:__gc()
     if self.state == "open" or (self.state == "closed" and core.outstanding(self.core) > 0) then
       warn("moonpool: a pool was collected without close and join, or terminate; it is terminated")
     end
+    progress.leave(self)
     core.free(self.core)
   end
 end

@@ -1,16 +1,37 @@
--- The option progress: a function that is told how many items of its call are done.
+-- The option progress: who is told how far a call is. A function hears of its items; a bar is
+-- drawn on the terminal, or a line written now and then where there is none.
 --
--- Invariants: it runs inside Moonpool's calls, never within a callback; it is told each
+-- Invariants: functions run inside Moonpool's calls, never within a callback; each is told a
 -- number once, and the last one before its call's result is given. While one listens, the
--- host is called for every result (pool.listening).
+-- host is called for every result (pool.listening). Bars ask nobody: they are looked at some times a
+-- second, by whatever waits for a pool or takes in its results, of this process's pools alone, and
+-- once more when their call is over. Pools are known weakly: what is shown keeps none alive.
 
-local core = ...
+local core, require = ...
 
-local progress = {}
+local bars = require "moonpool.bars"
 
---- From now on `tell(done, total or nil)` is called as the call's items finish. `holder`: its
---- AsyncResult or iterator.
-function progress.watch(pool, holder, tell, total)
+local progress = {
+  active = false, -- some bar is there: the three functions of pump.lua's below are to be called
+}
+
+local LOOK = 0.1       -- seconds between two looks
+local HEAL = 1         -- after which a line is drawn again though it has not changed
+local REPORT = 10      -- between two lines where there is no terminal
+local MEMORY = 10      -- seconds that the rate remembers at the beginning; later a quarter of all
+local PATIENCE = 100   -- milliseconds that the terminal has to take a last line
+local GLANCES = 16     -- items of an iterator between two looks at the clock, at most
+
+local pools = setmetatable({}, { __mode = "k" }) -- with bars
+local home             -- the process whose bars they are
+local number = 0       -- of bars made
+local next_look, next_draw = 0, 0
+local above, fresh = "", false -- lines that are to stay and are not written yet; none was tried
+local shown = ""
+
+-- ---- functions ----
+
+local function listen(pool, holder, tell, total)
   pool.listening = pool.listening + 1
   pool.watched[#pool.watched + 1] = { holder = holder, tell = tell, total = total, told = 0 }
 end
@@ -28,7 +49,7 @@ local function tell_one(pool, watched, failed)
   return holder.done or core.over(holder.call)
 end
 
---- Tells of what has come. `failed(pool, err)` gets the errors of these functions.
+--- Tells functions of what has come. `failed(pool, err)` gets their errors.
 function progress.tell(pool, failed)
   if pool.dispatching or #pool.watched == 0 then
     return
@@ -44,6 +65,261 @@ function progress.tell(pool, failed)
   end
   pool.watched = going
   pool.dispatching = false
+end
+
+-- ---- a bar's numbers ----
+
+-- How much of the running items of a call is done, in items.
+local function fraction(_)
+  return 0
+end
+
+local function total_of(bar, come, over)
+  local counted = core.total(bar.holder.call)
+  if over and counted == come then
+    return counted
+  end
+  return bar.total or counted
+end
+
+-- The rate is a mean over the time behind, which counts the less the longer ago it is.
+local function learn_rate(bar, done, now)
+  local time, memory = now - bar.at, math.max(MEMORY, (now - bar.began) / 4)
+  local keep = math.exp(-time / memory)
+  bar.items = bar.items * keep + done - bar.done
+  bar.time = bar.time * keep + time
+  bar.done, bar.at = done, now
+  return bar.time > 0 and bar.items / bar.time or nil
+end
+
+local function numbers_of(pool, bar, now)
+  local holder = bar.holder
+  local over = bar.left or holder.done or core.over(holder.call)
+  local _, done, failed, retried = core.counts(holder.call)
+  local come = done + failed
+  local total, reached = total_of(bar, come, over), over and come or come + fraction(holder)
+  local seconds = now - bar.began
+  local rate = learn_rate(bar, reached, now)
+  if total and come > total then
+    total = nil
+  end
+  if over then
+    rate = seconds > 0 and come / seconds or nil
+  end
+  return { title = bar.title, done = reached, total = total, rate = rate, seconds = seconds,
+    left = total and rate and rate > 0 and (total - reached) / rate or nil, failed = failed,
+    retried = retried, busy = not over and core.at_work(pool.core) or 0, over = over }
+end
+
+-- ---- drawing ----
+
+-- The bars of this process in the order of their making, each with its pool.
+local function collect()
+  local list = {}
+  for pool in pairs(pools) do
+    for _, bar in ipairs(pool.bars) do
+      list[#list + 1] = { pool = pool, bar = bar }
+    end
+  end
+  table.sort(list, function(a, b) return a.bar.number < b.bar.number end)
+  return list
+end
+
+local function forget(pool, bar)
+  for i, other in ipairs(pool.bars) do
+    if other == bar then
+      table.remove(pool.bars, i)
+      break
+    end
+  end
+  if #pool.bars == 0 then
+    pools[pool] = nil
+  end
+end
+
+local function report(bar, numbers, now)
+  if numbers.over or now >= bar.next_report then
+    bar.next_report = now + REPORT
+    core.say(bars.report(numbers) .. "\n")
+  end
+end
+
+-- At most `rows` of these.
+local function fold(lines, rows)
+  local hidden = #lines - rows
+  if hidden > 0 then
+    for i = #lines, rows, -1 do
+      lines[i] = nil
+    end
+    lines[rows] = ("... %d more"):format(hidden + 1)
+  end
+  return lines
+end
+
+-- The lines of the bars that go on; those of the others come above.
+local function lines_of(list, now, columns)
+  local lines, utf8 = {}, core.speaks_utf8()
+  for _, entry in ipairs(list) do
+    local pool, bar = entry.pool, entry.bar
+    local numbers = numbers_of(pool, bar, now)
+    if numbers.over then
+      forget(pool, bar)
+    end
+    if bar.reports then
+      report(bar, numbers, now)
+    elseif numbers.over then
+      above, fresh = above .. bars.line(numbers, columns, utf8) .. "\n", true
+    else
+      lines[#lines + 1] = bars.line(numbers, columns, utf8)
+    end
+  end
+  return lines
+end
+
+local function stop()
+  for pool in pairs(pools) do
+    pools[pool] = nil
+  end
+  above, shown, progress.active = "", "", false
+end
+
+-- What is on the screen already is not written again.
+local function show(lines, rows, columns, now)
+  local text = table.concat(lines, "\n")
+  if above == "" and text == shown and now < next_draw then
+    return
+  end
+  local drawn = core.draw(above, text, rows, columns, fresh and PATIENCE or 0)
+  fresh = false
+  if drawn then
+    above, shown, next_draw = "", text, now + HEAL
+  elseif drawn == nil then
+    stop()
+  end
+end
+
+local function draw(now)
+  local columns, rows = core.terminal_size()
+  local lines = fold(lines_of(collect(), now, columns), math.max(rows - 2, 1))
+  if above ~= "" or #lines > 0 or shown ~= "" then
+    show(lines, #lines, columns, now)
+  end
+  if next(pools) == nil and above == "" then
+    core.stop_drawing()
+    progress.active, shown = false, ""
+  end
+end
+
+-- ---- looking ----
+
+-- What a fork has inherited is its parent's.
+local function at_home()
+  if home ~= core.pid() then
+    stop()
+    home = core.pid()
+    return false
+  end
+  return true
+end
+
+local function some_are_over(pool)
+  for _, bar in ipairs(pool.bars or {}) do
+    if bar.left or bar.holder.done or core.over(bar.holder.call) then
+      return true
+    end
+  end
+  return false
+end
+
+-- The bars of pools that nobody waits for now go on, too.
+local function turn_others(pool, turn)
+  local others = {}
+  for other in pairs(pools) do
+    if other ~= pool and other.state ~= "joined" then
+      others[#others + 1] = other
+    end
+  end
+  for _, other in ipairs(others) do
+    turn(other)
+  end
+end
+
+--- Behind what has been taken in of that pool, or nothing: draws where it is time. `turn(pool)`
+--- takes in what there is of others.
+function progress.look(pool, turn)
+  local now = core.monotonic()
+  if now >= next_look then
+    next_look = now + LOOK
+    if at_home() then
+      turn_others(pool, turn)
+      core.undisturbed(draw, now)
+    end
+  elseif pools[pool] and some_are_over(pool) and at_home() then
+    core.undisturbed(draw, now)
+  end
+end
+
+--- The deadline of a wait behind which there is to be a look.
+function progress.deadline(deadline)
+  return math.min(deadline or math.huge, math.max(next_look, core.monotonic() + LOOK / 10))
+end
+
+local glances, step, last_glance = 0, 1, 0
+
+--- Whether it is time for a look; for who is asked so often that asking the clock would cost too
+--- much.
+function progress.is_due()
+  glances = glances + 1
+  if glances < step then
+    return false
+  end
+  local now = core.monotonic()
+  step = now - last_glance < LOOK / 10 and math.min(step * 2, GLANCES) or 1
+  glances, last_glance = 0, now
+  return now >= next_look
+end
+
+--- The pool is no more: its bars stay as they are.
+function progress.leave(pool)
+  if pools[pool] and at_home() then
+    for _, bar in ipairs(pool.bars) do
+      bar.left = true
+    end
+    next_look = 0
+    core.undisturbed(draw, core.monotonic())
+  end
+end
+
+local function add_bar(pool, holder, title, total, reports)
+  local now = core.monotonic()
+  at_home()
+  number = number + 1
+  pool.bars = pool.bars or {}
+  pool.bars[#pool.bars + 1] = { number = number, holder = holder, title = title, total = total,
+    reports = reports, next_report = now + REPORT, began = now, at = now, done = 0, items = 0, time = 0 }
+  pools[pool] = true
+  if not progress.active then
+    next_look, progress.active = now + LOOK / 2, true
+  end
+end
+
+--- From now on `what` tells how far a call is: a function, called as tell(done, total or nil); true or
+--- a title: a bar, where there is a terminal; "always": a bar, or lines. `holder`: the call's
+--- AsyncResult or iterator. `total`: how many items, where that is known.
+function progress.watch(pool, holder, what, total)
+  if what ~= true and type(what) ~= "string" then
+    listen(pool, holder, what, total)
+  elseif core.is_terminal() then
+    local title = what ~= true and what ~= "always" and what or nil
+    add_bar(pool, holder, title, total, false)
+  elseif what == "always" then
+    add_bar(pool, holder, nil, total, true)
+  end
+end
+
+--- Whether that value of the option needs to hear of each result.
+function progress.listens(what)
+  return what and what ~= true and type(what) ~= "string"
 end
 
 return progress

@@ -80,6 +80,14 @@ function pump.forget(pool, result)
   end
 end
 
+--- Nothing of the call is wanted any more.
+function pump.release(pool, call)
+  core.release(call)
+  if progress.active then
+    progress.look(pool, pump.turn)
+  end
+end
+
 -- No interrupt may come between a result's leaving the core and its being ready; and it
 -- leaves the core last, so that one for which memory was short is settled the next time. The
 -- first error that ends the pool, if there is one.
@@ -233,6 +241,9 @@ function pump.turn(pool)
     journal.tend(pool)
   end
   pool.unfinished = pool.dispatching == true
+  if progress.active then
+    progress.look(pool, pump.turn)
+  end
   return happened
 end
 
@@ -244,6 +255,9 @@ end
 --- Sleeps until something has come, the deadline passes, or a signal comes.
 --- `lazy`: only what cannot wait is of interest.
 function pump.pause(pool, deadline, lazy)
+  if progress.active then
+    deadline = progress.deadline(deadline)
+  end
   if pool.journals then
     return journal.pause(pool, deadline)
   end

@@ -6,6 +6,7 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
+local progress = require "moonpool.progress"
 local pump = require "moonpool.pump"
 
 local wait = {}
@@ -53,6 +54,9 @@ local function sleep(objects, deadline)
   end
   local ready = ready_of(objects)
   if #ready == 0 then
+    if progress.active then
+      slice = progress.deadline(slice)
+    end
     core.sleep_on(descriptors, slice)
     ready = ready_of(objects)
   end

@@ -384,14 +384,15 @@ static int call_over(lua_State *L)
     return 1;
 }
 
-/* core.counts(call): items given, done, failed */
+/* core.counts(call): items given, done, failed, and how often one was run again */
 static int call_counts(lua_State *L)
 {
     mp_lua_call *c = mp_check_call(L, 1);
     lua_pushinteger(L, c->given);
     lua_pushinteger(L, (lua_Integer)c->done);
     lua_pushinteger(L, (lua_Integer)c->failures);
-    return 3;
+    lua_pushinteger(L, (lua_Integer)c->retried);
+    return 4;
 }
 
 /* core.errors(call): the lowest failed index or nil, errors by index or nil */

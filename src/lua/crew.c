@@ -30,6 +30,18 @@ static int crew_count(lua_State *L)
     return 1;
 }
 
+/* core.at_work(pool): how many workers run something */
+static int crew_at_work(lua_State *L)
+{
+    const mp_pool *pool = mp_check_pool(L, 1)->pool;
+    mp_worker_view view;
+    lua_Integer n = 0;
+    for (unsigned rank = 0; rank < mp_pool_workers(pool); rank++)
+        n += mp_pool_worker(pool, rank, &view) && view.state == MP_WORKER_BUSY;
+    lua_pushinteger(L, n);
+    return 1;
+}
+
 /* core.resize(pool, workers) */
 static int crew_resize(lua_State *L)
 {
@@ -174,7 +186,8 @@ void mp_open_crew(lua_State *L)
         {"resize", crew_resize},       {"refresh", crew_refresh},
         {"worker_at", crew_worker},    {"everywhere", crew_everywhere},
         {"supplant", crew_supplant},   {"forget", crew_forget},
-        {"fractions", crew_fractions}, {NULL, NULL},
+        {"fractions", crew_fractions}, {"at_work", crew_at_work},
+        {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

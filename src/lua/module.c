@@ -72,6 +72,7 @@ static void push_core(lua_State *L)
     mp_open_text(L);
     mp_open_json_read(L);
     mp_open_json_write(L);
+    mp_open_terminal(L);
 }
 
 /* The library's Lua files use these. */

@@ -183,7 +183,7 @@ typedef struct mp_lua_call {
     lua_Integer chunk;     /* explicit chunksize, 0 none */
     lua_Integer values;    /* apply: how many */
     uint64_t lowest_error; /* index, 0 none */
-    uint64_t failures, done;
+    uint64_t failures, done, retried;
     /* imap */
     uint64_t consumed;
     uint64_t refill_at; /* with so few in flight its input is asked for more */
@@ -287,6 +287,7 @@ void mp_open_files(lua_State *L);
 void mp_open_text(lua_State *L);
 void mp_open_json_read(lua_State *L);
 void mp_open_json_write(lua_State *L);
+void mp_open_terminal(lua_State *L);
 
 /* Worker, behind a run of items: none runs, and the state saved last is not needed any more. */
 void mp_task_over(lua_State *L, mp_worker_context *w);

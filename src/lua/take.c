@@ -204,12 +204,15 @@ static bool is_unfit(lua_State *L, const mp_event *e)
 }
 
 /* The failed item runs again, if it may: then its event is dealt with. */
-static bool try_again(lua_State *L, const mp_lua_call *c, const mp_event *e)
+static bool try_again(lua_State *L, mp_lua_call *c, const mp_event *e)
 {
     if (c->retries < (lua_Integer)e->attempt || is_unfit(L, e))
         return false;
     double delay = ldexp(c->retry_delay, (int)e->attempt - 1);
-    return mp_pool_again(c->owner->pool, delay > 0 ? mp_deadline(delay) : 0, NULL) == 0;
+    if (mp_pool_again(c->owner->pool, delay > 0 ? mp_deadline(delay) : 0, NULL) < 0)
+        return false;
+    c->retried++;
+    return true;
 }
 
 /* ---- results ---- */

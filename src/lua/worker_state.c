@@ -8,6 +8,8 @@
 
 #include "codec/globals.h"
 #include "process/output.h"
+#include "process/veil.h"
+#include "shm/board.h"
 #include "shm/session.h"
 
 #include <limits.h>
@@ -47,16 +49,27 @@ static void replace_exit(lua_State *L)
     lua_pop(L, 1);
 }
 
-/* io.stdout holds the FILE of the host; the new one takes its place. */
-static void replace_stdout(lua_State *L, FILE *old)
+void mp_replace_stream(lua_State *L, const char *name, FILE *old, FILE *now)
 {
-    if (mp_push_loaded(L, LUA_IOLIBNAME) == LUA_TTABLE &&
-        lua_getfield(L, -1, "stdout") == LUA_TUSERDATA) {
+    int top = lua_gettop(L);
+    if (old != now && mp_push_loaded(L, LUA_IOLIBNAME) == LUA_TTABLE &&
+        lua_getfield(L, -1, name) == LUA_TUSERDATA) {
         luaL_Stream *stream = luaL_testudata(L, -1, LUA_FILEHANDLE);
         if (stream != NULL && stream->f == old)
-            stream->f = stdout;
+            stream->f = now;
     }
-    lua_settop(L, 1);
+    lua_settop(L, top);
+}
+
+/* What a child writes to a terminal stands above what is drawn there. */
+static void veil_streams(lua_State *L)
+{
+    FILE *out = stdout, *err = stderr;
+    setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
+    mp_output_write_by(mp_board_write);
+    mp_veil_on(mp_board_write);
+    mp_replace_stream(L, "stdout", out, stdout);
+    mp_replace_stream(L, "stderr", err, stderr);
 }
 
 static void hold_collector_back(lua_State *L)
@@ -87,8 +100,8 @@ void mp_worker_furnish(lua_State *L, const mp_birth *birth)
     lua_setfield(L, LUA_REGISTRYINDEX, MP_WORKER_HOST);
     if (mp_output_install(birth->output, NULL, NULL, &error) < 0)
         mp_raise_system(L, &error);
-    replace_stdout(L, old);
-    setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
+    mp_replace_stream(L, "stdout", old, stdout);
+    veil_streams(L);
     replace_exit(L);
     mp_globals_begin(L);
 }
@@ -120,7 +133,7 @@ void mp_child_furnish(lua_State *L)
     forget_worker(L);
     if (!mp_output_detach())
         setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-    setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
+    veil_streams(L);
     replace_exit(L);
     admit_interrupts();
 }

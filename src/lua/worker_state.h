@@ -5,6 +5,7 @@
 #include "pool/worker.h"
 
 #include <lua.h>
+#include <stdio.h>
 
 /* Host, before it forks workers, at any time and by any thread: finds out what is the same for
  * all of them. */
@@ -19,6 +20,9 @@ void mp_worker_furnish(lua_State *L, const mp_birth *birth);
  * parent be one, whole lines on stdout and stderr, os.exit that closes nothing inherited, a
  * collector that holds back. Raises Lua errors. */
 void mp_child_furnish(lua_State *L);
+
+/* Where io.NAME is a stream on the FILE `old`, it is one on `now` from now on. */
+void mp_replace_stream(lua_State *L, const char *name, FILE *old, FILE *now);
 
 /* Registry fields of a worker's state: the number of its seat, from 1, and the pid
  * of the process that made the pool. */

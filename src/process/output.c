@@ -28,15 +28,26 @@ enum { KEPT_SIZE = 1 << 16, STAT_SIZE = 256 };
 
 static const double patience = 1; /* seconds between two looks at the holder */
 
+static int write_plainly(int fd, const char *bytes, size_t size)
+{
+    return mp_fd_write(fd, bytes, size);
+}
+
 static struct {
     FILE *stream;
     FILE *inherited; /* what `stdout` was before */
     mp_robust *lock;
     mp_output_sink sink;
     void *ctx;
-    mp_buffer partial; /* an unfinished line */
+    mp_output_writer write; /* to descriptor 1 */
+    mp_buffer partial;      /* an unfinished line */
     bool at_exit;
-} out;
+} out = {.write = write_plainly};
+
+void mp_output_write_by(mp_output_writer writer)
+{
+    out.write = writer;
+}
 
 /* ---- the lock ---- */
 
@@ -82,13 +93,13 @@ static int write_locked(const char *bytes, size_t size)
     mp_robust *lock = out.lock;
     int held = lock_unless_stopped(lock);
     if (held < 0)
-        return mp_fd_write(STDOUT_FILENO, bytes, size);
+        return out.write(STDOUT_FILENO, bytes, size);
     int status = 0;
     if (held == 1 && may_have_torn(mp_load_relaxed(&lock->note)))
-        status = mp_fd_write(STDOUT_FILENO, "\n", 1);
+        status = out.write(STDOUT_FILENO, "\n", 1);
     mp_store_relaxed(&lock->note, note_of(size));
     if (status == 0)
-        status = mp_fd_write(STDOUT_FILENO, bytes, size);
+        status = out.write(STDOUT_FILENO, bytes, size);
     mp_store_relaxed(&lock->note, 0);
     mp_robust_unlock(lock);
     return status;

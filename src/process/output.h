@@ -18,6 +18,12 @@
  * becomes the error of the write. */
 typedef int (*mp_output_sink)(void *ctx, const char *bytes, size_t size);
 
+/* Writes all bytes to the descriptor; 0 or a negative errno. */
+typedef int (*mp_output_writer)(int fd, const char *bytes, size_t size);
+
+/* How descriptor 1 is written to from now on, here and in this process's children. */
+void mp_output_write_by(mp_output_writer writer);
+
 /* Worker: replaces `stdout` (what an inherited stdout had buffered is dropped:
  * it is its parent's). `lock` lies in shared memory, common to all processes
  * that write to the same descriptor 1; its note is used up here. `sink` may be

@@ -305,6 +305,7 @@ static int open_both(mp_error *error)
     memcpy(mp_session_head()->magic, "mpsessio", sizeof mp_session_head()->magic);
     mp_session_head()->version = VERSION;
     mp_session_head()->secret = draw_secret();
+    mp_robust_init(&mp_session_head()->board.lock);
     mp_store_release(&mp_session_head()->cells, MP_CELLS_FIRST);
     mp_passing_open();
     return 0;

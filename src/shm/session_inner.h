@@ -1,7 +1,8 @@
-/* How the session lies in memory, for session.c, cells.c and arena.c only. */
+/* How the session lies in memory, for session.c, cells.c, arena.c and board.c only. */
 #ifndef MP_SHM_SESSION_INNER_H
 #define MP_SHM_SESSION_INNER_H
 
+#include "shm/board.h"
 #include "shm/region.h"
 #include "shm/session.h"
 #include "shm/sync.h"
@@ -36,6 +37,7 @@ typedef struct mp_session_header {
     mp_lock passing_guard;                    /* held by who looks for a descriptor (passing.h) */
     mp_lock arena_guard;                      /* held by who looks for room in the arena */
     mp_member members[MP_MEMBERS];
+    mp_board board;
 } mp_session_header;
 
 enum { MP_CELLS_AT = (sizeof(mp_session_header) + 4095) / 4096 * 4096 };
