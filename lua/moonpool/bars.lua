@@ -1,8 +1,8 @@
 -- What a bar looks like: from numbers to one line of text.
 --
 -- Invariants: pure functions; no line is wider than it may be, nor holds anything that would move
--- the cursor. A bar's numbers: {title, done, total or nil, rate or nil (items a second), seconds (since
--- its beginning), left or nil (seconds), failed, retried, busy, over}.
+-- the cursor. A bar's numbers: {title, done, total (1 or more) or nil, rate or nil (items a second),
+-- seconds (since its beginning), left or nil (seconds), failed, retried, busy, over}.
 
 local core = ...
 
@@ -49,7 +49,7 @@ function bars.rate(rate)
 end
 
 local function share(numbers)
-  return numbers.total == 0 and 1 or math.min(numbers.done / numbers.total, 1)
+  return math.min(numbers.done / numbers.total, 1)
 end
 
 local EIGHTHS = { "▏", "▎", "▍", "▌", "▋", "▊", "▉" }
@@ -80,7 +80,9 @@ end
 
 local function time(numbers)
   if numbers.over then
-    return "in " .. bars.time(numbers.seconds)
+    local cut = numbers.total and numbers.done < numbers.total
+    local seconds = numbers.seconds
+    return (cut and "after " or "in ") .. (seconds < 9.95 and ("%.1fs"):format(seconds) or bars.time(seconds))
   end
   return numbers.total and bars.time(numbers.left) .. " left" or bars.time(numbers.seconds)
 end

@@ -15,6 +15,7 @@ local progress = {
   active = false, -- some bar is there: the three functions of pump.lua's below are to be called
 }
 
+local MOST = 30        -- bars that are shown at once
 local LOOK = 0.1       -- seconds between two looks
 local HEAL = 1         -- after which a line is drawn again though it has not changed
 local REPORT = 10      -- between two lines where there is no terminal
@@ -100,7 +101,7 @@ local function numbers_of(pool, bar, now)
   local total, reached = total_of(bar, come, over), over and come or come + fraction(holder)
   local seconds = now - bar.began
   local rate = learn_rate(bar, reached, now)
-  if total and come > total then
+  if total and (come > total or total == 0) then
     total = nil
   end
   if over then
@@ -200,7 +201,7 @@ end
 
 local function draw(now)
   local columns, rows = core.terminal_size()
-  local lines = fold(lines_of(collect(), now, columns), math.max(rows - 2, 1))
+  local lines = fold(lines_of(collect(), now, columns), math.max(math.min(rows - 2, MOST), 1))
   if above ~= "" or #lines > 0 or shown ~= "" then
     show(lines, #lines, columns, now)
   end

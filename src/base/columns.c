@@ -39,7 +39,12 @@ typedef struct glyph {
 /* The length of the sequence that begins with this byte; 0: none does. */
 static size_t length_by(unsigned char first)
 {
-    return first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+    return first < 0x80   ? 1
+           : first < 0xC2 ? 0
+           : first < 0xE0 ? 2
+           : first < 0xF0 ? 3
+           : first < 0xF5 ? 4
+                          : 0;
 }
 
 /* Reads one code point; its length, 0 where the bytes are none. */

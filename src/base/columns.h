@@ -11,8 +11,8 @@
  * terminals are of two minds (an emoji by a variation selector), the larger number. */
 size_t mp_columns(const char *text, size_t n);
 
-/* Appends to `out` as much of the text as `columns` hold, fit to be shown; the columns that it takes
- * go to *taken. Returns 0 or a negative errno. */
+/* Appends to `out` as much of the text as `columns` hold, fit to be shown; the columns that it
+ * takes go to *taken. Returns 0 or a negative errno. */
 int mp_columns_fit(const char *text, size_t n, size_t columns, mp_buffer *out, size_t *taken);
 
 #endif

@@ -182,11 +182,16 @@ static int crew_forget(lua_State *L)
 void mp_open_crew(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"start", crew_start},         {"crew", crew_count},
-        {"resize", crew_resize},       {"refresh", crew_refresh},
-        {"worker_at", crew_worker},    {"everywhere", crew_everywhere},
-        {"supplant", crew_supplant},   {"forget", crew_forget},
-        {"fractions", crew_fractions}, {"at_work", crew_at_work},
+        {"start", crew_start},
+        {"crew", crew_count},
+        {"resize", crew_resize},
+        {"refresh", crew_refresh},
+        {"worker_at", crew_worker},
+        {"everywhere", crew_everywhere},
+        {"supplant", crew_supplant},
+        {"forget", crew_forget},
+        {"fractions", crew_fractions},
+        {"at_work", crew_at_work},
         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);

@@ -2,7 +2,8 @@
  *
  * One state of a process draws at a time, and no fork of that process. What is drawn goes through a
  * description of the terminal that is this file's own and does not block, so that a terminal which
- * has stopped keeps nobody waiting. While something is drawn the standard streams write above it. */
+ * has stopped keeps nobody waiting. While something is drawn the standard streams write above it.
+ */
 #include "lua/state.h"
 #include "lua/worker_state.h"
 
@@ -234,10 +235,14 @@ static int say(lua_State *L)
 void mp_open_terminal(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"is_terminal", is_terminal}, {"terminal_size", terminal_size},
-        {"speaks_utf8", speaks_utf8}, {"columns", columns},
-        {"fit", fit},                 {"draw", draw},
-        {"stop_drawing", stop},       {"say", say},
+        {"is_terminal", is_terminal},
+        {"terminal_size", terminal_size},
+        {"speaks_utf8", speaks_utf8},
+        {"columns", columns},
+        {"fit", fit},
+        {"draw", draw},
+        {"stop_drawing", stop},
+        {"say", say},
         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);

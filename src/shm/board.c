@@ -1,9 +1,8 @@
 /* Writing above lines that stay: see board.h.
  *
- * Where the cursor's column is not known, as many spaces as there are columns, and a carriage
- * return, end at the start of a line that is free: this one, or, where something stood in front, the
- * next. To come back to where it was the cursor first goes down, scrolling if it must, and up again:
- * so nothing scrolls between its being saved and restored. */
+ * To come back to where it was the cursor first goes down, scrolling if it must, and up again: so
+ * nothing scrolls between its being saved and restored. Lines of the board are cut off rather than
+ * wrapped by a terminal that has become narrower. */
 #include "shm/board.h"
 
 #include "base/buffer.h"
@@ -19,10 +18,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Colours apart, which come back with the position. */
-#define WIPE "\0337\033[0m\033[J\0338"
-#define SAVE_PLAIN "\0337\033[0m"
+/* Colours are those of who writes; they come back with the position. */
+#define PLAIN "\033[0m"
+#define SAVE "\0337"
 #define RESTORE "\0338"
+/* From the second line on at once: what is wiped from the screen's first corner on, some terminals
+ * take for a page that is to be kept. */
+#define WIPE SAVE PLAIN "\033[K\033[B\r\033[J" RESTORE
+#define CUT "\033[?7l"
+#define WRAP "\033[?7h"
+#define DOWN "\033D"
+#define CANCEL "\030" /* ends a sequence that was begun */
 
 enum { LAST_WAIT = 100 }; /* milliseconds that a keeper waits who leaves */
 
@@ -39,12 +45,6 @@ static uint64_t device_of(int fd)
     return fstat(fd, &s) == 0 && S_ISCHR(s.st_mode) ? s.st_rdev : 0;
 }
 
-static unsigned columns_of(int fd)
-{
-    struct winsize w;
-    return ioctl(fd, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
-}
-
 /* ---- text ---- */
 
 static void put(mp_buffer *b, const char *bytes, size_t n)
@@ -58,39 +58,45 @@ static void put_text(mp_buffer *b, const char *text)
     put(b, text, strlen(text));
 }
 
-static void put_fresh_line(mp_buffer *b, unsigned columns)
-{
-    for (unsigned i = 0; i < columns; i++)
-        put(b, " ", 1);
-    put(b, "\r", 1);
-}
-
 /* With the carriage returns that a terminal set to do so would add, too. */
 static void put_lines(mp_buffer *b, const char *lines, size_t n)
 {
-    for (size_t at = 0; at < n;) {
-        const char *end = memchr(lines + at, '\n', n - at);
-        size_t length = end != NULL ? (size_t)(end - lines) - at : n - at;
-        put(b, lines + at, length);
-        if (end != NULL)
-            put_text(b, "\r\n");
-        at += length + (end != NULL);
+    const char *end;
+    put_text(b, CUT);
+    for (; (end = memchr(lines, '\n', n)) != NULL;
+         n -= (size_t)(end + 1 - lines), lines = end + 1) {
+        put(b, lines, (size_t)(end - lines));
+        put_text(b, "\r\n");
     }
+    put(b, lines, n);
+    put_text(b, WRAP);
+}
+
+/* To the start of a line that is free. As many spaces as there are columns end on the next line
+ * where something stood in front of them, else on this one. */
+static void put_fresh_line(mp_buffer *b, enum mp_board_place place, unsigned columns)
+{
+    if (place == MP_BOARD_UNFINISHED)
+        put_text(b, "\r\n");
+    for (unsigned i = 0; i < columns && place == MP_BOARD_ANYWHERE; i++)
+        put_text(b, " ");
+    put_text(b, "\r");
 }
 
 /* From where the cursor rests, back to there. */
-static void put_board(mp_buffer *b, const mp_board_view *view)
+static void put_board(mp_buffer *b, const mp_board *board)
 {
     char up[24];
-    if (view->rows == 0)
+    if (board->rows == 0)
         return;
-    for (unsigned i = 0; i < view->rows; i++)
-        put_text(b, "\033D");
-    snprintf(up, sizeof up, "\033[%uA", view->rows);
-    put_text(b, up);
-    put_text(b, SAVE_PLAIN);
-    put_fresh_line(b, view->columns);
-    put_lines(b, view->lines, view->size);
+    unsigned below = board->rows - (board->place == MP_BOARD_FRESH);
+    for (unsigned i = 0; i < below; i++)
+        put_text(b, DOWN);
+    snprintf(up, sizeof up, "\033[%uA", below);
+    put_text(b, below > 0 ? up : "");
+    put_text(b, SAVE PLAIN);
+    put_fresh_line(b, board->place, 0);
+    put_lines(b, board->text, board->size);
     put_text(b, RESTORE);
 }
 
@@ -110,7 +116,9 @@ bool mp_board_take(int fd)
         return false;
     bool locked = mp_robust_lock(&board->lock, mp_deadline(writers_patience)) >= 0;
     board->device = device;
-    board->size = 0;
+    board->place = MP_BOARD_ANYWHERE;
+    board->torn = false;
+    board->rows = 0;
     if (locked)
         mp_robust_unlock(&board->lock);
     return true;
@@ -132,37 +140,47 @@ static int await_room(int fd, int milliseconds)
     return n > 0 ? 0 : -EAGAIN;
 }
 
-/* What the terminal takes no more of is given up: the next time begins with a CAN, which ends an
- * unfinished sequence. */
-static int write_at_once(int fd, const mp_buffer *b)
+/* What the terminal takes no more of is given up. */
+static int write_at_once(mp_board *board, int fd, const mp_buffer *b)
 {
     ssize_t n;
     do
         n = write(fd, b->data, b->len);
     while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : (size_t)n < b->len ? -EAGAIN : 0;
+    board->torn = n >= 0 && (size_t)n < b->len;
+    return n < 0 ? -errno : board->torn ? -EAGAIN : 0;
 }
 
-static int show_locked(mp_board *board, int fd, const mp_board_view *view, int patience,
-                       mp_buffer *b)
+/* What is to be shown from now on: nothing, if it is too long. */
+static void enter(mp_board *board, const mp_board_view *view)
 {
-    put_text(b, "\030" WIPE);
-    if (view->above_size > 0) {
-        put_fresh_line(b, view->columns);
+    bool fits = view->size <= MP_BOARD_ROOM;
+    board->rows = fits ? view->rows : 0;
+    board->size = fits ? (uint32_t)view->size : 0;
+    memcpy(board->text, view->lines, board->size);
+}
+
+static int show_locked(mp_board *board, int fd, const mp_board_view *view, mp_buffer *b)
+{
+    bool knows = board->place != MP_BOARD_ANYWHERE;
+    put_text(b, board->torn ? CANCEL : "");
+    put_text(b, board->place == MP_BOARD_FRESH ? "\r" : "");
+    put_text(b, board->rows > 0 ? WIPE : "");
+    if (view->above_size > 0 || !knows) {
+        put_fresh_line(b, board->place, view->columns);
         put_lines(b, view->above, view->above_size);
+        board->place = MP_BOARD_FRESH;
     }
-    size_t at = b->len;
-    put_board(b, view);
-    int status = b->error < 0 ? b->error : await_room(fd, patience);
-    if (status == 0)
-        status = write_at_once(fd, b);
-    if (status < 0)
-        return status;
-    size_t size = b->len - at;
-    board->columns = view->columns;
-    board->size = size <= MP_BOARD_ROOM ? (uint32_t)size : 0;
-    memcpy(board->text, b->data + at, board->size);
-    return 0;
+    enter(board, view);
+    put_board(b, board);
+    return b->error < 0 ? b->error : write_at_once(board, fd, b);
+}
+
+/* What somebody has written while nothing was shown is not known. */
+static void hide(mp_board *board)
+{
+    board->rows = 0;
+    board->place = MP_BOARD_ANYWHERE;
 }
 
 int mp_board_show(int fd, const mp_board_view *view, int patience)
@@ -171,27 +189,28 @@ int mp_board_show(int fd, const mp_board_view *view, int patience)
     mp_buffer b;
     if (mp_robust_lock(&board->lock, mp_deadline(patience / 1e3)) < 0)
         return -EAGAIN;
-    int status = -EAGAIN;
     mp_buffer_init_heap(&b);
-    if (in_front(fd))
-        status = show_locked(board, fd, view, patience, &b);
-    else
-        board->size = 0;
+    int status = in_front(fd) ? await_room(fd, patience) : -EAGAIN;
+    if (!in_front(fd))
+        hide(board);
+    else if (status == 0)
+        status = show_locked(board, fd, view, &b);
     mp_buffer_free(&b);
     mp_robust_unlock(&board->lock);
     return status;
 }
 
 /* Once more, and on to the line behind them. */
-static void write_last(const mp_board *board, int fd)
+static void write_last(mp_board *board, int fd)
 {
     mp_buffer b;
     mp_buffer_init_heap(&b);
     put_text(&b, WIPE);
-    put(&b, board->text, board->size - strlen(RESTORE));
+    put_fresh_line(&b, board->place, 0);
+    put_lines(&b, board->text, board->size);
     put_text(&b, "\r\n");
     if (b.error == 0)
-        write_at_once(fd, &b);
+        write_at_once(board, fd, &b);
     mp_buffer_free(&b);
 }
 
@@ -202,9 +221,9 @@ void mp_board_leave(int fd)
     if (board == NULL || self == 0 || mp_load_relaxed(&board->keeper) != self)
         return;
     bool locked = mp_robust_lock(&board->lock, mp_deadline(LAST_WAIT / 1e3)) >= 0;
-    if (locked && board->size > 0 && in_front(fd) && await_room(fd, LAST_WAIT) == 0)
+    if (locked && board->rows > 0 && in_front(fd) && await_room(fd, LAST_WAIT) == 0)
         write_last(board, fd);
-    board->size = 0;
+    board->rows = 0;
     mp_store_release(&board->keeper, 0);
     if (locked)
         mp_robust_unlock(&board->lock);
@@ -212,14 +231,15 @@ void mp_board_leave(int fd)
 
 /* ---- everybody ---- */
 
-static int write_above(const mp_board *board, int fd, const char *bytes, size_t size)
+static int write_above(mp_board *board, int fd, const char *bytes, size_t size)
 {
     mp_buffer b;
     mp_buffer_init_heap(&b);
-    put_text(&b, WIPE);
+    if (board->place != MP_BOARD_ANYWHERE)
+        board->place = bytes[size - 1] == '\n' ? MP_BOARD_FRESH : MP_BOARD_UNFINISHED;
+    put_text(&b, board->rows > 0 ? WIPE : "");
     put(&b, bytes, size);
-    if (columns_of(fd) == board->columns) /* else the keeper has to make them anew */
-        put(&b, board->text, board->size);
+    put_board(&b, board);
     int status = b.error == 0 ? mp_fd_write(fd, b.data, b.len) : mp_fd_write(fd, bytes, size);
     mp_buffer_free(&b);
     return status;
@@ -228,19 +248,19 @@ static int write_above(const mp_board *board, int fd, const char *bytes, size_t 
 static bool stands_on(const mp_board *board, int fd)
 {
     uint32_t keeper = mp_load_acquire(&board->keeper);
-    return keeper != 0 && board->size > 0 && board->size <= MP_BOARD_ROOM &&
-           device_of(fd) == board->device && mp_session_alive(keeper);
+    return keeper != 0 && board->size <= MP_BOARD_ROOM && device_of(fd) == board->device &&
+           mp_session_alive(keeper);
 }
 
 int mp_board_write(int fd, const char *bytes, size_t size)
 {
     mp_board *board = the_board();
-    if (board == NULL || mp_load_relaxed(&board->keeper) == 0)
+    if (board == NULL || size == 0 || mp_load_relaxed(&board->keeper) == 0)
         return mp_fd_write(fd, bytes, size);
     if (mp_robust_lock(&board->lock, mp_deadline(writers_patience)) < 0)
         return mp_fd_write(fd, bytes, size);
-    int status = stands_on(board, fd) ? write_above(board, fd, bytes, size)
-                                      : mp_fd_write(fd, bytes, size);
+    int status =
+        stands_on(board, fd) ? write_above(board, fd, bytes, size) : mp_fd_write(fd, bytes, size);
     mp_robust_unlock(&board->lock);
     return status;
 }

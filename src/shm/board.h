@@ -3,9 +3,9 @@
  *
  * The cursor rests where the next text goes: at the start of the board's first line, or, behind an
  * unfinished line, on that one, with the board below. Whoever writes takes the board away, writes,
- * and puts it back as its keeper has left it, in one system call. So what is printed is neither held
- * back nor changed nor lost, stands above the board, and no line of either is torn. A keeper that is
- * dead keeps nothing: its lines are left to be written over. */
+ * and puts it back as its keeper has left it, in one system call. So what is printed is neither
+ * held back nor changed nor lost, stands above the board, and no line of either is torn. A keeper
+ * that is dead keeps nothing: its lines are left to be written over. */
 #ifndef MP_SHM_BOARD_H
 #define MP_SHM_BOARD_H
 
@@ -16,14 +16,23 @@
 
 enum { MP_BOARD_ROOM = 8 << 10 };
 
-/* Lies in the session. All but `keeper`, which changes by compare-and-swap, belongs to who has the
- * lock, and the keeper alone writes it. */
+/* Where the cursor rests. */
+enum mp_board_place {
+    MP_BOARD_ANYWHERE,  /* nobody knows what was written before */
+    MP_BOARD_FRESH,     /* at the start of a line */
+    MP_BOARD_UNFINISHED /* behind text */
+};
+
+/* Lies in the session. `keeper` changes by compare-and-swap; the rest belongs to who has the lock,
+ * and but for `place` the keeper alone writes it. */
 typedef struct mp_board {
     _Atomic uint32_t keeper; /* a member's name, 0: none */
     mp_robust lock;
-    uint64_t device;  /* of the terminal */
-    uint32_t columns; /* that it had when the text was made */
-    uint32_t size;    /* of the text; 0: nothing is shown */
+    uint64_t device; /* of the terminal */
+    enum mp_board_place place;
+    bool torn;     /* the last writing was cut off */
+    uint32_t rows; /* 0: nothing is shown */
+    uint32_t size; /* of the text */
     char text[MP_BOARD_ROOM];
 } mp_board;
 
@@ -33,7 +42,7 @@ typedef struct mp_board_view {
     size_t above_size;
     const char *lines; /* the board: `rows` lines, newlines between them */
     size_t size;
-    unsigned rows, columns; /* no line is wider than the columns of the terminal */
+    unsigned rows, columns; /* the terminal has so many columns */
 } mp_board_view;
 
 /* This process keeps the board from now on, on the terminal that is open as `fd`. False where
@@ -45,8 +54,8 @@ bool mp_board_take(int fd);
  * negative errno: the terminal is gone. */
 int mp_board_show(int fd, const mp_board_view *view, int patience);
 
-/* Who is no keeper: nothing. Keeper: it is nobody's any more; the cursor goes to the line behind what
- * is shown, which stays, if that can be had at once. */
+/* Who is no keeper: nothing. Keeper: it is nobody's any more; the cursor goes to the line behind
+ * what is shown, which stays, if that can be had at once. */
 void mp_board_leave(int fd);
 
 /* Anybody: mp_fd_write, above the board. Waits for who else writes, but not for ever. */
