@@ -14,6 +14,9 @@ local pump = require "moonpool.pump"
 local Iterator = kinds.class "Iterator"
 Iterator.__index = Iterator
 
+local GLANCES = 32   -- items at most between two looks at the clock while bars are there
+local GLANCE = 0.005 -- seconds within which that many may pass
+
 --- An iterator of `pool` whose call is set by its maker.
 function Iterator.new(pool)
   return setmetatable({ pool = pool, more = true, done = false }, Iterator)
@@ -113,9 +116,15 @@ local function advance(self, deadline, index, ...)
   return advance(self, deadline, core.next(self.call))
 end
 
--- Results that are there are given out without taking in others: bars must not stand still meanwhile.
-local function look(self)
-  if progress.is_due() then
+local glances, step, last_glance = 0, 1, 0
+
+-- Results that are there are given out without taking in others: bars must not stand still meanwhile,
+-- nor the clock be read for every item of a fast loop.
+local function glance(self)
+  local now = core.monotonic()
+  step = now - last_glance < GLANCE and math.min(step * 2, GLANCES) or 1
+  glances, last_glance = 0, now
+  if progress.is_due(now) then
     pump.turn(self.pool)
   end
 end
@@ -128,7 +137,7 @@ function Iterator:next(timeout)
     return nil
   end
   if progress.active then
-    look(self)
+    glance(self)
   end
   if self.more and core.room(self.call) > 0 then
     take_input(self)
@@ -138,7 +147,10 @@ end
 
 function Iterator:__call()
   if progress.active then
-    look(self)
+    glances = glances + 1
+    if glances >= step then
+      glance(self)
+    end
   end
   local index, value = core.next_plain(self.call)
   if index then

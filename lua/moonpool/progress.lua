@@ -21,7 +21,6 @@ local HEAL = 1         -- after which a line is drawn again though it has not ch
 local REPORT = 10      -- between two lines where there is no terminal
 local MEMORY = 10      -- seconds that the rate remembers at the beginning; later a quarter of all
 local PATIENCE = 100   -- milliseconds that the terminal has to take a last line
-local GLANCES = 16     -- items of an iterator between two looks at the clock, at most
 
 local pools = setmetatable({}, { __mode = "k" }) -- with bars
 local home             -- the process whose bars they are
@@ -265,18 +264,8 @@ function progress.deadline(deadline)
   return math.min(deadline or math.huge, math.max(next_look, core.monotonic() + LOOK / 10))
 end
 
-local glances, step, last_glance = 0, 1, 0
-
---- Whether it is time for a look; for who is asked so often that asking the clock would cost too
---- much.
-function progress.is_due()
-  glances = glances + 1
-  if glances < step then
-    return false
-  end
-  local now = core.monotonic()
-  step = now - last_glance < LOOK / 10 and math.min(step * 2, GLANCES) or 1
-  glances, last_glance = 0, now
+--- Whether it is time for a look.
+function progress.is_due(now)
   return now >= next_look
 end
 

@@ -64,6 +64,12 @@ static size_t read_point(const unsigned char *p, size_t n, wchar_t *point)
     return *point < least[length] || *point > 0x10FFFF || surrogate ? 0 : length;
 }
 
+/* Of those that the C library counts as nothing: a zero, and what turns lines around or ends them. */
+static bool is_unfit(wchar_t c)
+{
+    return c == 0 || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
 static glyph look_at(const char *text, size_t n)
 {
     wchar_t point = 0;
@@ -74,7 +80,7 @@ static glyph look_at(const char *text, size_t n)
         return (glyph){bytes, 1, ' '};
     if (point == EMOJI_SELECTOR)
         return (glyph){bytes, 1, 0};
-    int width = width_of(point);
+    int width = is_unfit(point) ? -1 : width_of(point);
     return width < 0 ? (glyph){bytes, 1, '?'} : (glyph){bytes, (size_t)width, 0};
 }
 
