@@ -116,13 +116,13 @@ local function advance(self, deadline, index, ...)
   return advance(self, deadline, core.next(self.call))
 end
 
-local glances, step, last_glance = 0, 1, 0
+local glances, stride, last_glance = 0, 1, 0
 
 -- Results that are there are given out without taking in others: bars must not stand still meanwhile,
 -- nor the clock be read for every item of a fast loop.
 local function glance(self)
   local now = core.monotonic()
-  step = now - last_glance < GLANCE and math.min(step * 2, GLANCES) or 1
+  stride = now - last_glance < GLANCE and math.min(stride * 2, GLANCES) or 1
   glances, last_glance = 0, now
   if progress.is_due(now) then
     pump.turn(self.pool)
@@ -148,7 +148,7 @@ end
 function Iterator:__call()
   if progress.active then
     glances = glances + 1
-    if glances >= step then
+    if glances >= stride then
       glance(self)
     end
   end

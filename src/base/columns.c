@@ -64,7 +64,8 @@ static size_t read_point(const unsigned char *p, size_t n, wchar_t *point)
     return *point < least[length] || *point > 0x10FFFF || surrogate ? 0 : length;
 }
 
-/* Of those that the C library counts as nothing: a zero, and what turns lines around or ends them. */
+/* Of those that the C library counts as nothing: a zero, and what turns lines around or ends them.
+ */
 static bool is_unfit(wchar_t c)
 {
     return c == 0 || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
