@@ -111,16 +111,17 @@ formats.csv = {
 
 -- ---- paths ----
 
---- The format of what has this path. Raises "argument" for what is no path, or has no such ending.
-function files.format(call_name, path)
+--- The format of what has this path. Raises "argument" for what is no path, or has no such ending;
+--- `which` argument of the call it is.
+function files.format(call_name, which, path)
   if type(path) ~= "string" then
-    errors.argument(call_name, "the first argument", "a path", path)
+    errors.argument(call_name, which, "a path", path)
   elseif path:find("\0", 1, true) then
-    errors.raise("argument", ("%s: the path must be without zero bytes"):format(call_name))
+    errors.raise("argument", ("%s: %s must be without zero bytes"):format(call_name, which))
   end
   local ending = path:match "%.([^./]*)$"
   return formats[(ending or ""):lower()]
-    or errors.argument(call_name, "the path's ending", ".cbor, .json, .jsonl or .csv", path)
+    or errors.argument(call_name, which, "a path that ends in .cbor, .json, .jsonl or .csv", path)
 end
 
 -- What io functions give where they fail.
@@ -144,13 +145,13 @@ end
 --- tables with names; .jsonl any iterable, a value a line; .csv any iterable of records. "encode"
 --- where the value is none of that, "system" where the file cannot be written: it is then as it was.
 function files.save(path, value)
-  local format = files.format("save", path)
+  local format = files.format("save", "the first argument", path)
   core.write_whole(path, format.write(value))
 end
 
 --- The value in a file that save, or anybody else, has written. "decode" where it is damaged.
 function files.load(path)
-  local format = files.format("load", path)
+  local format = files.format("load", "the first argument", path)
   return format.read(read_all(path), path)
 end
 

@@ -8,6 +8,7 @@ local completed = require "moonpool.completed"
 local connection = require "moonpool.connection"
 local context = require "moonpool.context"
 local errors = require "moonpool.errors"
+local experiment = require "moonpool.experiment"
 local files = require "moonpool.files"
 local grid = require "moonpool.grid"
 local handle = require "moonpool.handle"
@@ -42,6 +43,7 @@ mp.zip = iterable.zip
 mp.each = iterable.each
 mp.grid = grid.grid
 mp.sample = sample.sample
+mp.experiment = experiment.experiment
 mp.as_completed = completed.iterate
 
 --- Sleeps so many seconds; a signal that is to interrupt the script ends it early.

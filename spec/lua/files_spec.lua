@@ -54,7 +54,7 @@ describe("a file", function()
       for _, f in ipairs { mp.save, mp.load } do
         local err = failure(f, path(name), {})
         assert.equal("argument", err.kind)
-        assert.matches(".cbor, .json, .jsonl or .csv", err.message, 1, true)
+        assert.matches("must be a path that ends in .cbor, .json, .jsonl or .csv", err.message, 1, true)
       end
     end
     assert.matches("save: the first argument must be a path, got nil", failure(mp.save).message)
