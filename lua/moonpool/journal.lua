@@ -152,7 +152,7 @@ local function choose_seed(pool, given, heads)
   end
   local first = heads[1]
   local same = first and (pool.given_seed == nil or pool.given_seed == first.pool_seed)
-  return same and math.type(first.seed) == "integer" and first.seed or core.draw(pool.core)
+  return same and math.type(first.seed) == "integer" and first.seed or core.next_seed(pool.core)
 end
 
 local function valid_runs(record, heads)

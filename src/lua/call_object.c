@@ -286,8 +286,8 @@ static int call_new(lua_State *L)
     return 1;
 }
 
-/* core.draw(pool): the seed that its next call gets where none is given */
-static int call_draw(lua_State *L)
+/* core.next_seed(pool): the seed that its next call gets where none is given */
+static int call_next_seed(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);
     lua_pushinteger(L, (lua_Integer)seed_of(p, p->seeds_used + 1));
@@ -436,7 +436,7 @@ void mp_open_call(lua_State *L)
         {"counts", call_counts},
         {"errors", call_errors},
         {"values", call_values},
-        {"draw", call_draw},
+        {"next_seed", call_next_seed},
         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
