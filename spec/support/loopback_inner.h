@@ -54,7 +54,7 @@ struct loopback_inner {
     size_t piece_count, piece_room;
     int fd;
     enum mp_bell_mode armed;
-    mp_arrival running; /* what would come of the item that runs */
+    const mp_arrival *running; /* what would come of the item that runs */
 };
 
 /* The ops of its memory: loopback_memory.c. */

@@ -11,7 +11,7 @@ int loopback_say(void *teller, unsigned kind, const char *bytes, size_t size)
     loopback *l = teller;
     if (kind != MP_FRAME_STATE)
         abort();
-    mp_arrival a = l->inner->running;
+    mp_arrival a = *l->inner->running;
     a.kind = MP_ARRIVAL_STATE;
     a.count = 0;
     a.data = (const unsigned char *)bytes;
@@ -23,7 +23,7 @@ int loopback_say(void *teller, unsigned kind, const char *bytes, size_t size)
 void loopback_show(void *teller, double fraction)
 {
     loopback *l = teller;
-    l->inner->seat[l->inner->running.seat].shown = fraction;
+    l->inner->seat[l->inner->running->seat].shown = fraction;
 }
 
 static bool dies(loopback *l, unsigned i, uint64_t item, enum loopback_moment moment)
@@ -107,7 +107,7 @@ static void run(loopback *l, unsigned i, const mp_call_block *block, mp_arrival 
         read_item(&s->at, &task);
     mp_buffer out;
     mp_buffer_init_heap(&out);
-    in->running = *a;
+    in->running = a;
     s->shown = -1;
     int64_t began = mp_now();
     int outcome = in->handler.run(in->handler.ctx, &task, &out);
@@ -161,7 +161,7 @@ static void do_errand(loopback *l, unsigned i, uint64_t errand)
     read_item(&at, &task);
     mp_buffer out;
     mp_buffer_init_heap(&out);
-    in->running = a;
+    in->running = &a;
     int64_t began = mp_now();
     int outcome = in->handler.run(in->handler.ctx, &task, &out);
     add_times(s, block, began, &out);
