@@ -69,11 +69,6 @@ end
 
 -- ---- a bar's numbers ----
 
--- How much of the running items of a call is done, in items.
-local function fraction(_)
-  return 0
-end
-
 local function total_of(bar, come, over)
   local counted = core.total(bar.holder.call)
   if over and counted == come then
@@ -92,19 +87,24 @@ local function learn_rate(bar, done, now)
   return bar.time > 0 and bar.items / bar.time or nil
 end
 
+-- Items that a journal knew already, which say nothing of how long the others take.
+local function known(holder)
+  return holder.journal and core.journal_counts(holder.journal.core) or 0
+end
+
 local function numbers_of(pool, bar, now)
   local holder = bar.holder
   local over = bar.left or holder.done or core.over(holder.call)
   local _, done, failed, retried = core.counts(holder.call)
   local come = done + failed
-  local total, reached = total_of(bar, come, over), over and come or come + fraction(holder)
+  local total, reached = total_of(bar, come, over), over and come or come + core.fractions(holder.call)
   local seconds = now - bar.began
-  local rate = learn_rate(bar, reached, now)
+  local rate = learn_rate(bar, reached - known(holder), now)
   if total and (come > total or total == 0) then
     total = nil
   end
   if over then
-    rate = seconds > 0 and come / seconds or nil
+    rate = seconds > 0 and (come - known(holder)) / seconds or nil
   end
   return { title = bar.title, done = reached, total = total, rate = rate, seconds = seconds,
     left = total and rate and rate > 0 and (total - reached) / rate or nil, failed = failed,
