@@ -1,13 +1,17 @@
--- A grid search, in serial and in parallel.
+-- A grid search, in serial and in parallel, or as a night's run that cannot be lost.
 --
 -- The data are chemical analyses of 178 wines (data/wine.csv). Each of eight measurements is a topic
 -- of its own: how well can it be predicted from the seven others? A ridge regression answers, once
--- for each of 1,782 combinations of four parameters, by five-fold cross-validation. The search is
--- written once, for any `map`; it then runs with a plain loop and with a pool's map, and both must
--- find the same, to the last bit.
+-- for each of 1,782 combinations of four parameters, by five-fold cross-validation; which wine is in
+-- which fold is drawn anew each time. The search is written once, for any `map`; it then runs with a
+-- plain loop and with a pool's map, and both must find the same, to the last bit: each item has
+-- its own random numbers, by the seed and its place.
 --
--- It takes some 20 seconds on two cores; with the argument --quick, which tries one combination
--- in thirteen, it takes two.
+--     09_grid_search.lua                    takes some 20 seconds on two cores
+--     09_grid_search.lua --quick            tries one combination in thirteen, in two seconds
+--     09_grid_search.lua --journal FILE     with the pool only, with a bar, and what is done in the
+--                                           file: kill it, and run it again
+--     09_grid_search.lua --timeline FILE    draws what ran where as an HTML page
 
 local mp = require "moonpool"
 
@@ -16,17 +20,12 @@ local TOPICS = {
 }
 local FOLDS = 5
 
-local function read_csv(path)
-  local columns, names = {}, {}
-  for line in io.lines(path) do
-    local j = 0
-    for cell in line:gmatch("[^,]+") do
-      j = j + 1
-      if not names[j] then
-        names[j], columns[cell] = cell, {}
-      else
-        table.insert(columns[names[j]], tonumber(cell))
-      end
+local function read_columns(path)
+  local columns = {}
+  for row, wine in ipairs(mp.load(path)) do
+    for name, value in pairs(wine) do
+      columns[name] = columns[name] or {}
+      columns[name][row] = value
     end
   end
   return columns
@@ -42,21 +41,13 @@ local SCALES = {
   log = { forth = math.log, back = math.exp },
 }
 
--- 11 penalties, half a decade apart, x 9 powers to which the inputs are raised, x 6 numbers of
--- inputs (those that go best with the topic), x 3 scales = 1,782.
+-- For each topic 11 penalties, half a decade apart, x 9 powers to which the inputs are raised, x 6
+-- numbers of inputs (those that go best with the topic), x 3 scales = 1,782.
 local function make_grid()
-  local grid = {}
-  for exponent = -4, 1, 0.5 do
-    for power = 0.25, 2.25, 0.25 do
-      for inputs = 2, 7 do
-        for _, scale in ipairs { "plain", "root", "log" } do
-          table.insert(grid,
-            { penalty = 10 ^ exponent, power = power, inputs = inputs, scale = scale })
-        end
-      end
-    end
-  end
-  return grid
+  local penalties = {}
+  for exponent = -4, 1, 0.5 do table.insert(penalties, 10 ^ exponent) end
+  return mp.grid { topic = TOPICS, penalty = penalties, power = mp.linspace(0.25, 2.25, 9),
+    inputs = mp.range(2, 7), scale = { "plain", "root", "log" } }
 end
 
 -- Ridge regression ------------------------------------------------------------------------------
@@ -166,80 +157,89 @@ end
 
 -- Cross-validation ------------------------------------------------------------------------------
 --
--- Fold f holds the rows f, f + FOLDS, f + 2 FOLDS ...: the wines are sorted by cultivator, so each
--- fold has some of all three.
+-- The wines are shuffled (Durstenfeld, 1964); fold f holds those at f, f + FOLDS, f + 2 FOLDS ...
 
-local function powers_of(column, fold, power)
+local function shuffled(n)
+  local order = {}
+  for i = 1, n do order[i] = i end
+  for i = n, 2, -1 do
+    local j = math.random(i)
+    order[i], order[j] = order[j], order[i]
+  end
+  return order
+end
+
+local function taken(column, order, fold)
   local part, n = {}, 0
-  for row = fold, #column, FOLDS do
+  for i = fold, #order, FOLDS do
     n = n + 1
-    part[n] = column[row] ^ power
+    part[n] = column[order[i]]
   end
   return part
 end
 
-local function rescaled(column, fold, forth)
-  local part, n = {}, 0
-  for row = fold, #column, FOLDS do
-    n = n + 1
-    part[n] = forth(column[row])
-  end
+local function mapped(f, part)
+  for i = 1, #part do part[i] = f(part[i]) end
   return part
 end
 
 -- The rows of one fold: the columns that a topic is predicted from, and behind them the topic.
-local function take_fold(wines, topic, fold, setting)
+local function take_fold(wines, order, fold, setting)
   local columns = {}
+  local function raised(x) return x ^ setting.power end
   for _, name in ipairs(TOPICS) do
-    if name ~= topic then
-      columns[#columns + 1] = powers_of(wines[name], fold, setting.power)
+    if name ~= setting.topic then
+      columns[#columns + 1] = mapped(raised, taken(wines[name], order, fold))
     end
   end
-  columns[#columns + 1] = rescaled(wines[topic], fold, SCALES[setting.scale].forth)
+  columns[#columns + 1] = mapped(SCALES[setting.scale].forth,
+    taken(wines[setting.topic], order, fold))
   return columns
 end
 
 -- The squared error, on the rows of one fold, of a model that was fitted to the other folds.
-local function fold_error(columns, truth, fold, model, scale)
+local function fold_error(columns, truth, model, scale)
   local back, errors = SCALES[scale].back, 0.0
-  for i = 1, #columns[1] do
+  for i = 1, #truth do
     local z = model.constant
     for j, input in ipairs(model.inputs) do
       z = z + model.weights[j] * columns[input.column][i]
     end
-    local miss = back(z) - truth[fold + (i - 1) * FOLDS]
+    local miss = back(z) - truth[i]
     errors = errors + miss * miss
   end
   return errors
 end
 
 -- The mean squared error of predicting a topic, each row by a model that has not seen it.
-local function cross_validate(wines, topic, setting)
-  local folds, parts, errors = {}, {}, 0.0
+local function cross_validate(wines, setting)
+  local truth = wines[setting.topic]
+  local order, folds, parts, errors = shuffled(#truth), {}, {}, 0.0
   for fold = 1, FOLDS do
-    folds[fold] = take_fold(wines, topic, fold, setting)
+    folds[fold] = take_fold(wines, order, fold, setting)
     parts[fold] = moments(folds[fold])
   end
   for fold = 1, FOLDS do
     local model = fit(all_but(parts, fold), setting)
-    errors = errors + fold_error(folds[fold], wines[topic], fold, model, setting.scale)
+    errors = errors + fold_error(folds[fold], taken(truth, order, fold), model, setting.scale)
   end
-  return errors / #wines[topic]
+  return errors / #truth
 end
 
 -- The search ------------------------------------------------------------------------------------
 
+local SEED = 1782
+
 local function search(map, wines, grid)
-  local errors = {}
-  for t, topic in ipairs(TOPICS) do
-    errors[t] = map(function(setting) return cross_validate(wines, topic, setting) end, grid)
-  end
-  return errors
+  return map(function(setting) return cross_validate(wines, setting) end, grid)
 end
 
 local function serial_map(f, items)
   local results = {}
-  for i, item in ipairs(items) do results[i] = f(item) end
+  for i = 1, #items do
+    math.randomseed(SEED, i)
+    results[i] = f(items[i])
+  end
   return results
 end
 
@@ -249,10 +249,8 @@ local function timed(f, ...)
 end
 
 local function same(a, b)
-  for t in ipairs(TOPICS) do
-    for i = 1, math.max(#a[t], #b[t]) do
-      if a[t][i] ~= b[t][i] then return false end
-    end
+  for i = 1, math.max(#a, #b) do
+    if a[i] ~= b[i] then return false end
   end
   return true
 end
@@ -262,44 +260,77 @@ local function explained(values, mean_squared_error)
   return 1 - mean_squared_error / covariance(moments { values }, 1, 1)
 end
 
+local function find_best(grid, errors)
+  local best = {}
+  for i = 1, #grid do
+    local topic = grid[i].topic
+    if not best[topic] or errors[i] < errors[best[topic]] then best[topic] = i end
+  end
+  return best
+end
+
 local function print_best(wines, grid, errors)
   print(("%-12s %9s %7s %7s   %-6s %10s"):format(
     "topic", "penalty", "power", "inputs", "scale", "explained"))
-  for t, topic in ipairs(TOPICS) do
-    local best = 1
-    for i, err in ipairs(errors[t]) do
-      if err < errors[t][best] then best = i end
-    end
-    local setting = grid[best]
+  local best = find_best(grid, errors)
+  for _, topic in ipairs(TOPICS) do
+    local setting = grid[best[topic]]
     print(("%-12s %9.4f %7.2f %7d   %-6s %8.1f %%"):format(topic, setting.penalty,
       setting.power, setting.inputs, setting.scale,
-      100 * explained(wines[topic], errors[t][best])))
+      100 * explained(wines[topic], errors[best[topic]])))
   end
 end
 
-local function every(step, list)
+-- One combination in `step`, the same ones for each topic.
+local function every(step, grid)
   local kept = {}
-  for i = 1, #list, step do kept[#kept + 1] = list[i] end
+  for i = 0, #grid - 1 do
+    if i // #TOPICS % step == 0 then kept[#kept + 1] = grid[i + 1] end
+  end
   return kept
 end
 
+-- What the command line says --------------------------------------------------------------------
+
+local function read_options(words)
+  local options = {}
+  for i, word in ipairs(words) do
+    local name = word:match("^%-%-(%a+)$")
+    if name == "quick" then
+      options.quick = true
+    elseif name == "journal" or name == "timeline" then
+      options[name] = words[i + 1] or error("--" .. name .. " wants a file", 0)
+    end
+  end
+  return options
+end
+
+local options = read_options(arg)
 local here = arg[0]:match("^.*/") or ""
-local wines = read_csv(here .. "data/wine.csv")
+local wines = read_columns(here .. "data/wine.csv")
 
 local all = make_grid()
-local grid = arg[1] == "--quick" and every(13, all) or all
+local grid = options.quick and every(13, all) or all
 print(("%d topics, %d of %d combinations each, %d-fold cross-validation, %d wines\n"):format(
-  #TOPICS, #grid, #all, FOLDS, #wines.alcohol))
+  #TOPICS, #grid // #TOPICS, #all // #TOPICS, FOLDS, #wines.alcohol))
 
-local serial, serial_seconds = timed(search, serial_map, wines, grid)
+local serial, serial_seconds
+if not options.journal then
+  serial, serial_seconds = timed(search, serial_map, wines, grid)
+end
 
 local workers = mp.process_cpu_count()
 local pool <close> = mp.Pool(workers)
-local function pool_map(f, items) return pool:map(f, items) end
+if options.timeline then pool:timeline(options.timeline) end
+local function pool_map(f, items)
+  return pool:map(f, items, { seed = SEED, journal = options.journal, progress = "grid search" })
+end
 local parallel, parallel_seconds = timed(search, pool_map, wines, grid)
 
 print_best(wines, grid, parallel)
-print(("\nserial    %6.2f s"):format(serial_seconds))
-print(("parallel  %6.2f s with %d workers, %.2f times as fast"):format(
-  parallel_seconds, workers, serial_seconds / parallel_seconds))
-print(same(serial, parallel) and "both results are equal" or "THE RESULTS DIFFER")
+if serial then
+  print(("\nserial    %6.2f s"):format(serial_seconds))
+  print(("parallel  %6.2f s with %d workers, %.2f times as fast"):format(
+    parallel_seconds, workers, serial_seconds / parallel_seconds))
+  print(same(serial, parallel) and "both results are equal" or "THE RESULTS DIFFER")
+end
