@@ -283,6 +283,7 @@ describe("a saved state", function()
   end)
 
   it("leaves the host no larger", function()
+    if (os.getenv("MOONPOOL_SANITIZE") or "") ~= "" then return end -- which keeps what was freed
     says("true\t300\n", [[
       local function resident() return tonumber(io.open("/proc/self/status"):read("a"):match("RssAnon:%s*(%d+)")) end
       local pool <close> = mp.Pool(2)
