@@ -379,4 +379,15 @@ describe("the option journal", function()
     assert.same(run { 5, 6 }, run { 5, 6 })
     assert.is_false(pcall(run, { 5, 7 }))
   end)
+
+  it("keeps to the chunks that were asked for where items are known already", function()
+    local pid = mp.getpid
+    local function f(x) return { pid(), x } end
+    local given = { journal = { path, match = "arguments" }, chunksize = 10 }
+    pool:map(f, { 3, 4 }, given)
+    local results = pool:map(f, mp.range(40), given)
+    for first = 11, 31, 10 do
+      for i = first, first + 9 do assert.equal(results[first][1], results[i][1], "item " .. i) end
+    end
+  end)
 end)

@@ -188,6 +188,14 @@ static void skip_item(lua_State *L, mp_lua_call *c)
     c->given++;
 }
 
+/* Behind an item that was skipped a granule may begin in the midst of a chunk: it ends with it. */
+static void keep_to_chunks(lua_State *L, const mp_lua_call *c)
+{
+    mp_error error = {0};
+    if (c->chunk > 0 && c->given % c->chunk == 0 && mp_call_flush(c->call, &error) < 0)
+        mp_raise_system(L, &error);
+}
+
 /* Hands out the item whose values stand above `base`, and pops them; `call`: where the call stands.
  */
 static void give_item(lua_State *L, mp_lua_call *c, int call, int base)
@@ -212,6 +220,8 @@ static void give_item(lua_State *L, mp_lua_call *c, int call, int base)
         skip_item(L, c);
     else
         end_item(L, c, size);
+    if (c->journal != NULL)
+        keep_to_chunks(L, c);
     lua_settop(L, base);
 }
 
