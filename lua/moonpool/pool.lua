@@ -24,6 +24,7 @@ local pump = require "moonpool.pump"
 local reduce = require "moonpool.reduce"
 local replay = require "moonpool.replay"
 local share = require "moonpool.share"
+local timeline = require "moonpool.timeline"
 local wait = require "moonpool.wait"
 
 local Pool = kinds.class "Pool"
@@ -362,6 +363,8 @@ crew.install(Pool, { check_open = check_open, check_args = check_args,
 reduce.install(Pool, { check_open = check_open, check_function = check_function,
   submit = submit_map })
 
+timeline.install(Pool, check_self)
+
 local function imap_form(name, shape, star)
   return function(self, f, source, given)
     check_open(self, name)
@@ -483,6 +486,7 @@ function Pool:terminate()
     pump.turn(self)
     if self.state == "terminated" then
       self.last_stats = core.stats(self.core)
+      timeline.finish(self)
     end
   end
 end
@@ -561,7 +565,11 @@ function Pool:join(timeout)
   close_iterators(self)
   journal.finish_all(self)
   core.free(self.core)
+  local unwritten = timeline.finish(self)
   raise_callback_error(self)
+  if unwritten then
+    errors.throw(unwritten)
+  end
   return true
 end
 
@@ -586,6 +594,7 @@ function Pool:__gc()
       warn("moonpool: a pool was collected without close and join, or terminate; it is terminated")
     end
     progress.leave(self)
+    timeline.finish(self)
     core.free(self.core)
   end
 end

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "lua/fresh.h"
+#include "lua/record.h"
 
 #include "codec/classes.h"
 #include "codec/names.h"
@@ -249,6 +250,7 @@ static void start_call(lua_State *L, mp_lua_call *c, int result, uint64_t word, 
     bool forks = first_call && mp_fresh_prepare(L, p) == MP_START_FORK;
     bool in_hand = forks && !by_value;
     mp_definition *d = in_hand ? take_in_hand(L, p, 2) : send_by_value(L, p, 2);
+    uint64_t definition = d->id;
     uint32_t flags = c->shape == MP_SHAPE_MAP && !c->pack ? MP_CALL_FIRST_VALUE : 0;
     lua_settop(L, call);
     anchor(L, 1, c);
@@ -257,6 +259,8 @@ static void start_call(lua_State *L, mp_lua_call *c, int result, uint64_t word, 
         mp_call_leave(L, 1, c);
         mp_raise_system(L, &error);
     }
+    if (p->record != NULL)
+        mp_record_opened(L, c, definition);
 }
 
 /* core.call(pool, function, shape, keep_going, star, chunk, result, seed or nil,

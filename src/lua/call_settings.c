@@ -1,5 +1,5 @@
 /* What a call is told between its making and its first item. */
-#include "lua/state.h"
+#include "lua/record.h"
 
 #include "base/clock.h"
 
@@ -31,8 +31,10 @@ static int call_in_runs(lua_State *L)
 {
     mp_lua_call *c = mp_check_call(L, 1);
     c->in_runs = true;
-    if (mp_call_lives(c))
-        mp_call_in_runs(c->call, MP_CALL_POSITION);
+    if (!mp_call_lives(c))
+        return 0;
+    mp_call_in_runs(c->call, MP_CALL_POSITION);
+    mp_call_record_as(c->call, MP_RECORD_REDUCE);
     return 0;
 }
 

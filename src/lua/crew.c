@@ -1,6 +1,7 @@
 /* What a pool's workers are told as a whole: to start, to be more or fewer, to make way
  * for new ones, to do an errand; and what each of them does. */
 #include "lua/fresh.h"
+#include "lua/record.h"
 #include "lua/worker_state.h"
 
 static void check_may_start(lua_State *L, mp_lua_pool *p)
@@ -114,6 +115,7 @@ static int crew_everywhere(lua_State *L)
     c->owner->items--;
     c->errand = c->stopped = true;
     c->given = c->count = workers;
+    mp_call_record_as(c->call, MP_RECORD_EVERYWHERE);
     if (mp_call_everywhere(c->call, &error) < 0)
         mp_raise_system(L, &error);
     return 0;

@@ -52,6 +52,7 @@ static void push_core(lua_State *L)
     mp_open_crew(L);
     mp_open_imap(L);
     mp_open_take(L);
+    mp_open_record(L);
     mp_open_codec(L);
     mp_open_system(L);
     mp_open_worker(L);

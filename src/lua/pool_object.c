@@ -5,6 +5,7 @@
  * shared and is freed without harm to its owner. */
 #include "lua/baggage.h"
 #include "lua/fresh.h"
+#include "lua/record.h"
 #include "lua/worker_state.h"
 
 #include "base/clock.h"
@@ -61,9 +62,9 @@ static int pool_new(lua_State *L)
     return 1;
 }
 
-static int pool_collect(lua_State *L)
+/* What it has recorded stays. */
+static void end_pool(lua_State *L, mp_lua_pool *p)
 {
-    mp_lua_pool *p = luaL_checkudata(L, 1, MP_POOL_META);
     if (p->pool != NULL && p->generation == mp_fork_generation())
         mp_pool_free(p->pool);
     p->pool = NULL;
@@ -71,14 +72,23 @@ static int pool_collect(lua_State *L)
     mp_buffer_free(&p->start);
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, p);
+}
+
+static int pool_collect(lua_State *L)
+{
+    mp_lua_pool *p = luaL_checkudata(L, 1, MP_POOL_META);
+    end_pool(L, p);
+    mp_record_forget(p);
     return 0;
 }
 
 /* core.free(pool): now, or when it is collected where that cannot be */
 static int pool_free(lua_State *L)
 {
-    const mp_lua_pool *p = luaL_checkudata(L, 1, MP_POOL_META);
-    return p->encoding ? 0 : pool_collect(L);
+    mp_lua_pool *p = luaL_checkudata(L, 1, MP_POOL_META);
+    if (!p->encoding)
+        end_pool(L, p);
+    return 0;
 }
 
 /* core.wait(pool, deadline or nil, lazy): sleeps until something has come (true),

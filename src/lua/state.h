@@ -92,7 +92,8 @@ typedef struct mp_worker_context {
 
 /* A pool. User values: 1 calls that are not over, each by its number there, 2 results finished and
  * not dispatched, 3 the worker's thread, 4 texts of tasks: three values each, 5 the function sent
- * last that is always sent the same. The functions in hand, by definition, stand in the registry by
+ * last that is always sent the same, 6 names of functions for the record: each by its number there,
+ * and the number by the name. The functions in hand, by definition, stand in the registry by
  * the pool's address, where its workers find them, with the fields initializer and initargs. */
 enum {
     POOL_CALLS = 1,
@@ -100,7 +101,8 @@ enum {
     POOL_THREAD,
     POOL_TEXTS,
     POOL_SENT,
-    POOL_USER_VALUES = POOL_SENT
+    POOL_NAMES,
+    POOL_USER_VALUES = POOL_NAMES
 };
 
 typedef struct mp_lua_pool {
@@ -122,6 +124,11 @@ typedef struct mp_lua_pool {
     mp_definition *sent; /* of POOL_SENT, with one user of its own; NULL: none */
     /* Whose item that value is: until it is whole no other may be begun. */
     const struct mp_lua_call *giving;
+    mp_record *record; /* NULL: none is kept */
+    struct {
+        uint64_t definition;
+        uint32_t number;              /* in POOL_NAMES */
+    } named;                          /* the function that was recorded last */
     uint64_t seed, seeds_used;        /* of its calls */
     uint64_t outstanding;             /* calls that somebody may wait for */
     lua_Integer finished, dispatched; /* counts of POOL_FINISHED */
@@ -267,6 +274,7 @@ void mp_open_settings(lua_State *L);
 void mp_open_crew(lua_State *L);
 void mp_open_imap(lua_State *L);
 void mp_open_take(lua_State *L);
+void mp_open_record(lua_State *L);
 void mp_open_codec(lua_State *L);
 void mp_open_system(lua_State *L);
 void mp_open_worker(lua_State *L);

@@ -96,6 +96,7 @@ mp_row *mp_row_copy(mp_row *row, unsigned attempt, mp_error *error)
     copy->first = row->first + row->done;
     copy->count = 1;
     mp_call_link(row->call, copy);
+    mp_row_note_wait(copy, 1);
     return copy;
 }
 

@@ -108,6 +108,8 @@ static bool give_item(mp_pool *pool, mp_event *event)
         pool->given_row = row;
         return true;
     }
+    if (row != NULL)
+        mp_row_note(row, a, true);
     take(pool);
     if (row != NULL)
         mp_row_settle(row, 1);
@@ -160,8 +162,10 @@ static bool give_state(mp_pool *pool, mp_event *event)
 static void skip_items(mp_pool *pool)
 {
     mp_row *row = expected_row(pool, &pool->arrival);
-    if (row != NULL)
+    if (row != NULL) {
+        mp_row_note_wait(row, -(int64_t)pool->arrival.count);
         mp_row_settle(row, pool->arrival.count);
+    }
     take(pool);
 }
 
@@ -215,6 +219,8 @@ static void give_back(mp_pool *pool, const mp_death *death)
 static void bury(mp_pool *pool, const mp_death *death)
 {
     pool->lost_workers += !death->left;
+    if (pool->record != NULL && !death->left)
+        mp_record_death(pool->record, death);
     give_back(pool, death);
     take(pool);
 }
@@ -238,8 +244,10 @@ static bool give_death(mp_pool *pool, mp_event *event)
         pool->given_row = row;
         return true;
     }
-    if (row != NULL)
+    if (row != NULL) {
+        mp_row_note(row, &pool->arrival, true);
         mp_row_settle(row, 1);
+    }
     bury(pool, death);
     return false;
 }
@@ -294,6 +302,7 @@ static bool give_damage(mp_pool *pool, mp_event *event)
             pool->given_row = row;
             return true;
         }
+        mp_row_note_wait(row, -(int64_t)(row->count - row->done));
         mp_row_settle(row, row->count - row->done);
     }
     take(pool);
@@ -347,6 +356,7 @@ bool mp_pool_next(mp_pool *pool, mp_event *event)
 /* The given event of an item has been dealt with, as has the item in it. */
 static void end_item(mp_pool *pool, enum mp_given given)
 {
+    mp_row_note(pool->given_row, &pool->arrival, false);
     if (given == GIVEN_ITEM)
         take(pool);
     mp_row_settle(pool->given_row, 1);
@@ -372,6 +382,7 @@ bool mp_pool_follow(mp_pool *pool, mp_event *event)
         mp_pool_settle(pool);
         return false;
     }
+    mp_row_note(row, &pool->arrival, false);
     mp_saved_drop(&row->saved);
     row->done++;
     row->call->told++;
@@ -417,6 +428,7 @@ void mp_pool_settle_ahead(mp_pool *pool, mp_result_frame results[], unsigned n)
         return;
     }
     pool->given = GIVEN_NONE;
+    mp_row_note_run(pool->given_row, &pool->arrival, results, n);
     pool->given_row->call->told += n + 1;
     results[n - 1].size += pool->given_row->call->timed ? sizeof(mp_frame_times) : 0;
     pool->transport->ops->taken_ahead(pool->transport, results, n);

@@ -20,14 +20,15 @@ struct mp_call {
     mp_buffer *open;
     uint64_t granule; /* items it is to hold */
     uint32_t filled;
-    size_t item_at;  /* where the item begun last starts, with its past */
-    size_t head_at;  /* where its length stands */
-    bool begun;      /* it is not whole yet */
-    mp_saved *saved; /* what the next item starts with, or NULL */
-    bool duplicate;  /* its last items may run twice */
-    bool in_runs;    /* a granule's items stand or fall together */
-    bool timed;      /* workers tell when its items began and ended */
-    bool checked;    /* its block, which does not change any more */
+    size_t item_at;    /* where the item begun last starts, with its past */
+    size_t head_at;    /* where its length stands */
+    bool begun;        /* it is not whole yet */
+    mp_saved *saved;   /* what the next item starts with, or NULL */
+    bool duplicate;    /* its last items may run twice */
+    bool in_runs;      /* a granule's items stand or fall together */
+    bool timed;        /* workers tell when its items began and ended */
+    uint32_t recorded; /* its number in the pool's record, 0: none */
+    bool checked;      /* its block, which does not change any more */
     bool sealed, over, released;
     uint64_t errand_at; /* where its mp_errand lies */
     bool errand;        /* for every worker: its bytes stay, and new workers do it, too */
@@ -68,6 +69,7 @@ struct mp_pool {
     enum mp_given given;
     mp_row *given_row;
     mp_arrival arrival;
+    mp_record *record; /* NULL: none is kept */
     mp_patience patience;
     bool watched;       /* somebody has the descriptor */
     int64_t next_doubt; /* for mp_pool_doubt */
@@ -139,6 +141,21 @@ bool mp_row_withdraw(mp_row *row);
 
 /* Puts the call among those that are over, once, if nothing is to come. */
 void mp_call_check_over(mp_call *call);
+
+/* For the record: `n` items more or less of the row's call wait for a worker. */
+static inline void mp_row_note_wait(const mp_row *row, int64_t n)
+{
+    if (row->call->recorded != 0 && !row->bound)
+        mp_record_wait(row->call->pool->record, n);
+}
+
+/* For the record: what has come of the row's next item, which nobody wants any more where
+ * `dropped`. */
+void mp_row_note(mp_row *row, const mp_arrival *a, bool dropped);
+
+/* For the record: its next item is done, and so are the n behind it, whose times lie behind their
+ * results. */
+void mp_row_note_run(mp_row *row, const mp_arrival *a, const mp_result_frame results[], unsigned n);
 
 /* Whether a worker has begun what this row of an errand waits for. */
 bool mp_row_begun(const mp_row *row);

@@ -67,6 +67,11 @@ unsigned mp_pool_workers(const mp_pool *pool)
     return pool->workers;
 }
 
+void mp_pool_record(mp_pool *pool, mp_record *record)
+{
+    pool->record = record;
+}
+
 /* ---- calls ---- */
 
 /* Room for the call's block in the task memory. */
@@ -141,6 +146,20 @@ void mp_call_timed(mp_call *call)
 {
     call->timed = true;
     call->block->timed = 1;
+}
+
+void mp_call_record(mp_call *call, uint32_t function, uint16_t kind)
+{
+    if (call->pool->record != NULL)
+        call->recorded = mp_record_open(call->pool->record, function, kind);
+    if (call->recorded != 0)
+        mp_call_timed(call);
+}
+
+void mp_call_record_as(mp_call *call, uint16_t kind)
+{
+    if (call->recorded != 0)
+        mp_record_rename(call->pool->record, call->recorded, kind);
 }
 
 void mp_call_in_runs(mp_call *call, uint32_t flags)

@@ -11,6 +11,7 @@
 
 #include "pool/definitions.h"
 #include "pool/ledger.h"
+#include "pool/record.h"
 #include "pool/transport.h"
 
 typedef struct mp_pool mp_pool;
@@ -73,6 +74,10 @@ mp_definition *mp_pool_define(mp_pool *pool, const unsigned char *bytes, size_t 
 
 mp_transport *mp_pool_transport(mp_pool *pool);
 
+/* What the items of the calls do that mp_call_record is for goes into `record`, which stays the
+ * caller's and outlives the pool. */
+void mp_pool_record(mp_pool *pool, mp_record *record);
+
 /* Opens a call. Its items run by `definition` (one user of which becomes the
  * call's), `flags` are the handler's. NULL with *error where memory is short
  * (the definition's user is given back). */
@@ -97,6 +102,13 @@ void mp_call_in_runs(mp_call *call, uint32_t flags);
 /* Workers tell when each of its items began and ended, and who they are; before the first item.
  * Of two items that follow one another the second begins where the first ended. */
 void mp_call_timed(mp_call *call);
+
+/* Enters the call into the pool's record, if it has one, as of this function and kind, and what
+ * its items do; they are timed, then. Before the first. */
+void mp_call_record(mp_call *call, uint32_t function, uint16_t kind);
+
+/* It is of another kind than was said. */
+void mp_call_record_as(mp_call *call, uint16_t kind);
 
 /* Items that run last may run twice, where workers have nothing else to do. Once. */
 void mp_call_duplicate(mp_call *call);

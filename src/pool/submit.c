@@ -167,6 +167,7 @@ bool mp_row_withdraw(mp_row *row)
     if (row->queued)
         backlog_remove(call->pool, row);
     mp_timers_remove(&call->pool->delayed, &row->timer);
+    mp_row_note_wait(row, -(int64_t)(row->count - row->done));
     mp_row_step(row, MP_ROW_WITHDRAW);
     remove_row(row);
     return true;
@@ -190,6 +191,7 @@ static mp_row *add_row(mp_call *call, uint64_t first, uint32_t count, mp_error *
 /* Its items are whole: it goes its way. */
 static int hand_out(mp_row *row, mp_error *error)
 {
+    mp_row_note_wait(row, row->count);
     if (row->first < row->call->limit)
         return mp_pool_queue(row->call->pool, row, error);
     mp_row_step(row, MP_ROW_QUEUE);
@@ -257,6 +259,8 @@ int mp_call_add_made(mp_call *call, uint64_t most, uint32_t *added, mp_error *er
     mp_row *row = status == 0 ? add_made(call, count, error) : NULL;
     if (row == NULL)
         return status < 0 ? status : -ENOMEM;
+    if (call->recorded != 0)
+        mp_record_made(call->pool->record, call->recorded, call->block->recipe, call->block->flags);
     *added = count;
     call->added += count;
     call->pending += mp_below(row->first, count, call->limit);
