@@ -32,17 +32,17 @@ local function beside(path)
   return ("%s.%d.tmp"):format(path, core.pid())
 end
 
-local function write_into(pool, ask, file)
-  WRITERS[ask.name](pool, function(text)
+local function write_into(pool, ask, file, known)
+  WRITERS[ask.name](pool, known, function(text)
     checked(ask, file:write(text))
   end)
   checked(ask, file:close())
   checked(ask, os.rename(beside(ask.path), ask.path))
 end
 
-local function write(pool, ask)
+local function write(pool, ask, known)
   local file = checked(ask, io.open(beside(ask.path), "wb"))
-  local ok, err = pcall(write_into, pool, ask, file)
+  local ok, err = pcall(write_into, pool, ask, file, known)
   if not ok then
     if io.type(file) == "file" then
       file:close()
@@ -58,16 +58,14 @@ local function try(ask)
   os.remove(beside(ask.path))
 end
 
-local function note(pool, name, path)
+local function note(pool, ask)
   pool.timelines = pool.timelines or {}
-  for _, ask in ipairs(pool.timelines) do
-    if ask.name == name and ask.path == path then
-      return ask
+  for _, other in ipairs(pool.timelines) do
+    if other.name == ask.name and other.path == ask.path then
+      return
     end
   end
-  local ask = { name = name, path = path }
   table.insert(pool.timelines, ask)
-  return ask
 end
 
 local function ask_for(pool, name, path)
@@ -78,11 +76,11 @@ local function ask_for(pool, name, path)
     errors.raise("closed",
       ("%s: this pool belongs to the process that made it; make one of your own here"):format(name))
   end
-  local ask = note(pool, name, path)
+  local ask = { name = name, path = path }
   local ended = pool.state == "joined" or pool.state == "terminated"
   local ok, err
   if ended or (core.recorded(pool.core) or 0) > 0 or core.stats(pool.core).items > 0 then
-    ok, err = pcall(write, pool, ask)
+    ok, err = pcall(write, pool, ask, {})
   else
     ok, err = pcall(try, ask)
   end
@@ -90,14 +88,16 @@ local function ask_for(pool, name, path)
     errors.throw(err)
   elseif not ended then
     core.record(pool.core)
+    note(pool, ask)
   end
 end
 
 --- Writes the files that were asked for: the pool ends. The first error, or nil.
 function timeline.finish(pool)
   local first
+  local known = {}
   for _, ask in ipairs(pool.timelines or {}) do
-    local ok, err = pcall(write, pool, ask)
+    local ok, err = pcall(write, pool, ask, known)
     if not ok then
       first = first or err
     end

@@ -11,7 +11,8 @@ local data = {
 }
 
 local WIDEST = 160      -- bytes of one text
-local DESCRIBED = 150000 -- runs of items whose arguments are told, those that failed apart
+local DESCRIBED = 150000 -- runs of items whose arguments are told, those that were not done apart
+local TEXT_BYTES = 4 << 20 -- of these
 
 -- ---- JSON ----
 
@@ -25,6 +26,9 @@ local REPLACEMENT = "\u{FFFD}"
 
 -- The text with what is no UTF-8 replaced.
 local function valid(text)
+  if utf8.len(text) then
+    return text
+  end
   local parts, from = {}, 1
   local length, wrong = utf8.len(text, from)
   while not length do
@@ -39,7 +43,11 @@ end
 
 --- A string of JSON, which may stand in HTML as well.
 function data.string(text)
-  return '"' .. valid(text):gsub('[%c"\\<>&\x7f]', escape) .. '"'
+  text = valid(text)
+  if text:find '[%c"\\<>&\x7f]' then
+    text = text:gsub('[%c"\\<>&\x7f]', escape)
+  end
+  return '"' .. text .. '"'
 end
 
 --- A list of JSON of the list's values, each by `write`.
@@ -77,15 +85,20 @@ local function describe(readable, ...)
 end
 
 --- {[number of a run from 0] = text of the arguments}: of those that were not done, and of the
---- others as far as they are not too many, and fit into so many bytes.
-function data.arguments(pool, bytes)
-  local texts, left = {}, bytes or math.maxinteger
+--- others as far as they are not too many, and fit into TEXT_BYTES. For what is written together it
+--- is found once: `known` is a table of the writer's.
+function data.arguments(pool, known)
+  if known.arguments then
+    return known.arguments
+  end
+  local texts, left = {}, TEXT_BYTES
   core.record_arguments(pool.core, function(number, outcome, ...)
     if outcome ~= 0 or left > 0 then
       texts[number] = describe(...)
       left = left - #texts[number]
     end
   end, core.recorded(pool.core) <= DESCRIBED)
+  known.arguments = texts
   return texts
 end
 

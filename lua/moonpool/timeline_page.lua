@@ -10,8 +10,6 @@ local view = require "moonpool.timeline_view"
 
 local page = {}
 
-local TEXT_BYTES = 4 << 20 -- of arguments in one page, those of items that were not done apart
-
 local HEAD = [==[
 <!DOCTYPE html>
 <html lang="en">
@@ -127,7 +125,7 @@ local function texts_json(texts)
   return ("[[%s],[%s]]"):format(table.concat(numbers, ","), table.concat(parts, ","))
 end
 
-local function write_data(pool, emit)
+local function write_data(pool, known, emit)
   local count, cut, began = core.recorded(pool.core)
   emit(('{"items":%d,"cut":%d,"processes":%d,"seen":%d,"start":%.3f,"host":%d'):format(count, cut,
     pool.processes, math.ceil((core.monotonic() - began) * 1e9),
@@ -136,18 +134,19 @@ local function write_data(pool, emit)
   emit(',"names":' .. list(core.record_names(pool.core), string))
   emit(',"kinds":' .. list(table.move(data.kinds, 0, #data.kinds, 1, {}), string))
   emit(',"recipes":' .. recipes_json(pool))
-  emit(',"arguments":' .. texts_json(data.arguments(pool, TEXT_BYTES)))
+  emit(',"arguments":' .. texts_json(data.arguments(pool, known)))
   emit(',"messages":' .. texts_json(data.failures(pool)))
   emit(',"calls":"' .. core.record_calls(pool.core))
   emit('","waits":"' .. core.record_waits(pool.core))
   emit('","stream":"' .. core.record_items(pool.core) .. '"}')
 end
 
---- Writes the page of what the pool has recorded: `emit(text)` gets it piece by piece.
-function page.write(pool, emit)
+--- Writes the page of what the pool has recorded: `emit(text)` gets it piece by piece;
+--- `known` is as data.arguments takes it.
+function page.write(pool, known, emit)
   emit(HEAD)
   if core.recorded(pool.core) then
-    write_data(pool, emit)
+    write_data(pool, known, emit)
   else
     emit '{"items":0,"unrecorded":true}'
   end

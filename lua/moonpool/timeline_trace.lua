@@ -23,7 +23,7 @@ local function microseconds(nanoseconds)
   return ("%d.%03d"):format(nanoseconds // 1000, nanoseconds % 1000)
 end
 
-local function heads(pool, pid, lives)
+local function heads(pid, lives)
   local events = { named("process_name", pid, 0, "moonpool") }
   local seen = { [-1] = true }
   for _, life in ipairs(lives) do
@@ -90,14 +90,14 @@ local function add_waits(events, pool, pid, begun)
 end
 
 -- What is told of an item: by its number among the runs from 0.
-local function item_writer(pool, pid, lives)
+local function item_writer(pool, known, pid, lives)
   local names = core.record_names(pool.core)
-  local arguments, failures = data.arguments(pool), data.failures(pool)
+  local arguments, failures = data.arguments(pool, known), data.failures(pool)
   local recipes = data.recipes(pool)
-  local heading = setmetatable({}, { __index = function(known, call)
+  local heading = setmetatable({}, { __index = function(heads_of, call)
     local name, kind = core.record_call(pool.core, call)
-    known[call] = ('"name":%s,"cat":"%s"'):format(string(names[name]), data.kinds[kind])
-    return known[call]
+    heads_of[call] = ('"name":%s,"cat":"%s"'):format(string(names[name]), data.kinds[kind])
+    return heads_of[call]
   end })
   local function text_of(number, call, index)
     local recipe = recipes[call]
@@ -119,16 +119,17 @@ local function item_writer(pool, pid, lives)
   end
 end
 
---- Writes the trace of what the pool has recorded: `emit(text)` gets it piece by piece.
-function trace.write(pool, emit)
+--- Writes the trace of what the pool has recorded: `emit(text)` gets it piece by piece;
+--- `known` is as data.arguments takes it.
+function trace.write(pool, known, emit)
   if not core.recorded(pool.core) then
     emit '{"traceEvents":[],"otherData":{"note":"nothing was recorded: call pool:trace before '
     emit 'the pool\'s work"}}\n'
     return
   end
   local pid, lives = core.pid(), data.lives(pool)
-  local events, begun = heads(pool, pid, lives), {}
-  local write_item = item_writer(pool, pid, lives)
+  local events, begun = heads(pid, lives), {}
+  local write_item = item_writer(pool, known, pid, lives)
   emit '{"displayTimeUnit":"ms","traceEvents":[\n'
   core.record_each(pool.core, function(number, ...)
     events[#events + 1] = write_item(number, ...)

@@ -14,9 +14,12 @@ typedef struct shadow {
     char letters[ITEMS + 1];
     uint64_t added, limit, skipped;
     bool sealed, released, timed;
+    unsigned recorded; /* its number in the record, 0: none */
 } shadow;
 
 static shadow shadows[CALLS];
+static mp_record *record;
+static unsigned recorded; /* calls */
 static unsigned shadow_count;
 static uint64_t state;
 
@@ -48,9 +51,14 @@ static void open_call(void)
     desk_loop->refuse_open = desk_loop->refuse_grow = desk_loop->refuse_want = 0;
     shadow *s = &shadows[shadow_count++];
     *s = (shadow){.m = desk_call(1 + below(8)), .limit = UINT64_MAX};
-    s->timed = below(2) == 0;
-    if (s->timed)
+    unsigned kind = below(3);
+    s->timed = kind > 0;
+    if (kind == 1)
         mp_call_timed(s->m->call);
+    if (kind == 2) {
+        mp_call_record(s->m->call, 1, 0);
+        s->recorded = ++recorded;
+    }
 }
 
 static void add_items(shadow *s)
@@ -238,10 +246,38 @@ static void calm_down(bool terminate)
         continue;
 }
 
+/* Whatever ran is in it once, with what came of it. */
+static void check_record(void)
+{
+    static unsigned ran[CALLS + 1], seen[CALLS + 1][ITEMS + 1];
+    int64_t waiting = 0, *ended = calloc(record->lives.count, sizeof *ended);
+    mp_record_reader reader;
+    mp_record_item item;
+    memset(ran, 0, sizeof ran);
+    memset(seen, 0, sizeof seen);
+    REQUIRE(ended != NULL);
+    mp_record_read_from(&reader, record, ended);
+    while (mp_record_read(&reader, &item)) {
+        REQUIRE(item.call <= recorded && item.index <= ITEMS);
+        CHECK_EQ_INT(seen[item.call][item.index]++, 0);
+        ran[item.call] += item.outcome != MP_RECORD_CANCELLED;
+        waiting--;
+    }
+    free(ended);
+    for (unsigned i = 0; i < shadow_count; i++)
+        if (shadows[i].recorded != 0 && !shadows[i].released)
+            CHECK_EQ_INT(ran[shadows[i].recorded], desk_told(shadows[i].m));
+    for (size_t i = 0; i < record->steps.count; i++)
+        waiting += ((mp_record_step *)record->steps.entries)[i].change;
+    CHECK_EQ_INT(waiting, 0);
+}
+
 static void play_round(bool terminate)
 {
-    shadow_count = 0;
+    shadow_count = recorded = 0;
+    record = mp_record_new(1 << 20);
     desk_open(4);
+    mp_pool_record(desk_pool, record);
     desk_loop->by_hand = true;
     for (int i = 0; i < ACTS; i++)
         act();
@@ -257,8 +293,10 @@ static void play_round(bool terminate)
         mp_call_release(s->m->call);
     }
     CHECK(lost <= desk_loop->deaths);
+    check_record();
     desk_check_empty();
     desk_close();
+    mp_record_free(record);
 }
 
 static void play(uint64_t seed)
