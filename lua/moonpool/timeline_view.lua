@@ -219,17 +219,19 @@ class View {
     }
     for (let i = low; i < high; i++) this.drawText(lane, i, y, height);
   }
-  // The arguments, where there is room for some letters.
+  // The arguments, where there is room for some letters of them; else the item's number.
   drawText(lane, i, y, height) {
     const c = this.context, x = Math.max(LEFT, this.x(lane.from[i]));
     const width = Math.min(this.x(lane.to[i]), LEFT + this.plot) - x;
-    if (width < 46 || height < 11) return;
-    const text = this.model.argumentsOf(lane.item[i]) || "#" + this.model.items.index[lane.item[i]];
+    const letters = Math.floor((width - 10) / 6.4);
+    if (letters < 2 || height < 11) return;
+    const short = "#" + this.model.items.index[lane.item[i]];
+    let text = this.model.argumentsOf(lane.item[i]) || short;
+    if (text.length > letters) text = letters >= 14 ? text.slice(0, letters - 1) + "\u2026" : short;
+    if (text.length > letters) return;
     c.textAlign = "left";
     c.fillStyle = this.palette.panel;
-    const letters = Math.floor((width - 12) / 6.4);
-    c.fillText(text.length > letters ? text.slice(0, Math.max(1, letters - 1)) + "\u2026" : text,
-      x + 5, y + height / 2 + 1);
+    c.fillText(text, x + 5, y + height / 2 + 1);
   }
   // Bars below a pixel: each column by the share of it that is work, equal neighbours as one.
   drawColumns(lane, y, height) {
