@@ -22,12 +22,12 @@ static void look_at(const mp_journal *journal, const mp_journal_entry *entry)
     mp_buffer_init_heap(&b);
     if (mp_journal_read(journal, entry->position, &b) != 1)
         abort();
-    mp_record r = mp_record_read(b.data + MP_RECORD_HEAD, b.len - MP_RECORD_HEAD);
-    if (r.kind != entry->kind || r.item != entry->item || r.value > b.len - MP_RECORD_HEAD)
+    mp_journal_record r = mp_journal_record_read(b.data + MP_JOURNAL_HEAD, b.len - MP_JOURNAL_HEAD);
+    if (r.kind != entry->kind || r.item != entry->item || r.value > b.len - MP_JOURNAL_HEAD)
         abort();
     uint64_t count;
     const unsigned char *values;
-    mp_record_values(b.data + MP_RECORD_HEAD + r.value, b.data + b.len, &count, &values);
+    mp_journal_record_values(b.data + MP_JOURNAL_HEAD + r.value, b.data + b.len, &count, &values);
     const mp_journal_entry *found = mp_journal_find(journal, r.item, &r.args, r.kind);
     if (entry->run > 0 && (found == NULL || found->item != r.item))
         abort();
@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char path[64];
     mp_error error;
     size_t count;
-    mp_record_read(data, size);
+    mp_journal_record_read(data, size);
     int fd = memfd_create("journal", MFD_CLOEXEC);
     if (fd < 0 || write(fd, data, size) != (ssize_t)size)
         abort();

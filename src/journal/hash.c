@@ -17,7 +17,7 @@ mp_digest mp_digest_of(const void *bytes, size_t size)
     return digest;
 }
 
-uint64_t mp_record_sum(const void *bytes, size_t size, uint64_t seed)
+uint64_t mp_journal_record_sum(const void *bytes, size_t size, uint64_t seed)
 {
     return XXH3_64bits_withSeed(bytes, size, seed) & INT64_MAX;
 }

@@ -8,6 +8,6 @@
 mp_digest mp_digest_of(const void *bytes, size_t size);
 
 /* The checksum of a record's body: 63 bits, which every reader of CBOR can take. */
-uint64_t mp_record_sum(const void *bytes, size_t size, uint64_t seed);
+uint64_t mp_journal_record_sum(const void *bytes, size_t size, uint64_t seed);
 
 #endif

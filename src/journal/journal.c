@@ -87,10 +87,10 @@ static int lock(int fd)
 
 static int note(mp_journal *j, const mp_scan *scan)
 {
-    mp_record r = mp_record_read(scan->body, (size_t)scan->size);
-    if (r.kind == MP_RECORD_RUN)
+    mp_journal_record r = mp_journal_record_read(scan->body, (size_t)scan->size);
+    if (r.kind == MP_JOURNAL_RUN)
         return mp_buffer_append(&j->runs, &scan->position, sizeof scan->position);
-    if (r.kind == MP_RECORD_OTHER || r.run > UINT32_MAX)
+    if (r.kind == MP_JOURNAL_OTHER || r.run > UINT32_MAX)
         return 0;
     mp_journal_entry entry = {.position = scan->position,
                               .item = r.item,
@@ -257,7 +257,7 @@ int mp_journal_use(mp_journal *j, bool by_arguments, bool (*valid)(void *ctx, ui
 }
 
 const mp_journal_entry *mp_journal_find(const mp_journal *j, uint64_t item, const mp_digest *args,
-                                        enum mp_record_kind kind)
+                                        enum mp_journal_record_kind kind)
 {
     if (j->table == NULL)
         return NULL;
@@ -280,7 +280,7 @@ mp_buffer *mp_journal_out(mp_journal *j)
 
 void mp_journal_add(mp_journal *j, size_t start)
 {
-    mp_record_end(&j->out, start, j->end + start);
+    mp_journal_record_end(&j->out, start, j->end + start);
 }
 
 size_t mp_journal_waiting(const mp_journal *j)

@@ -18,7 +18,7 @@ typedef struct mp_journal_entry {
     mp_digest args;
     uint32_t run;
     uint32_t next; /* of the same place in the table, from 1; 0: none */
-    enum mp_record_kind kind;
+    enum mp_journal_record_kind kind;
 } mp_journal_entry;
 
 /* Opens the file and finds its records. To `write`: makes it where there is none, and locks it;
@@ -47,13 +47,14 @@ int mp_journal_use(mp_journal *journal, bool by_arguments, bool (*valid)(void *c
 
 /* The last record of that kind of this item, or NULL. */
 const mp_journal_entry *mp_journal_find(const mp_journal *journal, uint64_t item,
-                                        const mp_digest *args, enum mp_record_kind kind);
+                                        const mp_digest *args, enum mp_journal_record_kind kind);
 
 /* Reads the record at `position` anew, its head first: 1; 0: it is not whole; a negative errno. */
 int mp_journal_read(const mp_journal *journal, uint64_t position, mp_buffer *out);
 
-/* Where the next record is to be written: mp_record_begin, then its body, then mp_journal_add with
- * the buffer's length of before. What is behind that length may be dropped instead. */
+/* Where the next record is to be written: mp_journal_record_begin, then its body, then
+ * mp_journal_add with the buffer's length of before. What is behind that length may be dropped
+ * instead. */
 mp_buffer *mp_journal_out(mp_journal *journal);
 void mp_journal_add(mp_journal *journal, size_t start);
 

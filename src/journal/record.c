@@ -13,22 +13,22 @@ enum { SIZE_AT = sizeof mark, SUM_HEAD = SIZE_AT + 8, SUM_AT = SUM_HEAD + 1, EIG
 
 /* ---- writing ---- */
 
-int mp_record_begin(mp_buffer *out)
+int mp_journal_record_begin(mp_buffer *out)
 {
-    int status = mp_buffer_reserve(out, MP_RECORD_HEAD);
+    int status = mp_buffer_reserve(out, MP_JOURNAL_HEAD);
     if (status == 0)
-        out->len += MP_RECORD_HEAD;
+        out->len += MP_JOURNAL_HEAD;
     return status;
 }
 
-void mp_record_end(mp_buffer *out, size_t start, uint64_t position)
+void mp_journal_record_end(mp_buffer *out, size_t start, uint64_t position)
 {
     unsigned char *head = out->data + start;
-    uint64_t size = out->len - start - MP_RECORD_HEAD;
+    uint64_t size = out->len - start - MP_JOURNAL_HEAD;
     memcpy(head, mark, sizeof mark);
     mp_store_be64(head + SIZE_AT, size);
     head[SUM_HEAD] = EIGHT_BYTES;
-    mp_store_be64(head + SUM_AT, mp_record_sum(head + MP_RECORD_HEAD, size, position));
+    mp_store_be64(head + SUM_AT, mp_journal_record_sum(head + MP_JOURNAL_HEAD, size, position));
 }
 
 static int put_head(mp_buffer *out, unsigned major, uint64_t argument)
@@ -45,27 +45,27 @@ static int put_bytes(mp_buffer *out, unsigned major, const void *bytes, size_t s
     return status == 0 ? mp_buffer_append(out, bytes, size) : status;
 }
 
-int mp_record_put_key(mp_buffer *out, const char *key)
+int mp_journal_record_put_key(mp_buffer *out, const char *key)
 {
     return put_bytes(out, MP_MAJOR_TEXT, key, strlen(key));
 }
 
-int mp_record_put(mp_buffer *out, const char *key, uint64_t value)
+int mp_journal_record_put(mp_buffer *out, const char *key, uint64_t value)
 {
-    int status = mp_record_put_key(out, key);
+    int status = mp_journal_record_put_key(out, key);
     return status == 0 ? put_head(out, MP_MAJOR_UNSIGNED, value) : status;
 }
 
-int mp_record_put_digest(mp_buffer *out, const char *key, const mp_digest *digest)
+int mp_journal_record_put_digest(mp_buffer *out, const char *key, const mp_digest *digest)
 {
-    int status = mp_record_put_key(out, key);
+    int status = mp_journal_record_put_key(out, key);
     return status == 0 ? put_bytes(out, MP_MAJOR_BYTES, digest->bytes, MP_DIGEST) : status;
 }
 
-int mp_record_put_time(mp_buffer *out, const char *key, double seconds)
+int mp_journal_record_put_time(mp_buffer *out, const char *key, double seconds)
 {
     uint64_t bits;
-    int status = mp_record_put_key(out, key);
+    int status = mp_journal_record_put_key(out, key);
     if (status == 0)
         status = mp_buffer_reserve(out, MP_HEAD_MAX);
     if (status < 0)
@@ -77,19 +77,19 @@ int mp_record_put_time(mp_buffer *out, const char *key, double seconds)
     return 0;
 }
 
-int mp_record_put_array(mp_buffer *out, uint64_t count)
+int mp_journal_record_put_array(mp_buffer *out, uint64_t count)
 {
     return put_head(out, MP_MAJOR_ARRAY, count);
 }
 
-int mp_record_put_map(mp_buffer *out, uint64_t entries)
+int mp_journal_record_put_map(mp_buffer *out, uint64_t entries)
 {
     return put_head(out, MP_MAJOR_MAP, entries);
 }
 
 /* ---- finding ---- */
 
-size_t mp_record_seek(const unsigned char *bytes, size_t size, size_t from)
+size_t mp_journal_record_seek(const unsigned char *bytes, size_t size, size_t from)
 {
     if (from >= size)
         return size;
@@ -97,15 +97,16 @@ size_t mp_record_seek(const unsigned char *bytes, size_t size, size_t from)
     return at != NULL ? (size_t)(at - bytes) : size;
 }
 
-uint64_t mp_record_size(const unsigned char *head)
+uint64_t mp_journal_record_size(const unsigned char *head)
 {
     return mp_load_be64(head + SIZE_AT);
 }
 
-bool mp_record_is_whole(const unsigned char *head, uint64_t size, uint64_t position)
+bool mp_journal_record_is_whole(const unsigned char *head, uint64_t size, uint64_t position)
 {
     return head[SUM_HEAD] == EIGHT_BYTES &&
-           mp_load_be64(head + SUM_AT) == mp_record_sum(head + MP_RECORD_HEAD, size, position);
+           mp_load_be64(head + SUM_AT) ==
+               mp_journal_record_sum(head + MP_JOURNAL_HEAD, size, position);
 }
 
 /* ---- reading ---- */
@@ -172,45 +173,45 @@ static bool take_digest(reader *r, mp_digest *digest)
 }
 
 /* What the item came to, behind the numbers that are told of it. */
-static enum mp_record_kind take_outcome(reader *r)
+static enum mp_journal_record_kind take_outcome(reader *r)
 {
     static const struct {
         const char *key;
-        enum mp_record_kind kind;
+        enum mp_journal_record_kind kind;
     } outcomes[] = {
-        {"result", MP_RECORD_RESULT}, {"error", MP_RECORD_ERROR}, {"state", MP_RECORD_STATE}};
+        {"result", MP_JOURNAL_RESULT}, {"error", MP_JOURNAL_ERROR}, {"state", MP_JOURNAL_STATE}};
     do {
         for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++)
             if (take_key(r, outcomes[i].key))
                 return outcomes[i].kind;
     } while (skip_number(r));
-    return MP_RECORD_OTHER;
+    return MP_JOURNAL_OTHER;
 }
 
-static bool take_item(reader *r, mp_record *record)
+static bool take_item(reader *r, mp_journal_record *record)
 {
     return take(r, MP_MAJOR_UNSIGNED, &record->item) && take_key(r, "args") &&
            take_digest(r, &record->args) && take_key(r, "run") &&
            take(r, MP_MAJOR_UNSIGNED, &record->run);
 }
 
-mp_record mp_record_read(const unsigned char *body, size_t size)
+mp_journal_record mp_journal_record_read(const unsigned char *body, size_t size)
 {
-    mp_record record = {.kind = MP_RECORD_OTHER};
+    mp_journal_record record = {.kind = MP_JOURNAL_OTHER};
     reader r = {body, body + size};
     uint64_t entries;
     if (!take(&r, MP_MAJOR_MAP, &entries))
         return record;
     if (take_key(&r, "format"))
-        record.kind = MP_RECORD_RUN;
+        record.kind = MP_JOURNAL_RUN;
     else if (take_key(&r, "item") && take_item(&r, &record))
         record.kind = take_outcome(&r);
     record.value = (size_t)(r.at - body);
     return record;
 }
 
-bool mp_record_values(const unsigned char *at, const unsigned char *end, uint64_t *count,
-                      const unsigned char **values)
+bool mp_journal_record_values(const unsigned char *at, const unsigned char *end, uint64_t *count,
+                              const unsigned char **values)
 {
     reader r = {at, end};
     if (!take(&r, MP_MAJOR_ARRAY, count))

@@ -21,62 +21,62 @@
 
 #include <stdbool.h>
 
-enum { MP_RECORD_HEAD = 22, MP_DIGEST = 16 };
+enum { MP_JOURNAL_HEAD = 22, MP_DIGEST = 16 };
 
 typedef struct mp_digest {
     unsigned char bytes[MP_DIGEST];
 } mp_digest;
 
-enum mp_record_kind {
-    MP_RECORD_OTHER, /* of no known form */
-    MP_RECORD_RUN,   /* a head */
-    MP_RECORD_RESULT,
-    MP_RECORD_ERROR,
-    MP_RECORD_STATE,
+enum mp_journal_record_kind {
+    MP_JOURNAL_OTHER, /* of no known form */
+    MP_JOURNAL_RUN,   /* a head */
+    MP_JOURNAL_RESULT,
+    MP_JOURNAL_ERROR,
+    MP_JOURNAL_STATE,
 };
 
 /* What a body says. */
-typedef struct mp_record {
-    enum mp_record_kind kind;
+typedef struct mp_journal_record {
+    enum mp_journal_record_kind kind;
     uint64_t item, run;
     mp_digest args;
     size_t value; /* where in the body the last key's value begins */
-} mp_record;
+} mp_journal_record;
 
 /* Appends room for a record's head to `out`; the body follows. Returns 0 or a negative errno. */
-int mp_record_begin(mp_buffer *out);
+int mp_journal_record_begin(mp_buffer *out);
 
 /* The body behind the head at `start` of the buffer is whole; `position`: where in the file the
  * record will lie. */
-void mp_record_end(mp_buffer *out, size_t start, uint64_t position);
+void mp_journal_record_end(mp_buffer *out, size_t start, uint64_t position);
 
 /* Appends a text and an integer, or a text and a byte string, as a key and its value. 0 or a
  * negative errno. */
-int mp_record_put(mp_buffer *out, const char *key, uint64_t value);
-int mp_record_put_digest(mp_buffer *out, const char *key, const mp_digest *digest);
-int mp_record_put_time(mp_buffer *out, const char *key, double seconds);
-int mp_record_put_key(mp_buffer *out, const char *key);
+int mp_journal_record_put(mp_buffer *out, const char *key, uint64_t value);
+int mp_journal_record_put_digest(mp_buffer *out, const char *key, const mp_digest *digest);
+int mp_journal_record_put_time(mp_buffer *out, const char *key, double seconds);
+int mp_journal_record_put_key(mp_buffer *out, const char *key);
 
 /* Appends the head of an array or a map of so many entries. */
-int mp_record_put_array(mp_buffer *out, uint64_t count);
-int mp_record_put_map(mp_buffer *out, uint64_t entries);
+int mp_journal_record_put_array(mp_buffer *out, uint64_t count);
+int mp_journal_record_put_map(mp_buffer *out, uint64_t entries);
 
 /* Where the next thing begins, at or behind `from`, that may be a record's head; `size` if
- * nowhere: then the last MP_RECORD_HEAD - 1 bytes may begin one. */
-size_t mp_record_seek(const unsigned char *bytes, size_t size, size_t from);
+ * nowhere: then the last MP_JOURNAL_HEAD - 1 bytes may begin one. */
+size_t mp_journal_record_seek(const unsigned char *bytes, size_t size, size_t from);
 
 /* The size of the body that the head at `bytes` announces. */
-uint64_t mp_record_size(const unsigned char *head);
+uint64_t mp_journal_record_size(const unsigned char *head);
 
 /* Whether head and body are those that were written for this position. */
-bool mp_record_is_whole(const unsigned char *head, uint64_t size, uint64_t position);
+bool mp_journal_record_is_whole(const unsigned char *head, uint64_t size, uint64_t position);
 
 /* What the body says; bytes are not trusted. */
-mp_record mp_record_read(const unsigned char *body, size_t size);
+mp_journal_record mp_journal_record_read(const unsigned char *body, size_t size);
 
 /* The number of values that a result's array at `at` has, and where they begin; false where
  * it is no array. */
-bool mp_record_values(const unsigned char *at, const unsigned char *end, uint64_t *count,
-                      const unsigned char **values);
+bool mp_journal_record_values(const unsigned char *at, const unsigned char *end, uint64_t *count,
+                              const unsigned char **values);
 
 #endif

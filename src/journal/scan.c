@@ -68,40 +68,40 @@ static int ensure(mp_scan *scan, uint64_t n)
 static int seek(mp_scan *scan)
 {
     for (;;) {
-        int status = ensure(scan, MP_RECORD_HEAD);
+        int status = ensure(scan, MP_JOURNAL_HEAD);
         if (status <= 0)
             return status;
-        size_t found = mp_record_seek(scan->window.data, scan->window.len, scan->at);
+        size_t found = mp_journal_record_seek(scan->window.data, scan->window.len, scan->at);
         if (found < scan->window.len) {
             scan->at = found;
-            return ensure(scan, MP_RECORD_HEAD);
+            return ensure(scan, MP_JOURNAL_HEAD);
         }
-        scan->at = scan->window.len - MP_RECORD_HEAD + 1;
+        scan->at = scan->window.len - MP_JOURNAL_HEAD + 1;
     }
 }
 
 /* Whether a whole record stands here. */
 static int look(mp_scan *scan)
 {
-    uint64_t size = mp_record_size(scan->window.data + scan->at);
+    uint64_t size = mp_journal_record_size(scan->window.data + scan->at);
     if (size > scan->file)
         return 0;
-    int status = ensure(scan, MP_RECORD_HEAD + size);
+    int status = ensure(scan, MP_JOURNAL_HEAD + size);
     if (status <= 0)
         return status;
     const unsigned char *head = scan->window.data + scan->at;
-    return mp_record_is_whole(head, size, scan->base + scan->at);
+    return mp_journal_record_is_whole(head, size, scan->base + scan->at);
 }
 
 /* The record that stands here is given. */
 static void take(mp_scan *scan)
 {
     scan->position = scan->base + scan->at;
-    scan->size = mp_record_size(scan->window.data + scan->at);
-    scan->body = scan->window.data + scan->at + MP_RECORD_HEAD;
+    scan->size = mp_journal_record_size(scan->window.data + scan->at);
+    scan->body = scan->window.data + scan->at + MP_JOURNAL_HEAD;
     scan->damaged += scan->position - scan->end;
-    scan->end = scan->position + MP_RECORD_HEAD + scan->size;
-    scan->at += MP_RECORD_HEAD + (size_t)scan->size;
+    scan->end = scan->position + MP_JOURNAL_HEAD + scan->size;
+    scan->at += MP_JOURNAL_HEAD + (size_t)scan->size;
 }
 
 int mp_scan_next(mp_scan *scan)
@@ -136,16 +136,16 @@ static int read_up_to(int fd, uint64_t position, size_t n, size_t most, mp_buffe
 int mp_scan_read(int fd, uint64_t file, uint64_t position, mp_buffer *out)
 {
     out->len = 0;
-    int status = read_up_to(fd, position, MP_RECORD_HEAD, MOSTLY, out);
-    if (status <= 0 || mp_record_seek(out->data, MP_RECORD_HEAD, 0) != 0)
+    int status = read_up_to(fd, position, MP_JOURNAL_HEAD, MOSTLY, out);
+    if (status <= 0 || mp_journal_record_seek(out->data, MP_JOURNAL_HEAD, 0) != 0)
         return status < 0 ? status : 0;
-    uint64_t size = mp_record_size(out->data);
+    uint64_t size = mp_journal_record_size(out->data);
     if (size > file)
         return 0;
-    size_t all = MP_RECORD_HEAD + (size_t)size;
+    size_t all = MP_JOURNAL_HEAD + (size_t)size;
     status = read_up_to(fd, position, all, all, out);
     if (status <= 0)
         return status;
     out->len = all;
-    return mp_record_is_whole(out->data, size, position);
+    return mp_journal_record_is_whole(out->data, size, position);
 }

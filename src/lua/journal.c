@@ -107,7 +107,7 @@ static int push_values(lua_State *L, const unsigned char *at, const unsigned cha
 {
     uint64_t count;
     size_t used;
-    if (!mp_record_values(at, end, &count, &at) || count > INT16_MAX)
+    if (!mp_journal_record_values(at, end, &count, &at) || count > INT16_MAX)
         return -1;
     if (count == 0)
         return 0;
@@ -121,21 +121,21 @@ static int push_values(lua_State *L, const unsigned char *at, const unsigned cha
 
 /* The last key's value in the item's last record of that kind, up to *end; NULL: there is none. */
 static const unsigned char *look_up(mp_lua_journal *j, uint64_t index, const mp_digest *digest,
-                                    enum mp_record_kind kind, const unsigned char **end)
+                                    enum mp_journal_record_kind kind, const unsigned char **end)
 {
     const mp_journal_entry *e = mp_journal_find(j->journal, index, digest, kind);
     if (e == NULL || mp_journal_read(j->journal, e->position, &j->scratch) <= 0)
         return NULL;
-    const unsigned char *body = j->scratch.data + MP_RECORD_HEAD;
+    const unsigned char *body = j->scratch.data + MP_JOURNAL_HEAD;
     *end = j->scratch.data + j->scratch.len;
-    mp_record record = mp_record_read(body, (size_t)(*end - body));
+    mp_journal_record record = mp_journal_record_read(body, (size_t)(*end - body));
     return record.kind == kind ? body + record.value : NULL;
 }
 
 /* Pushes the item's result that is in the journal; how many values it has, -1: there is none. */
 static int push_known(lua_State *L, mp_lua_journal *j, uint64_t index, const mp_digest *digest)
 {
-    const unsigned char *end, *at = look_up(j, index, digest, MP_RECORD_RESULT, &end);
+    const unsigned char *end, *at = look_up(j, index, digest, MP_JOURNAL_RESULT, &end);
     return at != NULL ? push_values(L, at, end) : -1;
 }
 
@@ -143,7 +143,7 @@ static int push_known(lua_State *L, mp_lua_journal *j, uint64_t index, const mp_
 static void give_state(lua_State *L, mp_lua_call *c, uint64_t index, const mp_digest *digest)
 {
     mp_error error = {0};
-    const unsigned char *end, *at = look_up(c->journal, index, digest, MP_RECORD_STATE, &end);
+    const unsigned char *end, *at = look_up(c->journal, index, digest, MP_JOURNAL_STATE, &end);
     if (at != NULL && mp_call_state(c->call, at, (size_t)(end - at), &error) < 0)
         mp_raise_system(L, &error);
 }
@@ -188,7 +188,7 @@ static void add_head(lua_State *L, mp_lua_journal *j, int journal)
     const char *body = lua_tolstring(L, -1, &size);
     for (int i = 0; i < 2; i++) {
         size_t start = out->len;
-        check_memory(L, mp_record_begin(out));
+        check_memory(L, mp_journal_record_begin(out));
         if (mp_buffer_append(out, body, size) < 0) {
             out->len = start;
             check_memory(L, -ENOMEM);
@@ -212,22 +212,22 @@ enum { ENTRIES = 8 };
 static int put_item(mp_buffer *out, const mp_lua_journal *j, const mp_event *e,
                     const mp_digest *digest, const char *last)
 {
-    int status = mp_record_put_map(out, ENTRIES);
+    int status = mp_journal_record_put_map(out, ENTRIES);
     if (status == 0)
-        status = mp_record_put(out, "item", e->index);
+        status = mp_journal_record_put(out, "item", e->index);
     if (status == 0)
-        status = mp_record_put_digest(out, "args", digest);
+        status = mp_journal_record_put_digest(out, "args", digest);
     if (status == 0)
-        status = mp_record_put(out, "run", j->run);
+        status = mp_journal_record_put(out, "run", j->run);
     if (status == 0)
-        status = mp_record_put(out, "attempt", e->attempt);
+        status = mp_journal_record_put(out, "attempt", e->attempt);
     if (status == 0)
-        status = mp_record_put(out, "worker", (uint64_t)e->seat + 1);
+        status = mp_journal_record_put(out, "worker", (uint64_t)e->seat + 1);
     if (status == 0)
-        status = mp_record_put_time(out, "time", wall_clock());
+        status = mp_journal_record_put_time(out, "time", wall_clock());
     if (status == 0)
-        status = mp_record_put_time(out, "seconds", (double)(e->ended - e->began) / 1e9);
-    return status == 0 ? mp_record_put_key(out, last) : status;
+        status = mp_journal_record_put_time(out, "seconds", (double)(e->ended - e->began) / 1e9);
+    return status == 0 ? mp_journal_record_put_key(out, last) : status;
 }
 
 /* What was added goes to the file now where it is much, or where that was asked for. An error is
@@ -273,11 +273,11 @@ static bool add_result(lua_State *L, mp_lua_journal *j, const mp_event *e, const
 {
     mp_buffer *out = mp_journal_out(j->journal);
     size_t start = out->len;
-    int status = mp_record_begin(out);
+    int status = mp_journal_record_begin(out);
     if (status == 0)
         status = put_item(out, j, e, digest, "result");
     if (status == 0)
-        status = mp_record_put_array(out, (uint64_t)n);
+        status = mp_journal_record_put_array(out, (uint64_t)n);
     bool ready = status == 0;
     if (ready)
         status = put_values(L, out, n);
@@ -335,7 +335,7 @@ void mp_journal_fail(lua_State *L, const mp_lua_call *c, int call, const mp_even
         lua_pushvalue(L, top);
         push_record_of(L);
         size_t start = out->len;
-        int status = mp_record_begin(out);
+        int status = mp_journal_record_begin(out);
         if (status == 0)
             status = put_item(out, j, e, &digest, "error");
         if (status == 0)
@@ -366,7 +366,7 @@ static bool add_state(lua_State *L, mp_lua_journal *j, const mp_event *e, const 
 {
     mp_buffer *out = mp_journal_out(j->journal);
     size_t start = out->len;
-    int status = mp_record_begin(out);
+    int status = mp_journal_record_begin(out);
     if (status == 0)
         status = put_item(out, j, e, digest, "state");
     if (status == 0)

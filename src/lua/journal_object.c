@@ -65,8 +65,8 @@ static bool push_body(lua_State *L, mp_lua_journal *j, uint64_t position)
 {
     if (mp_journal_read(j->journal, position, &j->scratch) <= 0)
         return false;
-    int n =
-        mp_decode(L, j->scratch.data + MP_RECORD_HEAD, j->scratch.len - MP_RECORD_HEAD, NULL, 1, 0);
+    int n = mp_decode(L, j->scratch.data + MP_JOURNAL_HEAD, j->scratch.len - MP_JOURNAL_HEAD, NULL,
+                      1, 0);
     if (n < 0)
         lua_pop(L, 2);
     return n == 1;
@@ -140,7 +140,7 @@ static int journal_run(lua_State *L)
     mp_buffer *b = mp_message_buffer(L);
     lua_pushvalue(L, 3);
     int first = lua_gettop(L) + 1, n = mp_unpack_top(L);
-    int status = mp_record_put_map(b, (uint64_t)n / 2);
+    int status = mp_journal_record_put_map(b, (uint64_t)n / 2);
     if (status < 0 || mp_encode(L, first, n, MP_CODEC_TEXT, b) < 0)
         return mp_raise(L, "system", "no memory for the head of a journal");
     lua_pushlstring(L, (const char *)b->data, b->len);
