@@ -24,8 +24,8 @@ Walk.__index = Walk
 -- `parts`: functions that have digests of their own elsewhere, by which they count here. `of_key`:
 -- it is the key of a table.
 local function new_walk(parts, of_key)
-  return setmetatable({ tokens = {}, n = 0, seen = {}, count = 0, stack = {}, depth = 0,
-    parts = parts or {}, of_key = of_key, so_far = "" }, Walk)
+  return setmetatable({ tokens = {}, n = 0, seen = {}, count = 0, cells = {}, cell_count = 0,
+    stack = {}, depth = 0, parts = parts or {}, of_key = of_key, so_far = "" }, Walk)
 end
 
 local function digest_of(parts, value, of_key)
@@ -177,6 +177,29 @@ end
 
 -- ---- functions ----
 
+-- Which upvalues a function shares with those before it, and the values of the others; then the
+-- globals that it names.
+local function put_references(walk, values, cells, globals)
+  local list, n = {}, 0
+  for i = 1, values.n do
+    local number = walk.cells[cells[i]]
+    if not number then
+      number = walk.cell_count + 1
+      walk.cells[cells[i]], walk.cell_count = number, number
+      n = n + 1
+      list[n] = values[i]
+    end
+    walk:put(string.pack("<j", number))
+  end
+  table.sort(globals)
+  for _, global in ipairs(globals) do
+    list[n + 1], list[n + 2] = global, rawget(_G, global)
+    n = n + 2
+  end
+  walk:put(string.pack("<jj", values.n, n))
+  walk:enter(list, n)
+end
+
 local function put_function(walk, f)
   local name = core.name_of(f)
   local part = walk.parts[f]
@@ -185,17 +208,10 @@ local function put_function(walk, f)
   elseif part then
     walk:put("P" .. part)
   elseif not walk:met(f) then
-    local code, constants, _, values, globals = core.function_parts(f)
+    local code, constants, _, values, cells, globals = core.function_parts(f)
     walk:put("F" .. (code or "") .. (constants or ""))
     if code then
-      table.sort(globals)
-      local n = values.n
-      for _, global in ipairs(globals) do
-        values[n + 1], values[n + 2] = global, rawget(_G, global)
-        n = n + 2
-      end
-      walk:put(string.pack("<jj", values.n, n))
-      walk:enter(values, n)
+      put_references(walk, values, cells, globals)
     end
   end
 end
@@ -297,7 +313,7 @@ local function find_functions(order, functions, name, f)
   if functions[f] then
     return
   end
-  local code, constants, names, values, globals = core.function_parts(f)
+  local code, constants, names, values, _, globals = core.function_parts(f)
   table.sort(globals)
   functions[f] = code .. constants
   order[#order + 1] = { f = f, name = name, code = code, constants = constants, names = names,
@@ -314,49 +330,37 @@ local function find_functions(order, functions, name, f)
   end
 end
 
-local function referred(found, value)
-  return found.functions[value] or ""
-end
-
 local function collect_function(found, one, met)
   local of = one.name and " of " .. one.name or ""
   local name = one.name or "the function"
   add(found, "the code of " .. name, one.code)
   add(found, "a constant of " .. name, one.constants)
-  local links = {}
   for i = 1, one.values.n do
-    links[i] = referred(found, one.values[i])
     collect_value(found, ("the upvalue %s%s"):format(one.names[i] or i, of), one.values[i])
   end
   for _, global in ipairs(one.globals) do
     local value = rawget(_G, global)
-    links[#links + 1] = referred(found, value)
     if not met[global] then
       met[global] = true
       collect_value(found, "the global " .. global, value)
     end
   end
-  add(found, "what is called by " .. name, core.digest(table.concat(links, "|")))
 end
 
---- What a function's results depend on: a digest of all, and a list of {name, digest} of its parts
---- to compare it with another by.
-function identity.of_function(f)
+--- What a function's results depend on, as a list of {name, digest}, by which a change can be named.
+--- Where identity.of tells two functions apart and these lists do not, it is by which values they
+--- share.
+function identity.parts_of(f)
   local found, order, met = { functions = {} }, {}, {}
   if not is_own(f) then
-    local digest = identity.of(f)
-    return digest, { { "the function", digest } }
+    return { { "the function", identity.of(f) } }
   end
   find_functions(order, found.functions, nil, f)
   for _, one in ipairs(order) do
     collect_function(found, one, met)
   end
   found.functions = nil
-  local all = {}
-  for i, part in ipairs(found) do
-    all[i] = part[2]
-  end
-  return core.digest(table.concat(all)), found
+  return found
 end
 
 return identity

@@ -80,17 +80,20 @@ local function hex(digest)
   return (digest:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
 end
 
--- The function as a head tells of it.
-local function describe_function(f, version)
-  local digest, parts = identity.of_function(share.held(f))
+local function digest_of(f, version)
+  local digest = identity.of(share.held(f))
+  return hex(version == nil and digest or core.digest(digest .. tostring(version)))
+end
+
+local function parts_of(f, version)
+  local parts = identity.parts_of(share.held(f))
   for _, part in ipairs(parts) do
     part[2] = hex(part[2])
   end
   if version ~= nil then
-    digest = core.digest(digest .. tostring(version))
     parts[#parts + 1] = { "the version", hex(core.digest(tostring(version))) }
   end
-  return hex(digest), parts
+  return parts
 end
 
 local function by_name(parts)
@@ -103,17 +106,6 @@ local function by_name(parts)
     digests[name] = (digests[name] or "") .. tostring(part[2])
   end
   return digests, names
-end
-
--- "What is called by f" says nothing more where the parts of what it calls are named.
-local function without_links(names)
-  local own = {}
-  for _, name in ipairs(names) do
-    if not name:find("^what is called by ") then
-      own[#own + 1] = name
-    end
-  end
-  return #own > 0 and own or names
 end
 
 local function changes(old, new)
@@ -130,13 +122,13 @@ local function changes(old, new)
       changed[#changed + 1] = name
     end
   end
-  return without_links(changed)
+  return changed
 end
 
 local function raise_changed(record, call_name, last)
   local changed = changes(last.parts, record.parts)
   if #changed == 0 then
-    changed[1] = "the function"
+    changed[1] = "what the function's values share"
   end
   errors.raise("state", ("%s: the journal %s was written by another function: %s changed; "
     .. 'write journal = {path, on_change = "keep"} to use its results, "redo" to compute them anew'):format(
@@ -214,9 +206,11 @@ end
 local function consult(record, pool, call_name, f, given)
   local heads, last_run = core.journal_heads(record.core)
   local last = heads[#heads]
-  record.digest, record.parts = describe_function(f, record.version)
+  record.digest = digest_of(f, record.version)
+  local same = last ~= nil and last["function"] == record.digest
+  record.parts = same and last.parts or parts_of(f, record.version)
   record.seed = choose_seed(pool, given, heads)
-  if last and last["function"] ~= record.digest and (record.on_change or "error") == "error" then
+  if last and not same and (record.on_change or "error") == "error" then
     raise_changed(record, call_name, last)
   end
   record.run = number_of_runs(heads, last_run) + 1

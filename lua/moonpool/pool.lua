@@ -200,12 +200,12 @@ end
 -- A call of this shape with its result object; items are still to come.
 local function open_call(pool, name, f, shape, star, given, result, by_value)
   check_function(name, f)
-  if type(f) == "userdata" then
-    f, by_value = share.as_function(f), true
-  end
   result.shape = shape
   result.collect = (given.on_error or pool.on_error) == "collect"
   local record = given.journal and journal.open(pool, name, f, given)
+  if type(f) == "userdata" then
+    f, by_value = share.as_function(f), true
+  end
   local ok, err = pcall(core.call, pool.core, f, SHAPES[shape], result.collect, star,
     given.chunksize or 0, result, record and record.seed or given.seed, given.pack or false,
     by_value or false, record and record.core)

@@ -371,6 +371,30 @@ describe("the option journal", function()
     assert.equal(20, times())
   end)
 
+  it("tells functions apart by which values they share", function()
+    local function compile(text)
+      return load("local n, m = 0, 0 local function inc() n = n + 1 end local function get() return "
+        .. text .. " end return function(x) inc() return get() end")()
+    end
+    pool:map(compile "n", { 1, 2 }, { journal = path })
+    assert.same({ 1, 2, n = 2 }, pool:map(compile "n", { 1, 2 }, { journal = path }))
+    assert.is_false(pcall(pool.map, pool, compile "m", { 1, 2 }, { journal = path }))
+    os.remove(path)
+    local function holding(t) return function() return t.t == t end end
+    local own, other = {}, { t = {} }
+    own.t, other.t.t = own, other.t
+    assert.same({ true, n = 1 }, pool:map(holding(own), { 1 }, { journal = path }))
+    assert.is_false(pcall(pool.map, pool, holding(other), { 1 }, { journal = path }))
+  end)
+
+  it("looks into a shared function", function()
+    local function shared(k) return mp.share(function(x) return x + k end) end
+    assert.same({ 2, n = 1 }, pool:map(shared(1), { 1 }, { journal = path }))
+    mp.share { 1 }
+    assert.same({ 2, n = 1 }, pool:map(shared(1), { 1 }, { journal = path }))
+    assert.is_false(pcall(pool.map, pool, shared(2), { 1 }, { journal = path }))
+  end)
+
   it("does without shared handles' numbers, and goes by what they hold", function()
     local function run(content)
       local big = mp.share(content)

@@ -72,18 +72,21 @@ static int digest_of_numbers(lua_State *L)
     return 1;
 }
 
+/* Three tables: names, values, and what is the same for upvalues that functions share. */
 static void push_upvalues(lua_State *L, int function)
 {
     int n = mp_function_upvalues(L, function);
-    lua_createtable(L, n, 0);
-    lua_createtable(L, n, 1);
+    for (int i = 0; i < 3; i++)
+        lua_createtable(L, n, 1);
     for (int i = 1; i <= n; i++) {
-        lua_pushstring(L, lua_getupvalue(L, function, i));
-        lua_rawseti(L, -4, i);
+        lua_pushlightuserdata(L, lua_upvalueid(L, function, i));
         lua_rawseti(L, -2, i);
+        lua_pushstring(L, lua_getupvalue(L, function, i));
+        lua_rawseti(L, -5, i);
+        lua_rawseti(L, -3, i);
     }
     lua_pushinteger(L, n);
-    lua_setfield(L, -2, "n");
+    lua_setfield(L, -3, "n");
 }
 
 static void push_names(lua_State *L, const mp_buffer *names)
@@ -102,8 +105,9 @@ static int no_function(lua_State *L)
     return mp_raise(L, "state", "the code of a function cannot be read");
 }
 
-/* core.function_parts(f): digests of its code and of its constants, the names and the values of
- * its upvalues, and the names of the globals that it uses; nil for a C function */
+/* core.function_parts(f): digests of its code and of its constants; the names of its upvalues,
+ * their values, and what tells which functions share one; and the names of the globals that it
+ * uses. Nil for a C function. */
 static int function_parts(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
@@ -121,7 +125,7 @@ static int function_parts(lua_State *L)
     push_digest(L, constants->data, constants->len);
     push_upvalues(L, 1);
     push_names(L, names);
-    return 5;
+    return 6;
 }
 
 void mp_open_identity(lua_State *L)
