@@ -161,20 +161,9 @@ end
 
 -- ---- submitting ----
 
--- Nil or false: nobody is to be told how far it is.
-local function progress_of(pool, given)
-  if given.progress ~= nil then
-    return given.progress
-  end
-  return pool.progress
-end
-
 -- What a call's options and the pool's defaults say beside the arguments of core.call.
 local function configure(pool, name, result, given)
-  local told = progress_of(pool, given)
-  if told and (name ~= "everywhere" or progress.listens(told)) then
-    progress.watch(pool, result, told, given.total)
-  end
+  progress.watch(pool, name, result, given)
   if given.total then
     core.expect(result.call, given.total)
   end
@@ -218,7 +207,7 @@ local function open_call(pool, name, f, shape, star, given, result, by_value)
   end
   if record then
     core.timed(result.call)
-  elseif shape == "map" and not progress.listens(progress_of(pool, given)) then
+  elseif shape == "map" and not progress.listens(pool, given) then
     core.quiet(result.call)
   end
   if given ~= NONE or pool.has_defaults then

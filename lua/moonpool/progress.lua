@@ -189,7 +189,7 @@ local function show(lines, rows, columns, now)
   if above == "" and text == shown and now < next_draw then
     return
   end
-  local drawn = core.draw(above, text, rows, columns, fresh and PATIENCE or 0)
+  local drawn = core.draw_bars(above, text, rows, columns, fresh and PATIENCE or 0)
   fresh = false
   if drawn then
     above, shown, next_draw = "", text, now + HEAL
@@ -205,7 +205,7 @@ local function draw(now)
     show(lines, #lines, columns, now)
   end
   if next(pools) == nil and above == "" then
-    core.stop_drawing()
+    core.stop_bars()
     progress.active, shown = false, ""
   end
 end
@@ -286,30 +286,47 @@ local function add_bar(pool, holder, title, total, reports)
   number = number + 1
   pool.bars = pool.bars or {}
   pool.bars[#pool.bars + 1] = { number = number, holder = holder, title = title, total = total,
-    reports = reports, next_report = now + REPORT, began = now, at = now, done = 0, items = 0, time = 0 }
+    reports = reports, next_report = now + REPORT, began = now, at = now, done = 0,
+    items = 0, time = 0 }
   pools[pool] = true
   if not progress.active then
     next_look, progress.active = now + LOOK / 2, true
   end
 end
 
---- From now on `what` tells how far a call is: a function, called as tell(done, total or nil); true or
---- a title: a bar, where there is a terminal; "always": a bar, or lines. `holder`: the call's
---- AsyncResult or iterator. `total`: how many items, where that is known.
-function progress.watch(pool, holder, what, total)
-  if what ~= true and type(what) ~= "string" then
-    listen(pool, holder, what, total)
-  elseif core.is_terminal() then
-    local title = what ~= true and what ~= "always" and what or nil
-    add_bar(pool, holder, title, total, false)
-  elseif what == "always" then
-    add_bar(pool, holder, nil, total, true)
+-- Nil or false: nobody is to be told.
+local function asked(pool, given)
+  if given.progress ~= nil then
+    return given.progress
+  end
+  return pool.progress
+end
+
+local function is_bar(what)
+  return what == true or type(what) == "string"
+end
+
+--- From now on what a call's options say, or else its pool's, is told how far the call is: a
+--- function, called as tell(done, total or nil); true or a title: a bar, where there is a terminal;
+--- "always": a bar, or lines. `name`: of the method called; `holder`: the call's AsyncResult or
+--- iterator.
+function progress.watch(pool, name, holder, given)
+  local what = asked(pool, given)
+  if what and not is_bar(what) then
+    listen(pool, holder, what, given.total)
+  elseif what and name ~= "everywhere" then
+    local terminal = core.is_terminal()
+    if terminal or what == "always" then
+      local title = what ~= true and what ~= "always" and what or nil
+      add_bar(pool, holder, title, given.total, not terminal)
+    end
   end
 end
 
---- Whether that value of the option needs to hear of each result.
-function progress.listens(what)
-  return what and what ~= true and type(what) ~= "string"
+--- Whether such a call is to hear of each result.
+function progress.listens(pool, given)
+  local what = asked(pool, given)
+  return what and not is_bar(what)
 end
 
 return progress

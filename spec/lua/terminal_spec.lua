@@ -129,6 +129,22 @@ describe("a bar", function()
         { progress = "bad", on_error = "collect", retries = 2 })]])
   end)
 
+  it("counts what running items say of themselves, and what a journal has", function()
+    local path = os.tmpname() .. ".go"
+    check({ "parts 100% 2/2", "journal 100% 5/5", "journal 100% 9/9" }, ([[
+      local pool <close> = mp.Pool(1)
+      local open, task, path = io.open, mp.task, "%s"
+      pool:map(function(i)
+        task():progress(0.5)
+        while i == 2 and not open(path) do sleep(0.01) end
+      end, { 1, 2 }, { progress = "parts" })
+      os.remove(path)
+      pool:map(slow, mp.range(5), { progress = "journal", journal = path })
+      pool:map(slow, mp.range(9), { progress = "journal", journal = path })]]):format(path),
+      { on = { { "parts  75%", "touch " .. path } } })
+    os.remove(path)
+  end)
+
   it("stands with others, of other pools too, and each leaves one line", function()
     local lines = seen([[
       local pool <close> = mp.Pool(2)

@@ -172,8 +172,8 @@ static int say_above(const char *text, size_t size)
     return takes_more(STDERR_FILENO) ? mp_board_write(STDERR_FILENO, text, size) : -EAGAIN;
 }
 
-/* core.draw(above, lines, rows, columns, milliseconds): prints the lines `above`, each with its
- * newline, which stay, and shows `rows` lines, newlines between them, in place of those shown
+/* core.draw_bars(above, lines, rows, columns, milliseconds): prints the lines `above`, each with
+ * its newline, which stay, and shows `rows` lines, newlines between them, in place of those shown
  * before. True; false: it cannot be done in that time; nil: it never can again */
 static int draw(lua_State *L)
 {
@@ -205,7 +205,7 @@ static void stop_drawing(lua_State *L, drawer *d)
     set_veil(L, d, false);
 }
 
-/* core.stop_drawing(): what is shown stays, with the cursor below */
+/* core.stop_bars(): what is shown stays, with the cursor below */
 static int stop(lua_State *L)
 {
     stop_drawing(L, push_drawer(L));
@@ -240,8 +240,8 @@ void mp_open_terminal(lua_State *L)
         {"speaks_utf8", speaks_utf8},
         {"columns", columns},
         {"fit", fit},
-        {"draw", draw},
-        {"stop_drawing", stop},
+        {"draw_bars", draw},
+        {"stop_bars", stop},
         {"say", say},
         {NULL, NULL},
     };
