@@ -14,7 +14,7 @@ local identity = {}
 
 local FLUSH = 4096 -- tokens between two digests
 
-local RANKS = { number = 1, string = 2, boolean = 3 }
+local PLAIN = { number = true, string = true, boolean = true }
 
 -- ---- tokens ----
 
@@ -72,46 +72,43 @@ local function by_digest(a, b)
   return a.digest < b.digest
 end
 
-local function by_rank(a, b)
-  local x, y = RANKS[type(a)], RANKS[type(b)]
-  if x ~= y then
-    return x < y
-  elseif x == 3 then
-    return not a and b
+-- Keys that are tables or functions go by what they are and by what stands there. Within such a key
+-- they may hold one another: there only values that are scalars tell them apart.
+local function digest_of_entry(walk, key, value)
+  if not walk.of_key then
+    return digest_of(walk.parts, key, true) .. digest_of(walk.parts, value, true)
   end
-  return a < b
+  return PLAIN[type(value)] and digest_of(nil, value, true) or ""
 end
 
--- Keys that are tables or functions, by what they are. Of those within such a key only the number
--- counts, since they may hold one another.
-local function append_others(walk, keys, others)
-  if walk.of_key then
-    walk:put(string.pack("<c1j", "K", #others))
-    return
-  end
+local function append_others(walk, t, keys, others)
   for i, key in ipairs(others) do
-    others[i] = { key = key, digest = digest_of(walk.parts, key, true) }
+    others[i] = { key = key, digest = digest_of_entry(walk, key, rawget(t, key)) }
   end
   table.sort(others, by_digest)
   for _, other in ipairs(others) do
-    keys[#keys + 1] = other.key
+    if walk.of_key then
+      walk:put(string.pack("<c1s8", "K", other.digest))
+    else
+      keys[#keys + 1] = other.key
+    end
   end
 end
 
 local function sorted_keys(walk, t)
-  local keys, others = {}, {}
-  for key in next, t do
-    local into = RANKS[type(key)] and keys or others
-    into[#into + 1] = key
-  end
-  table.sort(keys, by_rank)
+  local keys, others = core.sorted_keys(t)
   if #others > 0 then
-    append_others(walk, keys, others)
+    append_others(walk, t, keys, others)
   end
   return keys
 end
 
 local function put_content(walk, t)
+  local flat = core.digest_of_numbers(t) or core.digest_of_flat(t)
+  if flat then
+    walk:put("B" .. flat)
+    return
+  end
   local keys = sorted_keys(walk, t)
   local list, n = {}, #keys
   for i, key in ipairs(keys) do
@@ -163,12 +160,7 @@ local function put_table(walk, t)
       put_object(walk, t, reduce)
       return
     end
-    local numbers = core.digest_of_numbers(t)
-    if numbers then
-      walk:put("V" .. numbers)
-    else
-      put_content(walk, t)
-    end
+    put_content(walk, t)
     if type(meta) == "table" then
       put_metatable(walk, meta)
     end
@@ -298,7 +290,7 @@ local function collect_value(found, name, value)
   if is_own(value) then
     return -- has parts of its own
   elseif has_fields(value) then
-    local keys = sorted_keys(nil, value)
+    local keys = core.sorted_keys(value)
     for _, key in ipairs(keys) do
       add(found, ("%s.%s"):format(name, key), digest_of(found.functions, value[key]))
     end

@@ -414,4 +414,21 @@ describe("the option journal", function()
       for i = first, first + 9 do assert.equal(results[first][1], results[i][1], "item " .. i) end
     end
   end)
+
+  it("knows tables whose keys are tables in another process, too", function()
+    local source = [[
+      local plain, node, a, b, c = {}, {}, { edges = {} }, { edges = {} }, { edges = {} }
+      for i = 1, 20 do plain[{}] = i end
+      node[a], node[b], node[c] = true, true, true
+      a.edges[b], b.edges[c], c.edges[a] = 1, 2, 3
+      local pool <close> = mp.Pool(1)
+      print(pool:map(function(x) return x, plain, node end, { 1, plain }, { journal = arg[1] }).n)
+    ]]
+    local size
+    for _ = 1, 4 do
+      assert.equal("2\n", script.output(source, { args = { path } }))
+      assert.equal(size or #script.read(path), #script.read(path))
+      size = #script.read(path)
+    end
+  end)
 end)

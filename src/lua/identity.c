@@ -36,9 +36,10 @@ static int name_of(lua_State *L)
     const char *name;
     luaL_checkany(L, 1);
     lua_settop(L, 1);
-    if (lua_type(L, 1) < LUA_TTABLE || lua_isthread(L, 1) || !mp_name_of(L, 1, &name, &size))
+    int type = lua_type(L, 1);
+    if (type == LUA_TTABLE && !mp_name_possible(mp_names_filter(L), lua_topointer(L, 1)))
         return 0;
-    return 1;
+    return type >= LUA_TTABLE && type != LUA_TTHREAD && mp_name_of(L, 1, &name, &size);
 }
 
 /* core.name_of_metatable(table) */

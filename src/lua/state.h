@@ -290,6 +290,7 @@ void mp_open_message(lua_State *L);
 void mp_open_share(lua_State *L);
 void mp_open_manager(lua_State *L);
 void mp_open_identity(lua_State *L);
+void mp_open_scalars(lua_State *L);
 void mp_open_journal(lua_State *L);
 void mp_open_files(lua_State *L);
 void mp_open_text(lua_State *L);
