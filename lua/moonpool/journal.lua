@@ -283,12 +283,19 @@ local function drop(pool, record)
   end
 end
 
+-- An AsyncResult raises it, with what was computed; an iterator at its end, or nobody hears of it.
 local function fail(holder, err)
-  if holder.shape == nil then
-    holder.input_error = holder.input_error or { err } -- an iterator's, raised at its end
-  elseif holder.error == nil then
-    err.results = holder.shape == "map" and core.values(holder.call) or nil
-    holder.error = err
+  if holder.shape == "map" then
+    err.results = core.values(holder.call)
+  elseif holder.shape == "apply" then
+    err.results = table.pack(core.values(holder.call))
+  elseif holder.left then
+    warn("moonpool: ", err.message)
+  end
+  if holder.shape == "map" or holder.shape == "apply" then
+    holder.error = holder.error or err
+  else
+    holder.input_error = holder.input_error or { err }
   end
 end
 

@@ -118,7 +118,7 @@ end
 local function reduced(combine, result, in_runs)
   local ok, values = pcall(result.get, result)
   if not ok then
-    if errors.is(values) then
+    if errors.is(values) and values.kind ~= "system" then
       values.results = nil
     end
     errors.throw(values)

@@ -41,6 +41,23 @@ describe("a journal on a full disk", function()
     end)
   end
 
+  it("is told at the end of a loop, and with what an apply has given", function()
+    local under = "strace -f -o /dev/null -e trace=pwrite64 -e inject=pwrite64:error=ENOSPC"
+    local r = script.run([[
+      local pool <close> = mp.Pool(2)
+      local n = 0
+      local ok, err = pcall(function()
+        for i, v in pool:imap(function(x) return x end, mp.range(30), { journal = arg[1] }) do n = n + v - i + 1 end
+      end)
+      print(n, ok, err.kind)
+      ok, err = pcall(pool.apply, pool, function() return "computed", 2 end, {}, { journal = arg[1] })
+      print(ok, err.kind, err.results[1], err.results[2])
+      ok, err = pcall(pool.reduce, pool, function(x) return x end, math.max, { 5, 7 }, { journal = arg[1] })
+      print(ok, err.kind, err.results[2])
+    ]], { args = { path }, under = under })
+    assert.equal("30\tfalse\tsystem\nfalse\tsystem\tcomputed\t2\nfalse\tsystem\t7\n", r.output, r.errors)
+  end)
+
   it("is no journal where it cannot be made", function()
     local r = script.run([[
       local pool <close> = mp.Pool(2)

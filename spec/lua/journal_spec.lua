@@ -71,6 +71,8 @@ describe("the option journal", function()
     local second = map({ "c", "x", "a" }, { journal = given })
     assert.equal(4, times())
     assert.same({ first[3], first[1] }, { second[1], second[3] })
+    local alike = map({ 10, 10, 10 }, { journal = given })
+    assert.same(alike, map({ 10, 10, 10 }, { journal = given }), "each has its own result")
   end)
 
   it("has every kind of call", function()

@@ -23,3 +23,10 @@ int mp_poll_timeout(int64_t deadline)
     int64_t milliseconds = (left + 999999) / 1000000;
     return milliseconds > INT_MAX ? INT_MAX : (int)milliseconds;
 }
+
+double mp_date(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}

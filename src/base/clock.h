@@ -24,4 +24,7 @@ int64_t mp_deadline(double seconds);
  * has passed, -1 for MP_NEVER. */
 int mp_poll_timeout(int64_t deadline);
 
+/* Seconds since 1970, by the clock that jumps: for dates that are told, nothing else. */
+double mp_date(void);
+
 #endif

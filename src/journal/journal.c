@@ -80,7 +80,7 @@ static int lock(int fd)
         if (fcntl(fd, F_OFD_SETLK, &range) == 0)
             return 0;
         if ((errno != EAGAIN && errno != EACCES) || i == TRIES)
-            return errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
+            return errno == EACCES || errno == EAGAIN ? -EBUSY : errno == EINVAL ? -ENOLCK : -errno;
         usleep(PAUSE_US);
     }
 }
@@ -261,14 +261,17 @@ const mp_journal_entry *mp_journal_find(const mp_journal *j, uint64_t item, cons
 {
     if (j->table == NULL)
         return NULL;
-    const mp_journal_entry *e;
+    const mp_journal_entry *e, *other = NULL;
     for (uint32_t at = j->table[place_of(j, item, args)]; at != 0; at = e->next) {
         e = &entries(j)[at - 1];
-        if (e->kind == kind && (j->by_arguments || e->item == item) &&
-            memcmp(&e->args, args, sizeof *args) == 0)
+        if (e->kind != kind || memcmp(&e->args, args, sizeof *args) != 0)
+            continue;
+        if (e->item == item)
             return e;
+        if (other == NULL && j->by_arguments)
+            other = e;
     }
-    return NULL;
+    return other;
 }
 
 /* ---- writing ---- */

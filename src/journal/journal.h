@@ -40,7 +40,8 @@ const mp_journal_entry *mp_journal_entries(const mp_journal *journal, size_t *co
 uint64_t mp_journal_damaged(const mp_journal *journal);
 
 /* From now on mp_journal_find looks at records of runs for which `valid(ctx, run)` holds; of an
- * item that is the same if its arguments are, whatever its index, with by_arguments. Returns 0 or
+ * item that is the same if its arguments are, whatever its index, with by_arguments: one of its own
+ * index comes first. Returns 0 or
  * -ENOMEM. */
 int mp_journal_use(mp_journal *journal, bool by_arguments, bool (*valid)(void *ctx, uint64_t run),
                    void *ctx);

@@ -13,7 +13,6 @@
 #include "journal/hash.h"
 
 #include <errno.h>
-#include <time.h>
 
 enum {
     WRITE_AT = 1 << 20,
@@ -199,13 +198,6 @@ static void add_head(lua_State *L, mp_lua_journal *j, int journal)
     j->headed = true;
 }
 
-static double wall_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 enum { ENTRIES = 8 };
 
 /* The keys that every item's record has, and the last one's. */
@@ -224,7 +216,7 @@ static int put_item(mp_buffer *out, const mp_lua_journal *j, const mp_event *e,
     if (status == 0)
         status = mp_journal_record_put(out, "worker", (uint64_t)e->seat + 1);
     if (status == 0)
-        status = mp_journal_record_put_time(out, "time", wall_clock());
+        status = mp_journal_record_put_time(out, "time", mp_date());
     if (status == 0)
         status = mp_journal_record_put_time(out, "seconds", (double)(e->ended - e->began) / 1e9);
     return status == 0 ? mp_journal_record_put_key(out, last) : status;

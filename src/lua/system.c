@@ -14,12 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* core.time(): seconds since 1970; the only use of the clock that jumps */
+/* core.time(): seconds since 1970 */
 static int system_time(lua_State *L)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    lua_pushnumber(L, (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9);
+    lua_pushnumber(L, mp_date());
     return 1;
 }
 
