@@ -2,8 +2,7 @@
 -- (pool:trace).
 --
 -- The first of these calls has the pool record its items from there on (src/pool/record.c); the
--- files are written when it ends, and at once where something is recorded already. A file is
--- written whole or not at all.
+-- files are written when it ends, and at once where something is recorded already.
 
 local core, require = ...
 
@@ -15,47 +14,13 @@ local timeline = {}
 
 local WRITERS = { timeline = page.write, trace = trace.write }
 
-local function system_error(name, path, message, errno)
-  return errors.new("system", ("%s: cannot write %s: %s"):format(name, path,
-    (message:gsub("^.-: ", "", 1))), { errno = errno })
-end
-
--- What is asked of a file's functions, where it is refused, as an error.
-local function checked(ask, ok, message, errno)
-  if not ok then
-    error(system_error(ask.name, ask.path, message, errno), 0)
-  end
-  return ok
-end
-
-local function beside(path)
-  return ("%s.%d.tmp"):format(path, core.pid())
-end
-
-local function write_into(pool, ask, file, known)
-  WRITERS[ask.name](pool, known, function(text)
-    checked(ask, file:write(text))
-  end)
-  checked(ask, file:close())
-  checked(ask, os.rename(beside(ask.path), ask.path))
-end
-
+-- Writes the file; `known` is as data.arguments takes it.
 local function write(pool, ask, known)
-  local file = checked(ask, io.open(beside(ask.path), "wb"))
-  local ok, err = pcall(write_into, pool, ask, file, known)
-  if not ok then
-    if io.type(file) == "file" then
-      file:close()
-    end
-    os.remove(beside(ask.path))
-    error(err, 0)
-  end
-end
-
--- A file that could not be written at the end is refused now.
-local function try(ask)
-  checked(ask, io.open(beside(ask.path), "ab")):close()
-  os.remove(beside(ask.path))
+  local parts = {}
+  WRITERS[ask.name](pool, known, function(text)
+    parts[#parts + 1] = text
+  end)
+  core.write_whole(ask.path, table.concat(parts))
 end
 
 local function note(pool, ask)
@@ -82,7 +47,7 @@ local function ask_for(pool, name, path)
   if ended or (core.recorded(pool.core) or 0) > 0 or core.stats(pool.core).items > 0 then
     ok, err = pcall(write, pool, ask, {})
   else
-    ok, err = pcall(try, ask)
+    ok, err = pcall(core.write_whole, path) -- whether it can be in the end
   end
   if not ok then
     errors.throw(err)

@@ -19,10 +19,11 @@ const at = (type, x, y, more) => canvas.dispatchEvent(new (type === "wheel" ? Wh
   cancelable: true, clientX: x + canvas.getBoundingClientRect().left, clientY: y
   + canvas.getBoundingClientRect().top, pointerId: 1 }, more)));
 const tips = new Set();
-for (let y = 130; y < 330; y += 4) {
+const tip = document.getElementById("tip");
+for (let y = 150; y < 330; y += 20) {
   for (let x = 110; x < 1300; x += 3) {
     at("pointermove", x, y);
-    if (document.getElementById("tip").style.display === "block") tips.add(document.getElementById("tip").innerText);
+    if (tip.style.display === "block") tips.add([...tip.children].map(e => e.textContent).join("\n"));
   }
 }
 told.tips = [...tips].join("|");
