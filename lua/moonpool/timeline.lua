@@ -57,6 +57,11 @@ local function ask_for(pool, name, path)
   end
 end
 
+--- The pool's memory is about to go: what it alone has is kept.
+function timeline.keep(pool)
+  pool.spans = core.spans(pool.core)
+end
+
 --- Writes the files that were asked for: the pool ends. The first error, or nil.
 function timeline.finish(pool)
   local first

@@ -21,7 +21,7 @@ function addTotal(what, value) {
 
 function writeHead(model) {
   const data = model.data, wall = model.last - model.first;
-  addTotal("runs of items", model.items.count.toLocaleString("en"));
+  addTotal(model.spans > 0 ? "runs of items recorded" : "runs of items", data.items.toLocaleString("en"));
   if (model.again > 0) addTotal("of them again", model.again.toLocaleString("en"));
   addTotal("wall time", showTime(wall));
   addTotal("work", showTime(model.work));
@@ -29,13 +29,16 @@ function writeHead(model) {
   addTotal("busy", (100 * Math.min(1, model.work / wall / model.workers)).toFixed(1) + " %");
   addTotal("began", new Date(data.start * 1000).toLocaleString());
   OUTCOMES.forEach((name, i) => {
-    if (model.counts[i] === 0 && i > 1) return;
+    if (model.counts[i] === 0 && (i > 1 || data.items === 0)) return;
     const item = element("li"), mark = element("i");
     mark.style.background = "var(--" + name + ")";
     item.append(mark, name + " ", element("b", model.counts[i].toLocaleString("en")));
     get("legend").append(item);
   });
-  if (data.cut > 0) {
+  if (model.spans > 0) {
+    get("note").textContent = "Of what was done before the first call of pool:timeline or pool:trace only "
+      + "tasks are known, some of a worker together as one bar: to see each item, make that call before the work.";
+  } else if (data.cut > 0) {
     get("note").textContent = "The record was full: " + data.cut.toLocaleString("en")
       + " runs of items that came later are not shown.";
   }
@@ -60,14 +63,23 @@ function writeSlowest(model, show) {
 }
 
 function fillTip(model, number) {
-  const items = model.items, call = model.calls[items.call[number]], tip = get("tip");
+  const items = model.items, tip = get("tip");
   const line = (what, text, code) => {
     if (text === undefined) return;
     const p = element("div");
     p.append(element("span", what + " ", "soft"), element(code ? "code" : "span", text));
     tip.append(p);
   };
-  const life = model.lives[items.life[number]];
+  if (items.outcome[number] === TASKS) {
+    const share = items.share[number - model.data.items];
+    tip.replaceChildren(element("b", model.argumentsOf(number)));
+    line("took", showTime(items.to[number] - items.from[number]));
+    line("busy", (100 * share).toFixed(1) + " % of that");
+    line("began at", showTime(items.from[number] - model.first));
+    line("in", whereOf(model, number));
+    return;
+  }
+  const call = model.calls[items.call[number]], life = model.lives[items.life[number]];
   tip.replaceChildren(element("b", "item " + items.index[number] + ": " + OUTCOMES[items.outcome[number]]));
   line("arguments", model.argumentsOf(number), true);
   line("message", model.messages.get(number));
@@ -81,12 +93,6 @@ function fillTip(model, number) {
 
 function start() {
   const data = JSON.parse(get("data").textContent);
-  if (data.unrecorded) {
-    get("note").textContent = "Nothing of this pool was recorded. Call pool:timeline(path) before the "
-      + "work that it is to show: the page is then written when the pool ends.";
-    root.dataset.lanes = root.dataset.items = "0";
-    return;
-  }
   const model = new Model(data), canvas = document.querySelector("canvas"), tip = get("tip");
   const view = new View(model, canvas);
   let asked = false, held = null;

@@ -152,4 +152,27 @@ function data.lives(pool)
   return lives
 end
 
+--- A list of what workers did before anything was recorded, of each some tasks in a row: {seat =,
+--- pid = (0: of several), from =, to =, busy = (nanoseconds), items =}; times in nanoseconds since the
+--- origin, which is when the record began, or the first of them where there is none. Then the origin
+--- by core.monotonic's clock.
+function data.spans(pool)
+  local values, spans = pool.spans or core.spans(pool.core), {}
+  local count, _, origin = core.recorded(pool.core)
+  local last = (count or 0) > 0 and origin or math.maxinteger
+  local first = math.maxinteger
+  for i = 1, #values, 6 do
+    local seat, pid, from, to, busy, items = table.unpack(values, i, i + 5)
+    if to <= last then
+      spans[#spans + 1] = { seat = seat, pid = pid, from = from, to = to, busy = busy, items = items }
+      first = math.min(first, from)
+    end
+  end
+  origin = origin or (#spans > 0 and first) or math.floor(core.monotonic() * 1e9)
+  for _, span in ipairs(spans) do
+    span.from, span.to = span.from - origin, span.to - origin
+  end
+  return spans, origin
+end
+
 return data

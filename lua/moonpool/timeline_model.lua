@@ -2,7 +2,7 @@
 -- questions about an interval of time that take a few steps however many items there are.
 return [==[
 "use strict";
-const OUTCOMES = ["done", "failed", "timeout", "lost", "cancelled"];
+const OUTCOMES = ["done", "failed", "timeout", "lost", "cancelled", "tasks"], TASKS = 5;
 
 function unpackBase64(text) {
   const letters = atob(text);
@@ -78,6 +78,25 @@ function unpackItems(data) {
   return items;
 }
 
+// Behind them what is known of the time before anything was recorded: some tasks of a worker
+// together, which have a share of their time and a number of items.
+function withSpans(items, spans, lives) {
+  const n = items.count, all = { count: n + spans.length, share: new Float64Array(spans.length) };
+  for (const name of ["outcome", "attempt", "life", "call", "index", "from", "to"]) {
+    all[name] = new items[name].constructor(all.count);
+    all[name].set(items[name]);
+  }
+  spans.forEach(([seat, pid, from, to, busy, some], i) => {
+    all.outcome[n + i] = TASKS;
+    all.life[n + i] = lives.push([seat, pid, null, null]) - 1;
+    all.index[n + i] = some;
+    all.from[n + i] = from;
+    all.to[n + i] = to;
+    all.share[i] = busy / Math.max(1, to - from);
+  });
+  return all;
+}
+
 // What one worker did, in order of time.
 class Lane {
   constructor(seat, items, numbers) {
@@ -87,14 +106,16 @@ class Lane {
     this.item = Uint32Array.from(numbers).sort((a, b) => items.from[a] - items.from[b] || a - b);
     this.from = new Float64Array(n);
     this.to = new Float64Array(n);
-    this.busy = new Float64Array(n + 1); // of the first so many
+    this.share = new Float64Array(n); // of its time that is work
+    this.busy = new Float64Array(n + 1); // nanoseconds, of the first so many
     const odd = [];
     for (let i = 0; i < n; i++) {
       const k = this.item[i];
       this.from[i] = Math.max(items.from[k], i > 0 ? this.to[i - 1] : -Infinity);
       this.to[i] = Math.max(items.to[k], this.from[i]);
-      this.busy[i + 1] = this.busy[i] + this.to[i] - this.from[i];
-      if (items.outcome[k] !== 0) odd.push(i);
+      this.share[i] = items.outcome[k] === TASKS ? items.share[k - items.count + items.share.length] : 1;
+      this.busy[i + 1] = this.busy[i] + (this.to[i] - this.from[i]) * this.share[i];
+      if (items.outcome[k] !== 0 && items.outcome[k] !== TASKS) odd.push(i);
     }
     this.odd = Uint32Array.from(odd); // those that were not done
     this.oddTo = Float64Array.from(odd, i => this.to[i]);
@@ -102,7 +123,7 @@ class Lane {
   // The nanoseconds of work up to t.
   busyUntil(t) {
     const i = countBelow(this.from, t, false);
-    return this.busy[i] - (i > 0 ? Math.max(0, this.to[i - 1] - t) : 0);
+    return this.busy[i] - (i > 0 ? Math.max(0, this.to[i - 1] - t) * this.share[i - 1] : 0);
   }
 }
 
@@ -138,11 +159,12 @@ const FINE = 50000; // nanoseconds: below it an area is too coarse a number to d
 class Model {
   constructor(data) {
     this.data = data;
-    this.items = unpackItems(data);
     this.lives = data.lives || [];
+    this.spans = data.spans.length;
+    this.items = withSpans(unpackItems(data), data.spans, this.lives);
     this.lanes = makeLanes(this.items, this.lives);
-    this.begun = new Instants(this.items.from);
-    this.ended = new Instants(this.items.to);
+    this.begun = new Instants(this.items.from.subarray(0, data.items));
+    this.ended = new Instants(this.items.to.subarray(0, data.items));
     this.workers = Math.max(data.processes || 0, this.lanes.filter(l => l.seat >= 0).length, 1);
     this.unpackCalls();
     this.unpackWaits();
@@ -188,10 +210,10 @@ class Model {
     for (let i = 0; i < items.count; i++) {
       this.counts[items.outcome[i]]++;
       this.again += items.attempt[i] > 1 ? 1 : 0;
-      this.work += items.to[i] - items.from[i];
       if (items.from[i] < this.first) this.first = items.from[i];
       if (items.to[i] > this.last) this.last = items.to[i];
     }
+    for (const lane of this.lanes) this.work += lane.busy[lane.item.length];
     if (this.when.length > 0) this.first = Math.min(this.first, this.when[0]);
     if (items.count === 0) this.first = 0;
     this.last = Math.max(this.last, this.first + 1);
@@ -203,8 +225,10 @@ class Model {
   }
   // The share of all workers that is at work, between a and b.
   share(a, b) {
-    let busy;
-    if (b - a < FINE) {
+    let busy = 0;
+    if (this.spans > 0) {
+      for (const lane of this.lanes) busy += (lane.busyUntil(b) - lane.busyUntil(a)) / (b - a);
+    } else if (b - a < FINE) {
       busy = this.begun.passed((a + b) / 2) - this.ended.passed((a + b) / 2);
     } else {
       busy = (this.begun.area(b) - this.ended.area(b) - this.begun.area(a) + this.ended.area(a)) / (b - a);
@@ -212,6 +236,7 @@ class Model {
     return Math.min(1, Math.max(0, busy / this.workers));
   }
   argumentsOf(number) {
+    if (this.items.outcome[number] === TASKS) return this.items.index[number].toLocaleString("en") + " items";
     const recipe = this.calls[this.items.call[number]].recipe;
     if (!recipe) return this.arguments.get(number);
     const index = this.items.index[number];
@@ -224,7 +249,7 @@ class Model {
     const items = this.items, found = [];
     const length = k => items.to[k] - items.from[k];
     let least = -1;
-    for (let i = 0; i < items.count; i++) {
+    for (let i = 0; i < items.count - this.spans; i++) {
       if (found.length === most && length(i) <= least) continue;
       found.push(i);
       found.sort((a, b) => length(b) - length(a));

@@ -24,13 +24,13 @@ local HEAD = [==[
   color-scheme: light dark;
   --back: #fbfbf9; --panel: #ffffff; --ink: #22262b; --soft: #6a7178; --line: #dcdfe3;
   --done: #2a78b5; --failed: #d55e00; --timeout: #c79400; --lost: #a4296f; --cancelled: #9aa1a8;
-  --work: #2a78b5; --depth: #6b5fb0; --busy: #1d9a7a; --lane: #f0f1f2; --mark: #22262b;
+  --tasks: #2a78b5; --depth: #6b5fb0; --busy: #1d9a7a; --lane: #f0f1f2; --mark: #22262b;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --back: #16181b; --panel: #1e2125; --ink: #e6e8ea; --soft: #9aa2aa; --line: #363b41;
     --done: #56a9e0; --failed: #f58a3c; --timeout: #e8c547; --lost: #e07ab8; --cancelled: #757d85;
-    --work: #56a9e0; --depth: #a79be8; --busy: #4cc9a4; --lane: #25292e; --mark: #ffffff;
+    --tasks: #56a9e0; --depth: #a79be8; --busy: #4cc9a4; --lane: #25292e; --mark: #ffffff;
   }
 }
 * { box-sizing: border-box; }
@@ -125,31 +125,39 @@ local function texts_json(texts)
   return ("[[%s],[%s]]"):format(table.concat(numbers, ","), table.concat(parts, ","))
 end
 
-local function write_data(pool, known, emit)
-  local count, cut, began = core.recorded(pool.core)
-  emit(('{"items":%d,"cut":%d,"processes":%d,"seen":%d,"start":%.3f,"host":%d'):format(count, cut,
-    pool.processes, math.ceil((core.monotonic() - began) * 1e9),
-    core.time() - (core.monotonic() - began), core.pid()))
+local function span_json(span)
+  return ("[%d,%d,%d,%d,%d,%d]"):format(span.seat, span.pid, span.from, span.to, span.busy, span.items)
+end
+
+local function write_items(pool, known, emit)
   emit(',"lives":' .. list(data.lives(pool), life_json))
   emit(',"names":' .. list(core.record_names(pool.core), string))
-  emit(',"kinds":' .. list(table.move(data.kinds, 0, #data.kinds, 1, {}), string))
   emit(',"recipes":' .. recipes_json(pool))
   emit(',"arguments":' .. texts_json(data.arguments(pool, known)))
   emit(',"messages":' .. texts_json(data.failures(pool)))
   emit(',"calls":"' .. core.record_calls(pool.core))
   emit('","waits":"' .. core.record_waits(pool.core))
-  emit('","stream":"' .. core.record_items(pool.core) .. '"}')
+  emit('","stream":"' .. core.record_items(pool.core) .. '"')
+end
+
+local function write_data(pool, known, emit)
+  local count, cut = core.recorded(pool.core)
+  local spans, origin = data.spans(pool)
+  emit(('{"items":%d,"cut":%d,"processes":%d,"start":%.6f'):format(count or 0, cut or 0,
+    pool.processes, core.time() - core.monotonic() + origin / 1e9))
+  emit(',"kinds":' .. list(table.move(data.kinds, 0, #data.kinds, 1, {}), string))
+  emit(',"spans":' .. list(spans, span_json))
+  if count then
+    write_items(pool, known, emit)
+  end
+  emit "}"
 end
 
 --- Writes the page of what the pool has recorded: `emit(text)` gets it piece by piece;
 --- `known` is as data.arguments takes it.
 function page.write(pool, known, emit)
   emit(HEAD)
-  if core.recorded(pool.core) then
-    write_data(pool, known, emit)
-  else
-    emit '{"items":0,"unrecorded":true}'
-  end
+  write_data(pool, known, emit)
   emit(SCRIPT)
   emit(model .. view .. control .. TAIL)
 end

@@ -19,7 +19,12 @@ local function named(what, pid, tid, name)
 end
 
 -- A trace's numbers are microseconds.
-local function microseconds(nanoseconds)
+local microseconds
+
+function microseconds(nanoseconds)
+  if nanoseconds < 0 then
+    return "-" .. microseconds(-nanoseconds)
+  end
   return ("%d.%03d"):format(nanoseconds // 1000, nanoseconds % 1000)
 end
 
@@ -119,18 +124,29 @@ local function item_writer(pool, known, pid, lives)
   end
 end
 
---- Writes the trace of what the pool has recorded: `emit(text)` gets it piece by piece;
---- `known` is as data.arguments takes it.
-function trace.write(pool, known, emit)
-  if not core.recorded(pool.core) then
-    emit '{"traceEvents":[],"otherData":{"note":"nothing was recorded: call pool:trace before '
-    emit 'the pool\'s work"}}\n'
-    return
+-- What was done before anything was recorded: some tasks together.
+local function add_spans(events, pid, spans)
+  for _, span in ipairs(spans) do
+    events[#events + 1] = ('{"name":"tasks","cat":"tasks","ph":"X","pid":%d,"tid":%d,"ts":%s,'
+      .. '"dur":%s,"args":{"items":%d,"busy":%s,"pid":%d}}'):format(pid, span.seat + 1,
+      microseconds(span.from), microseconds(span.to - span.from), span.items,
+      microseconds(span.busy), span.pid)
   end
-  local pid, lives = core.pid(), data.lives(pool)
-  local events, begun = heads(pid, lives), {}
+end
+
+-- The threads of both.
+local function workers_of(pool, spans)
+  local lives = core.recorded(pool.core) and data.lives(pool) or {}
+  local workers = table.move(lives, 1, #lives, 1, {})
+  for _, span in ipairs(spans) do
+    workers[#workers + 1] = { seat = span.seat, name = ("PoolWorker-%d"):format(span.seat + 1) }
+  end
+  return workers, lives
+end
+
+local function write_items(pool, known, pid, lives, emit)
   local write_item = item_writer(pool, known, pid, lives)
-  emit '{"displayTimeUnit":"ms","traceEvents":[\n'
+  local events, begun = {}, {}
   core.record_each(pool.core, function(number, ...)
     events[#events + 1] = write_item(number, ...)
     begun[number + 1] = select(6, ...)
@@ -143,6 +159,21 @@ function trace.write(pool, known, emit)
   add_deaths(events, pid, lives)
   add_waits(events, pool, pid, begun)
   emit(table.concat(events, ",\n"))
+end
+
+--- Writes the trace of what the pool has recorded: `emit(text)` gets it piece by piece;
+--- `known` is as data.arguments takes it.
+function trace.write(pool, known, emit)
+  local pid, spans = core.pid(), data.spans(pool)
+  local workers, lives = workers_of(pool, spans)
+  local events = heads(pid, workers)
+  add_spans(events, pid, spans)
+  emit '{"displayTimeUnit":"ms","traceEvents":[\n'
+  emit(table.concat(events, ",\n"))
+  if (core.recorded(pool.core) or 0) > 0 then
+    emit ",\n"
+    write_items(pool, known, pid, lives, emit)
+  end
   emit "\n]}\n"
 end
 

@@ -212,11 +212,14 @@ class View {
     const c = this.context;
     c.fillStyle = this.colours[0];
     for (let i = low; i < high; i++) {
-      if (this.model.items.outcome[lane.item[i]] !== 0) continue;
+      const outcome = this.model.items.outcome[lane.item[i]];
+      if (outcome !== 0 && outcome !== TASKS) continue;
       const x = this.x(lane.from[i]), width = this.x(lane.to[i]) - x;
+      c.globalAlpha = 0.2 + 0.8 * lane.share[i];
       c.fillRect(x, y, Math.max(1, width > 4 ? width - 1 : width), height);
       this.bars++;
     }
+    c.globalAlpha = 1;
     for (let i = low; i < high; i++) this.drawText(lane, i, y, height);
   }
   // The arguments, where there is room for some letters of them; else the item's number.
@@ -225,7 +228,8 @@ class View {
     const width = Math.min(this.x(lane.to[i]), LEFT + this.plot) - x;
     const letters = Math.floor((width - 10) / 6.4);
     if (letters < 2 || height < 11) return;
-    const short = "#" + this.model.items.index[lane.item[i]];
+    const tasks = this.model.items.outcome[lane.item[i]] === TASKS;
+    const short = (tasks ? "" : "#") + this.model.items.index[lane.item[i]];
     let text = this.model.argumentsOf(lane.item[i]) || short;
     if (text.length > letters) text = letters >= 14 ? text.slice(0, letters - 1) + "\u2026" : short;
     if (text.length > letters) return;

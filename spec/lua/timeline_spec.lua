@@ -9,7 +9,12 @@ import json, sys
 for event in json.load(open(sys.argv[1], encoding="utf-8"))["traceEvents"]:
     if event["ph"] == "X":
         a = event["args"]
-        assert event["dur"] >= 0 and event["ts"] >= 0
+        assert event["dur"] >= 0
+        if event["cat"] == "tasks":
+            assert 0 <= a["busy"] <= event["dur"] + 1
+            print("T", event["tid"], a["pid"], a["items"], sep="\t")
+            continue
+        assert event["ts"] >= 0
         print("X", event["cat"], a["call"], a["item"], a["attempt"], a["outcome"], event["tid"],
               a["pid"], a.get("arguments") or "-", (a.get("message") or "-").replace("\n", " "), sep="\t")
     elif event["ph"] in "MiC":
@@ -33,7 +38,7 @@ local NAMES = { "kind", "call", "item", "attempt", "outcome", "worker", "pid", "
 
 -- The items of a trace, and what else is in it, by letter.
 local function read(name)
-  local items, others = {}, { M = {}, i = {}, C = {} }
+  local items, others = {}, { M = {}, i = {}, C = {}, T = {} }
   for line in python(READ_TRACE, path(name)):gmatch "[^\n]+" do
     local words = {}
     for word in line:gmatch "[^\t]+" do words[#words + 1] = word end
@@ -236,14 +241,39 @@ assert any("alert" in m for m in d["messages"][1]), d["messages"]
     assert.equal(8, #read "trace.json")
   end)
 
-  it("is not of other calls", function()
+  local function sum(tasks)
+    local n = 0
+    for _, words in ipairs(tasks) do n = n + words[4] end
+    return n
+  end
+
+  it("has the tasks of what was done before, and no item of that", function()
     local pool <close> = mp.Pool(2)
     pool:map(function(x) return x end, mp.range(10))
-    pool:trace(path "trace.json")
+    local items, others
+    repeat -- a task ends behind its last result
+      pool:trace(path "trace.json")
+      items, others = read "trace.json"
+    until sum(others.T) == 10
+    assert.equal(0, #items)
     pool:map(function(x) return x end, mp.range(4))
     pool:close()
     pool:join()
-    assert.equal(4, #read "trace.json")
+    items, others = read "trace.json"
+    assert.equal(4, #items)
+    assert.equal(10, sum(others.T))
+  end)
+
+  it("has the tasks of a pool that has ended", function()
+    local pool = mp.Pool(3)
+    pool:map(function(x) return x end, mp.range(20000), 1)
+    pool:close()
+    pool:join()
+    pool:trace(path "trace.json")
+    local items, others = read "trace.json"
+    assert.equal(0, #items)
+    assert.equal(20000, sum(others.T))
+    assert.is_true(#others.T <= 3 * 118)
   end)
 
   it("is refused where it cannot be", function()

@@ -94,7 +94,7 @@ static mp_lua_pool *check_record(lua_State *L)
 }
 
 /* core.recorded(pool): how many runs of items are recorded, how many more there were, and when the
- * recording began (core.monotonic's clock); nil where nothing is */
+ * recording began (nanoseconds of core.monotonic's clock); nil where nothing is */
 static int record_count(lua_State *L)
 {
     const mp_lua_pool *p = luaL_checkudata(L, 1, MP_POOL_META);
@@ -102,7 +102,7 @@ static int record_count(lua_State *L)
         return 0;
     lua_pushinteger(L, (lua_Integer)p->record->count);
     lua_pushinteger(L, (lua_Integer)p->record->cut);
-    lua_pushnumber(L, (lua_Number)p->record->began / 1e9);
+    lua_pushinteger(L, p->record->began);
     return 3;
 }
 
@@ -193,6 +193,30 @@ static int record_step(lua_State *L)
     lua_pushinteger(L, step->when - r->began);
     lua_pushinteger(L, step->change);
     return 2;
+}
+
+/* core.spans(pool): a list of what its workers have done in all their life, six values each:
+ * worker's seat, pid or 0, when it began and ended (nanoseconds of core.monotonic's clock), the
+ * nanoseconds of that with a task, and the items */
+static int record_spans(lua_State *L)
+{
+    mp_transport *t = mp_pool_transport(mp_check_pool(L, 1)->pool);
+    mp_span found[MP_SPANS];
+    lua_Integer k = 0;
+    int n = 0;
+    lua_newtable(L);
+    for (unsigned seat = 0; t->ops->spans != NULL && n >= 0; seat++) {
+        n = t->ops->spans(t, seat, found);
+        for (int i = 0; i < n; i++) {
+            const lua_Integer values[] = {seat,        found[i].pid,  found[i].from,
+                                          found[i].to, found[i].busy, found[i].items};
+            for (int v = 0; v < 6; v++) {
+                lua_pushinteger(L, values[v]);
+                lua_rawseti(L, -2, ++k);
+            }
+        }
+    }
+    return 1;
 }
 
 /* core.record_names(pool): the list of functions */
@@ -346,13 +370,21 @@ static int record_failure(lua_State *L)
 void mp_open_record(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"record", record_start},           {"recorded", record_count},
-        {"record_items", record_items},     {"record_calls", record_calls},
-        {"record_waits", record_waits},     {"record_step", record_step},
-        {"record_names", record_names},     {"record_life", record_life},
-        {"record_each", record_each},       {"record_call", record_call},
-        {"record_recipe", record_recipe},   {"record_arguments", record_arguments},
-        {"record_failure", record_failure}, {NULL, NULL},
+        {"record", record_start},
+        {"recorded", record_count},
+        {"record_items", record_items},
+        {"record_calls", record_calls},
+        {"record_waits", record_waits},
+        {"record_step", record_step},
+        {"spans", record_spans},
+        {"record_names", record_names},
+        {"record_life", record_life},
+        {"record_each", record_each},
+        {"record_call", record_call},
+        {"record_recipe", record_recipe},
+        {"record_arguments", record_arguments},
+        {"record_failure", record_failure},
+        {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "pool/control.h"
+#include "pool/spans.h"
 #include "pool/wire.h"
 #include "pool/worker.h"
 #include "shm/task_ring.h"
@@ -157,6 +158,9 @@ typedef struct mp_transport_ops {
     uint32_t (*item_cost)(const mp_transport *t, uint32_t kind);
     /* The claims of all workers so far, and nanoseconds of work, what runs now included. */
     void (*count)(const mp_transport *t, uint64_t *claims, int64_t *busy);
+    /* What the workers of this seat have done, in order: their number; -1 behind the last seat.
+     * NULL: nobody knows. */
+    int (*spans)(const mp_transport *t, unsigned seat, mp_span found[MP_SPANS]);
     /* Kills what is left and frees everything. In a fork of the host: frees this
      * process's copies only. */
     void (*destroy)(mp_transport *t);

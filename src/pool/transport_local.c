@@ -293,6 +293,13 @@ static bool local_worker(const mp_transport *t, unsigned rank, mp_worker_view *v
     return true;
 }
 
+static int local_spans(const mp_transport *t, unsigned seat, mp_span found[MP_SPANS])
+{
+    const local *l = (const local *)(const void *)t;
+    return seat < l->seats ? (int)mp_spans_read(mp_result_notes(&l->streams[seat]->region), found)
+                           : -1;
+}
+
 /* An orderly end first, so that nobody else has to reap the workers. */
 static void end_processes(local *l)
 {
@@ -335,6 +342,7 @@ static const mp_transport_ops local_ops = {
     .refresh = local_refresh,
     .resize = local_resize,
     .worker = local_worker,
+    .spans = local_spans,
     .stop_unwanted = local_stop_unwanted,
     .stop_item = local_stop_item,
     .idle = local_idle,

@@ -358,8 +358,9 @@ static void run_batch(worker *w)
         run_granule(w, &w->held[i]);
         items += w->held[i].count;
     }
-    int64_t elapsed = mp_now() - start;
+    int64_t end = mp_now(), elapsed = end - start;
     note_cost(w, elapsed, items);
+    mp_spans_add(w->spans, start, end, (uint32_t)items, (int32_t)w->times.pid);
     mp_store_relaxed(&w->seat->busy_since, 0);
     mp_store_relaxed(&w->seat->began, 0);
     mp_store_release(&w->seat->busy, mp_load_relaxed(&w->seat->busy) + elapsed);
@@ -467,6 +468,7 @@ static bool set_up(worker *w, mp_region *results)
         return false;
     w->told = mp_load_relaxed(&w->writer.shared->tail);
     w->times.pid = getpid();
+    w->spans = mp_result_notes(results);
     mp_worker_lend(w);
     return true;
 }

@@ -3,6 +3,7 @@
 #define MP_POOL_WORKER_INNER_H
 
 #include "pool/patience.h"
+#include "pool/spans.h"
 #include "pool/worker.h"
 
 /* The items of a granule, one after another. */
@@ -22,6 +23,7 @@ typedef struct worker {
     mp_region *tasks;
     const mp_handler *handler;
     mp_result_writer writer;
+    mp_spans *spans;
     bool writing;        /* the frame of an item's result is open */
     mp_buffer texts;     /* told while that frame has bytes: each its head, then itself */
     uint64_t index;      /* of the item that runs, 0: none */

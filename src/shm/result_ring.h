@@ -30,6 +30,8 @@ enum {
     /* Capacities that mp_result_create takes. */
     MP_RESULT_CAPACITY_MIN = 64 << 10,
     MP_RESULT_CAPACITY_MAX = 8 << 20,
+    /* Bytes of the region's first page that are nobody's but for mp_result_notes. */
+    MP_RESULT_NOTES = 4096 - 256,
 };
 
 /* The shared header at the region's first byte. */
@@ -164,6 +166,13 @@ unsigned mp_result_ahead(const mp_result_reader *r, unsigned kind, mp_result_fra
 /* Host: mp_result_consume, and the same for those up to this one, of those that
  * mp_result_ahead gave. */
 void mp_result_consume_upto(mp_result_reader *r, const mp_result_frame *last);
+
+/* Memory of the region, always allocated and zeroed at first, in which its workers may leave what
+ * they like for the host. */
+static inline void *mp_result_notes(const mp_region *region)
+{
+    return region->base + 256;
+}
 
 /* Host: bytes published and unread (ring only); for back-pressure. */
 uint64_t mp_result_unread(const mp_result_reader *r);
