@@ -12,45 +12,48 @@ local MOST_FAILURES <const> = 20
 -- ---- reading ----
 
 local function hex(bytes)
-  return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+  return ("%02x"):rep(#bytes):format(bytes:byte(1, -1))
 end
 
-local function note(items, order, record)
-  local key = record.item .. "/" .. record.args
-  local item = items[key]
+local function note(items, record)
+  local item = items[record.item]
   if not item then
-    item = { times = 0 }
-    items[key] = item
-    order[#order + 1] = item
+    item = { index = record.item, times = 0 }
+    items[record.item] = item
   end
-  if record.state ~= nil then
-    item.states = (item.states or 0) + 1
-  else
+  if record.state == nil then
     item.times = item.times + 1
     item.last = record
   end
 end
 
--- The heads, and the last record of each item by its index.
+local function in_order(items)
+  local indexes, order = {}, {}
+  for index in pairs(items) do
+    indexes[#indexes + 1] = index
+  end
+  table.sort(indexes)
+  for i, index in ipairs(indexes) do
+    order[i] = items[index]
+  end
+  return order
+end
+
+-- The heads, and the last record of each item in the order of the items.
 local function read(path)
   local journal = core.journal_open(path, false)
-  local heads = core.journal_heads(journal)
-  local items, order = {}, {}
+  local heads, items = core.journal_heads(journal), {}
   for i = 1, math.huge do
     local record = core.journal_record(journal, i)
     if record == nil then
       break
     elseif record then
-      note(items, order, record)
+      note(items, record)
     end
   end
   local damaged = core.journal_damaged(journal)
   core.journal_close(journal)
-  table.sort(order, function(a, b)
-    local x, y = a.last and a.last.item or 0, b.last and b.last.item or 0
-    return x < y
-  end)
-  return heads, order, damaged
+  return heads, in_order(items), damaged
 end
 
 -- ---- the summary ----
