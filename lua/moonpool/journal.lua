@@ -252,6 +252,7 @@ end
 -- To the kernel, and from there to the disk when it is time, or `at_once`: nil, the error's text
 -- and number where that fails.
 local function write(record, at_once)
+  record.late_at = core.journal_late(record.core)
   local _, added, waiting = core.journal_counts(record.core)
   if waiting > 0 or added ~= record.synced then
     local now = core.monotonic()
@@ -339,13 +340,16 @@ end
 
 -- ---- waiting ----
 
--- When the next look at the disk is due.
+-- When the disk is to be looked at, or something to be written, the next time.
 local function next_sync(pool)
   local due
   for _, record in ipairs(pool.journals) do
     local _, added = core.journal_counts(record.core)
     if added ~= record.synced then
       due = math.min(due or math.huge, record.sync_at or 0)
+    end
+    if record.late_at then
+      due = math.min(due or math.huge, record.late_at)
     end
   end
   return due

@@ -14,11 +14,7 @@
 
 #include <errno.h>
 
-enum {
-    WRITE_AT = 1 << 20,
-    STATE_EVERY_NS = 200000000, /* between two states of an item, */
-    STATE_BYTE_NS = 250,        /* and longer where they are large: 4 MB a second */
-};
+enum { WRITE_AT = 1 << 20 };
 
 /* ---- which item ---- */
 
@@ -68,8 +64,7 @@ static void keep_pending(lua_State *L, int journal, uint64_t index, const mp_dig
     lua_pop(L, 1);
 }
 
-/* False where nothing is noted of the item. */
-static bool pending(lua_State *L, int journal, uint64_t index, mp_digest *digest)
+bool mp_journal_pending(lua_State *L, int journal, uint64_t index, mp_digest *digest)
 {
     lua_getiuservalue(L, journal, JOURNAL_PENDING);
     bool known = lua_rawgeti(L, -1, (lua_Integer)index) == LUA_TSTRING;
@@ -79,16 +74,19 @@ static bool pending(lua_State *L, int journal, uint64_t index, mp_digest *digest
     return known;
 }
 
+static void drop(lua_State *L, int journal, int which, uint64_t index)
+{
+    lua_getiuservalue(L, journal, which);
+    lua_pushnil(L);
+    lua_rawseti(L, -2, (lua_Integer)index);
+    lua_pop(L, 1);
+}
+
 static void drop_pending(lua_State *L, int journal, uint64_t index)
 {
-    for (int which = JOURNAL_PENDING; which <= JOURNAL_STATES; which++) {
-        if (which == JOURNAL_HEAD)
-            continue;
-        lua_getiuservalue(L, journal, which);
-        lua_pushnil(L);
-        lua_rawseti(L, -2, (lua_Integer)index);
-        lua_pop(L, 1);
-    }
+    drop(L, journal, JOURNAL_PENDING, index);
+    drop(L, journal, JOURNAL_STATES, index);
+    drop(L, journal, JOURNAL_LATE, index);
 }
 
 /* Pushes the call's journal; its index. */
@@ -176,8 +174,8 @@ static void check_memory(lua_State *L, int status)
         mp_raise(L, "system", "no memory for the journal");
 }
 
-/* Adds the head, twice: damage to one of them is to cost nothing. */
-static void add_head(lua_State *L, mp_lua_journal *j, int journal)
+/* Twice: damage to one of them is to cost nothing. */
+void mp_journal_add_head(lua_State *L, mp_lua_journal *j, int journal)
 {
     size_t size;
     mp_buffer *out = mp_journal_out(j->journal);
@@ -287,11 +285,11 @@ bool mp_journal_note(lua_State *L, const mp_lua_call *c, int call, const mp_even
 {
     mp_digest digest;
     int top = lua_gettop(L), journal = push_journal(L, call);
-    if (!pending(L, journal, e->index, &digest)) {
+    if (!mp_journal_pending(L, journal, e->index, &digest)) {
         lua_settop(L, top);
         return true;
     }
-    add_head(L, c->journal, journal);
+    mp_journal_add_head(L, c->journal, journal);
     drop_pending(L, journal, e->index);
     lua_settop(L, top);
     return add_result(L, c->journal, e, &digest, n);
@@ -314,73 +312,34 @@ static void push_record_of(lua_State *L)
     }
 }
 
-void mp_journal_fail(lua_State *L, const mp_lua_call *c, int call, const mp_event *e)
+bool mp_journal_add_one(lua_State *L, mp_lua_journal *j, const mp_event *e, const mp_digest *digest,
+                        const char *key)
 {
-    mp_digest digest;
     int top = lua_gettop(L);
-    mp_lua_journal *j = c->journal;
-    int journal = push_journal(L, call);
-    if (pending(L, journal, e->index, &digest)) {
-        mp_buffer *out = mp_journal_out(j->journal);
-        add_head(L, j, journal);
-        drop_pending(L, journal, e->index);
-        lua_pushvalue(L, top);
-        push_record_of(L);
-        size_t start = out->len;
-        int status = mp_journal_record_begin(out);
-        if (status == 0)
-            status = put_item(out, j, e, &digest, "error");
-        if (status == 0)
-            status = put_values(L, out, 1);
-        end_record(j, start, status);
-    }
-    lua_settop(L, top);
-}
-
-/* Whether the item's last state was written long enough ago; from now on this one was. */
-static bool is_due(lua_State *L, int journal, const mp_event *e)
-{
-    int64_t now = mp_now();
-    lua_getiuservalue(L, journal, JOURNAL_STATES);
-    lua_rawgeti(L, -1, (lua_Integer)e->index);
-    bool due = lua_tointeger(L, -1) <= now;
-    int64_t pause = (int64_t)e->size * STATE_BYTE_NS;
-    if (due) {
-        lua_pushinteger(L, now + (pause > STATE_EVERY_NS ? pause : STATE_EVERY_NS));
-        lua_rawseti(L, -3, (lua_Integer)e->index);
-    }
-    lua_pop(L, 2);
-    return due;
-}
-
-/* Adds a record of the value on top; false where a file cannot hold it. */
-static bool add_state(lua_State *L, mp_lua_journal *j, const mp_event *e, const mp_digest *digest)
-{
     mp_buffer *out = mp_journal_out(j->journal);
     size_t start = out->len;
     int status = mp_journal_record_begin(out);
     if (status == 0)
-        status = put_item(out, j, e, digest, "state");
+        status = put_item(out, j, e, digest, key);
     if (status == 0)
         status = put_values(L, out, 1);
     end_record(j, start, status);
+    lua_settop(L, top);
     return status == 0;
 }
 
-void mp_journal_state(lua_State *L, const mp_lua_call *c, int call, const mp_event *e)
+void mp_journal_fail(lua_State *L, const mp_lua_call *c, int call, const mp_event *e)
 {
     mp_digest digest;
-    int top = lua_gettop(L), journal = push_journal(L, call);
-    if (pending(L, journal, e->index, &digest) && is_due(L, journal, e) &&
-        mp_decode(L, e->data, e->size, NULL, 1, MP_CODEC_FUNCTIONS) == 1) {
-        lua_insert(L, journal);
-        add_head(L, c->journal, journal + 1);
-        lua_settop(L, journal);
-        if (!add_state(L, c->journal, e, &digest))
-            lua_warning(L,
-                        "moonpool: a state that was saved is not in the journal: a file cannot "
-                        "hold it",
-                        0);
+    int top = lua_gettop(L);
+    int journal = push_journal(L, call);
+    if (mp_journal_pending(L, journal, e->index, &digest)) {
+        mp_journal_add_head(L, c->journal, journal);
+        mp_journal_write_late(L, c->journal, journal, e->index);
+        drop_pending(L, journal, e->index);
+        lua_pushvalue(L, top);
+        push_record_of(L);
+        mp_journal_add_one(L, c->journal, e, &digest, "error");
     }
     lua_settop(L, top);
 }

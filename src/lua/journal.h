@@ -25,7 +25,8 @@ bool mp_journal_note(lua_State *L, const mp_lua_call *c, int call, const mp_even
 /* Enters the error on top as what its item has come to. */
 void mp_journal_fail(lua_State *L, const mp_lua_call *c, int call, const mp_event *e);
 
-/* Enters the state that the event's item has saved, unless it has just saved another. */
+/* Enters the state that the event's item has saved: at once, or a little later where it has just
+ * saved another. */
 void mp_journal_state(lua_State *L, const mp_lua_call *c, int call, const mp_event *e);
 
 #endif

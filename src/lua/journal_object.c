@@ -50,8 +50,10 @@ static int journal_open(lua_State *L)
     luaL_setmetatable(L, MP_JOURNAL_META);
     lua_newtable(L);
     lua_setiuservalue(L, -2, JOURNAL_PENDING);
-    lua_newtable(L);
-    lua_setiuservalue(L, -2, JOURNAL_STATES);
+    for (int which = JOURNAL_STATES; which <= JOURNAL_LATE; which++) {
+        lua_newtable(L);
+        lua_setiuservalue(L, -2, which);
+    }
     j->journal = mp_journal_open(path, write, &error);
     if (j->journal != NULL)
         return 1;

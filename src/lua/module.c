@@ -70,6 +70,7 @@ static void push_core(lua_State *L)
     mp_open_identity(L);
     mp_open_scalars(L);
     mp_open_journal(L);
+    mp_open_journal_state(L);
     mp_open_files(L);
     mp_open_text(L);
     mp_open_json_read(L);

@@ -292,6 +292,7 @@ void mp_open_manager(lua_State *L);
 void mp_open_identity(lua_State *L);
 void mp_open_scalars(lua_State *L);
 void mp_open_journal(lua_State *L);
+void mp_open_journal_state(lua_State *L);
 void mp_open_files(lua_State *L);
 void mp_open_text(lua_State *L);
 void mp_open_json_read(lua_State *L);

@@ -113,6 +113,35 @@ describe("a journal", function()
     for i = 1, 100 do assert.equal(i % 10 == 0 and 2 or 1, counts[i]) end
   end)
 
+  it("has what an item saved last, however fast it saves and however it ends", function()
+    local body = [[
+      local path, ran, how = table.unpack(arg)
+      local function f(x)
+        local task = mp.task()
+        local at = task:saved() or 0
+        io.write(at, "\n")
+        for i = 1, 5 do task:save(at + i) end
+        if how == "error" then error("late") elseif how == "exit" then os.exit(1) end
+        mp.sleep(100)
+      end
+      local pool <close> = mp.Pool(1)
+      pool:map(f, { x = 1, n = 1 }, { journal = path, on_error = "collect",
+        timeout = how == "timeout" and 0.1 or nil, retries = how == "exit" and 1 or nil })
+    ]]
+    for how, expected in pairs { error = "0\n|5\n|10\n", timeout = "0\n|5\n|10\n", exit = "0\n5\n|10\n15\n|20\n25\n" } do
+      local said = {}
+      os.remove(path)
+      for i = 1, 3 do said[i] = script.output(body, { args = { path, ran, how } }) end
+      assert.equal(expected, table.concat(said, "|"), how)
+    end
+    os.remove(path)
+    local said = {}
+    for i = 1, 3 do
+      said[i] = script.run(body, { args = { path, ran, "kill" }, under = "timeout -s KILL 1.5" }).output
+    end
+    assert.equal("0\n|5\n|10\n", table.concat(said, "|"))
+  end)
+
   it("has a long item go on from the state that it saved when all was killed", function()
     local body = [[
       local path, ran = table.unpack(arg)
