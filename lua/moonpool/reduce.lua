@@ -10,7 +10,24 @@ local reduce = {}
 
 -- ---- pairmap ----
 
+-- In an order that is the same in every process, as far as keys have one: by it go random numbers,
+-- and a journal.
+local function sorted_pairs(t)
+  local keys, items = core.sorted_keys(t)
+  for _, key in ipairs(items) do
+    keys[#keys + 1] = key
+  end
+  for i, key in ipairs(keys) do
+    items[i] = { key, rawget(t, key), n = 2 }
+  end
+  return keys, items
+end
+
 local function collect_pairs(t)
+  local meta = debug.getmetatable(t)
+  if type(meta) ~= "table" or rawget(meta, "__pairs") == nil then
+    return sorted_pairs(t)
+  end
   local keys, items = {}, {}
   for key, value in pairs(t) do
     keys[#keys + 1] = key

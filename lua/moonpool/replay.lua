@@ -5,7 +5,6 @@
 
 local core, require = ...
 
-local errors = require "moonpool.errors"
 local identity = require "moonpool.identity"
 local iterable = require "moonpool.iterable"
 local share = require "moonpool.share"
@@ -76,7 +75,7 @@ local function all_values(source)
   end
 end
 
--- The values that the item's function gets, packed.
+-- The values that the item's function gets, packed; nil where the input has no such item.
 local function arguments(call_name, source, star)
   if star and type(source) == "function" then
     source = all_values(source)
@@ -87,7 +86,6 @@ local function arguments(call_name, source, star)
         or table.pack(value)
     end
   end
-  errors.raise("argument", ("%s: there is no item %d"):format(call_name, asked.index))
 end
 
 local function with_traceback(raised)
@@ -115,14 +113,28 @@ local function run(f, args)
   asked.ended(false, values[2][1], values[2][2])
 end
 
+-- What goes wrong here is not for the script to catch.
+local function give_up(err)
+  asked.ended(false, err, tostring(err))
+end
+
 --- The item of a call over an input.
 function replay.item(call_name, f, source, star)
-  run(f, arguments(call_name, source, star))
+  local ok, args = pcall(arguments, call_name, source, star)
+  if not ok then
+    give_up(args)
+  elseif not args then
+    give_up(("%s has no item %d"):format(call_name, asked.index))
+  end
+  run(f, args)
 end
 
 --- The one item of an apply form.
 function replay.apply(f, args)
   args = args or {}
+  if asked.index ~= 1 then
+    give_up(("apply has no item %d"):format(asked.index))
+  end
   run(f, table.pack(table.unpack(args, 1, args.n or #args)))
 end
 

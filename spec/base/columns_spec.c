@@ -49,9 +49,8 @@ TEST(what_would_do_harm_is_shown_as_something_else)
     check_fit("\xC2\x9B"
               "1m",
               9, "?1m", 3);
-    check_fit("\xE2\x80\xAE"
-              "x",
-              9, "?x", 2);
+    static const char right_to_left[] = {(char)0xE2, (char)0x80, (char)0xAE, 'x', 0};
+    check_fit(right_to_left, 9, "?x", 2);
     check_fit("\x80\xFF\xC0\x80", 9, "????", 4);
     check_fit("\xED\xA0\x80", 9, "???", 3);
     check_fit("\xF4\x90\x80\x80", 9, "????", 4);

@@ -107,6 +107,17 @@ with open("%s", "rb") as f:
         "'loss': %2, 'name': %1") end return { table.unpack(lines, 1, 5) } end)())
   end)
 
+  it("says that it cannot write", function()
+    run()
+    for _, form in ipairs { "", "--csv", "--jsonl" } do
+      local _, _, code = os.execute(("%s journal %s %s >/dev/full 2>%s.errors"):format(PROGRAM, form, path, path))
+      assert.equal(1, code)
+      assert.truthy(script.read(path .. ".errors"):find("cannot write", 1, true))
+    end
+    os.remove(path .. ".errors")
+    assert.equal("usage: moonpool journal [--csv | --jsonl] FILE\n", (moonpool("journal --help")))
+  end)
+
   it("says what it cannot read", function()
     local _, told, code = moonpool("journal /nowhere/at/all")
     assert.equal(1, code)

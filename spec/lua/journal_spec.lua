@@ -417,6 +417,21 @@ describe("the option journal", function()
     end
   end)
 
+  it("has a pairmap's items in an order that every process knows", function()
+    local source = [[
+      local t = {}
+      for i = 1, 20 do t["key" .. i] = i end
+      t[1.5], t[7], t[true] = 1, 2, 3
+      local pool <close> = mp.Pool(2)
+      local function f(k, v) io.stderr:write(".") return math.random(1000) end
+      local found = pool:pairmap(f, t, { journal = arg[1] })
+      print(found.key1, found.key20, found[1.5], found[true])
+    ]]
+    local first = script.run(source, { args = { path } })
+    assert.equal(23, #first.errors)
+    for _ = 1, 3 do assert.equal(first.output, script.output(source, { args = { path } })) end
+  end)
+
   it("knows tables whose keys are tables in another process, too", function()
     local source = [[
       local plain, node, a, b, c = {}, {}, { edges = {} }, { edges = {} }, { edges = {} }

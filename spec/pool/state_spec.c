@@ -75,7 +75,8 @@ static void note(matter *m, const mp_event *e)
 /* What runs again is handed out when there is nothing else. */
 static bool next_event(mp_event *e)
 {
-    return mp_pool_next(desk_pool, e) || mp_pool_next(desk_pool, e);
+    bool there = mp_pool_next(desk_pool, e);
+    return there || mp_pool_next(desk_pool, e);
 }
 
 /* Takes all in; whatever is not done runs again. */

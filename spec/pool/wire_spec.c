@@ -26,10 +26,12 @@ static size_t put_long(unsigned char *at, const char *word)
 /* The past of an item with a state of these letters ("": none). */
 static size_t put_past(unsigned char *at, uint32_t attempt, bool made, const char *state)
 {
-    mp_item_past past = {MP_ITEM_WITH_PAST, attempt, made, strlen(state)};
+    size_t size = strlen(state);
+    mp_item_past past = {MP_ITEM_WITH_PAST, attempt, made, size};
     memcpy(at, &past, sizeof past);
-    memcpy(at + sizeof past, state, strlen(state));
-    return sizeof past + strlen(state);
+    for (size_t i = 0; i < size; i++)
+        at[sizeof past + i] = (unsigned char)state[i];
+    return sizeof past + size;
 }
 
 static void check_item(const unsigned char **at, uint64_t left, const char *word)
@@ -82,7 +84,7 @@ TEST(reads_what_stands_before_an_item_that_runs_again)
         CHECK(at == bytes + n);
         CHECK_EQ_INT(item.attempt, 7);
         CHECK_EQ_INT(item.state_size, stated ? 7 : 0);
-        CHECK((item.state != NULL) == stated && (item.bytes == NULL) == made);
+        REQUIRE((item.state != NULL) == stated && (item.bytes == NULL) == made);
         CHECK_EQ_INT(item.size, made ? 0 : 7);
         if (stated)
             CHECK_MEM(item.state, "a state", 7);

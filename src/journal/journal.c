@@ -45,7 +45,7 @@ typedef struct opening {
 static int open_file(void *ctx)
 {
     opening *o = ctx;
-    int flags = (o->write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY;
+    int flags = (o->write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     int fd = open(o->path, flags);
     if (fd < 0 && errno == ENOENT && o->write) {
         fd = open(o->path, flags | O_CREAT | O_EXCL, 0666);

@@ -3,11 +3,26 @@
 local core, require = ...
 
 local csv = require "moonpool.csv"
+local errors = require "moonpool.errors"
 local kinds = require "moonpool.kinds"
 local show = require "moonpool.show"
 
 local WIDTH <const> = 100
 local MOST_FAILURES <const> = 20
+
+-- ---- writing ----
+
+-- Nobody is to take for all what is a part.
+local function put(...)
+  local ok, why = io.stdout:write(...)
+  if not ok then
+    errors.raise("system", "cannot write: " .. why)
+  end
+end
+
+local function say(text)
+  put(text, "\n")
+end
 
 -- ---- reading ----
 
@@ -76,7 +91,7 @@ local function date(seconds)
 end
 
 local function line(name, format, ...)
-  print(("  %-10s%s"):format(name, format:format(...)))
+  say(("  %-10s%s"):format(name, format:format(...)))
 end
 
 local function times_of(order)
@@ -157,23 +172,23 @@ local function print_failures(order)
     if record and record.error then
       n = n + 1
       if n == 1 then
-        print("failures:")
+        say("failures:")
       end
       if n <= MOST_FAILURES then
-        print(("  item %d, attempt %d, worker %d: %s: %s"):format(record.item, record.attempt,
+        say(("  item %d, attempt %d, worker %d: %s: %s"):format(record.item, record.attempt,
           record.worker, record.error.kind, cut(tostring(record.error.message))))
       end
     end
   end
   if n > MOST_FAILURES then
-    print(("  and %d more; --csv or --jsonl gives all"):format(n - MOST_FAILURES))
+    say(("  and %d more; --csv or --jsonl gives all"):format(n - MOST_FAILURES))
   end
 end
 
 local function summarize(path, heads, order, damaged)
   local runs = runs_of(heads)
   local last = runs[#runs]
-  print(last and ("%s: %s of %s"):format(path, last.call, last.source) or path .. ": no run")
+  say(last and ("%s: %s of %s"):format(path, last.call, last.source) or path .. ": no run")
   print_counts(order)
   print_runs(runs)
   print_times(order)
@@ -220,7 +235,7 @@ local function write_csv(order)
       rows[#rows + 1] = row
     end
   end
-  io.write(csv.write(rows))
+  put(csv.write(rows))
 end
 
 local function json_line(record)
@@ -237,22 +252,35 @@ end
 local function write_jsonl(order)
   for _, item in ipairs(order) do
     if item.last then
-      io.write(json_line(item.last), "\n")
+      put(json_line(item.last), "\n")
     end
   end
 end
 
-return function(_, ...)
+local USAGE = "usage: moonpool journal [--csv | --jsonl] FILE\n"
+
+-- The options and the file of the words; nil where they are not as they should be.
+local function read_words(words)
   local form, path
-  for _, word in ipairs { ... } do
+  for _, word in ipairs(words) do
     if word == "--csv" or word == "--jsonl" then
       form = word
+    elseif word:find("^%-.") or path then
+      return nil
     else
-      path = path == nil and word or false
+      path = word
     end
   end
-  if not path then
-    io.stderr:write("usage: moonpool journal [--csv | --jsonl] FILE\n")
+  return path, form
+end
+
+return function(_, ...)
+  local path, form = read_words { ... }
+  if ... == "--help" or ... == "-h" then
+    put(USAGE)
+    return true
+  elseif not path then
+    io.stderr:write(USAGE)
     return false
   end
   local heads, order, damaged = read(path)
@@ -262,6 +290,10 @@ return function(_, ...)
     write_jsonl(order)
   else
     summarize(path, heads, order, damaged)
+  end
+  local ok, why = io.stdout:flush()
+  if not ok then
+    errors.raise("system", "cannot write: " .. why)
   end
   return true
 end

@@ -1,6 +1,6 @@
 -- moonpool replay FILE INDEX SCRIPT [ARGS]: one item of a journal again, in this process.
 
-local _, require = ...
+local core, require = ...
 
 local errors = require "moonpool.errors"
 local replay = require "moonpool.replay"
@@ -52,11 +52,12 @@ return function(_, path, index, script, ...)
   if not script or not index or index < 1 then
     return usage()
   end
-  local file, why = io.open(path, "rb")
-  if not file then
-    errors.raise("system", ("cannot open the journal %s"):format(why))
+  local journal = core.journal_open(path, false)
+  local runs = #core.journal_heads(journal)
+  core.journal_close(journal)
+  if runs == 0 then
+    errors.raise("argument", ("the journal %s has no run"):format(path))
   end
-  file:close()
   arg = { [0] = script, ... } -- luacheck: globals arg
   local chunk, message = loadfile(script)
   if not chunk then
