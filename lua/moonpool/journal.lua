@@ -10,6 +10,7 @@
 --     parts     list of [name, digest], by which a change is named
 --     version   the option's, or null
 --     seed      of the call; pool_seed: of its pool, where that was given one
+--     values    "first" or "all": what of each result is kept
 --     call, source, options, time, pid, host, moonpool
 --
 -- Invariants: a result is taken only where function, seed and item are the same; what is taken in
@@ -151,6 +152,7 @@ local function valid_runs(record, heads)
   local valid = {}
   for _, head in ipairs(heads) do
     if math.type(head.run) == "integer" and head.seed == record.seed
+      and (head.values == "all" or record.values == "first")
       and (record.on_change == "keep" or head["function"] == record.digest) then
       valid[head.run] = true
     end
@@ -192,6 +194,7 @@ local function head_entries(record, pool, call_name, f, given)
     "seed", record.seed,
     "pool_seed", pool.given_seed,
     "match", record.match or "item",
+    "values", record.values,
     "call", call_name,
     "source", source_of(share.held(f)),
     "options", told_options(given),
@@ -199,7 +202,7 @@ local function head_entries(record, pool, call_name, f, given)
     "pid", core.pid(),
     "host", core.host_name(),
     "moonpool", core.version,
-    n = 30,
+    n = 32,
   }
 end
 
@@ -219,10 +222,11 @@ local function consult(record, pool, call_name, f, given)
     record.sync == "each", identity.of)
 end
 
---- Opens the journal of a call that is about to be made. Its field core is for core.call, seed
---- the call's. Raises "state" where another function has written it, or somebody writes to it.
-function journal.open(pool, call_name, f, given)
+--- Opens the journal of a call that is about to be made, which keeps the first value of each result
+--- only, or all. Its field core is for core.call, seed the call's. Raises "state" where another function has written it, or somebody writes to it.
+function journal.open(pool, call_name, f, given, first_values)
   local record = journal.check(call_name, given.journal)
+  record.values = first_values and "first" or "all"
   record.core = core.journal_open(record.path, true)
   local ok, err = pcall(consult, record, pool, call_name, f, given)
   if not ok then

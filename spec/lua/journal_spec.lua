@@ -112,6 +112,19 @@ describe("the option journal", function()
     end))
   end)
 
+  it("takes for one kind of call what another has kept, if that is enough", function()
+    local function f(x) return x, x * 2 end
+    local given = { journal = path }
+    assert.same({ 1, 2, n = 2 }, pool:map(f, { 1, 2 }, given))
+    local all = { { 1, 2, n = 2 }, { 2, 4, n = 2 }, n = 2 }
+    assert.same(all, pool:map(f, { 1, 2 }, { journal = path, pack = true }))
+    assert.same(all, pool:map(f, { 1, 2 }, { journal = path, pack = true }))
+    local size = #script.read(path)
+    assert.same({ 1, 2, n = 2 }, pool:map(f, { 1, 2 }, given))
+    for i, v, w in pool:imap(f, { 1, 2 }, given) do assert.same({ i, 2 * i }, { v, w }) end
+    assert.equal(size, #script.read(path))
+  end)
+
   it("gives callbacks and progress what was taken as well", function()
     map(mp.range(5))
     local told, got = {}, nil

@@ -161,6 +161,10 @@ bool mp_journal_recall(lua_State *L, mp_lua_call *c, int call, int first, int n,
         give_state(L, c, index, &digest);
         return false;
     }
+    if (values > 1 && c->shape == MP_SHAPE_MAP && !c->pack) {
+        lua_pop(L, values - 1);
+        values = 1;
+    }
     mp_call_store(L, c, copy, index, values);
     c->journal->taken++;
     return true;
