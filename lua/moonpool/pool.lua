@@ -191,7 +191,8 @@ local function open_call(pool, name, f, shape, star, given, result, by_value)
   check_function(name, f)
   result.shape = shape
   result.collect = (given.on_error or pool.on_error) == "collect"
-  local record = given.journal and journal.open(pool, name, f, given, shape == "map" and not given.pack)
+  local first_values = shape == "map" and not given.pack
+  local record = given.journal and journal.open(pool, name, f, given, first_values)
   if type(f) == "userdata" then
     f, by_value = share.as_function(f), true
   end
