@@ -63,8 +63,8 @@ function journal.check(call_name, given)
     chosen[name == 1 and "path" or name] = value
   end
   options.check_names(call_name, chosen, FIELDS, "field of journal")
-  if type(chosen.path) ~= "string" or chosen.path == "" then
-    errors.argument(call_name, "the journal's path", "a string", chosen.path)
+  if type(chosen.path) ~= "string" or chosen.path == "" or chosen.path:find("\0", 1, true) then
+    errors.argument(call_name, "the journal's path", "the path of a file", chosen.path)
   end
   for name in pairs(CHOICES) do
     check_choice(call_name, name, chosen[name])
@@ -223,9 +223,13 @@ local function consult(record, pool, call_name, f, given)
 end
 
 --- Opens the journal of a call that is about to be made, which keeps the first value of each result
---- only, or all. Its field core is for core.call, seed the call's. Raises "state" where another function has written it, or somebody writes to it.
+--- only, or all. Its field core is for core.call, seed the call's. Raises "state" where another
+--- function has written it, or somebody writes to it.
 function journal.open(pool, call_name, f, given, first_values)
   local record = journal.check(call_name, given.journal)
+  if pool.journals then
+    journal.tend(pool) -- one that nobody has any more may be the same
+  end
   record.values = first_values and "first" or "all"
   record.core = core.journal_open(record.path, true)
   local ok, err = pcall(consult, record, pool, call_name, f, given)
@@ -249,7 +253,7 @@ end
 local function complain(record, text)
   if not record.complained then
     record.complained = true
-    warn(("moonpool: %s: %s; trying again"):format(record.path, text))
+    warn(("moonpool: the journal %s: %s; trying again"):format(record.path, text))
   end
 end
 

@@ -12,13 +12,13 @@ local task = require "moonpool.task"
 
 local replay = {}
 
-local asked -- {path, index, begun, ended}
+local asked -- {path, index, begun, ended, pid}
 
 --- The call that has the journal at `path` is to run its item `index` alone. begun(item) hears what
 --- is about to run, ended(ok, ...) what it came to and does not return: its values, or what was
 --- raised and the traceback.
 function replay.ask(path, index, begun, ended)
-  asked = { path = path, index = index, begun = begun, ended = ended }
+  asked = { path = path, index = index, begun = begun, ended = ended, pid = core.pid() }
 end
 
 local function path_of(option)
@@ -28,7 +28,7 @@ end
 --- Whether the option names the journal that was asked for.
 function replay.wants(option)
   local path = asked and path_of(option)
-  return type(path) == "string" and core.same_file(path, asked.path)
+  return type(path) == "string" and asked.pid == core.pid() and core.same_file(path, asked.path)
 end
 
 -- ---- what stands in the journal ----

@@ -58,6 +58,25 @@ describe("a journal on a full disk", function()
     assert.equal("30\tfalse\tsystem\nfalse\tsystem\tcomputed\t2\nfalse\tsystem\t7\n", r.output, r.errors)
   end)
 
+  it("tells that somebody has taken it away", function()
+    for _, command in ipairs { "rm %s", "mv %s %s.moved", "truncate -s 20 %s", "rm %s; touch %s" } do
+      local r = script.run([[
+        local pool <close> = mp.Pool(1)
+        local path, command = arg[1], arg[2]
+        local sleep, run = mp.sleep, os.execute
+        local ok, err = pcall(pool.map, pool, function(x)
+          if x == 50 then run(command) end
+          sleep(0.005)
+          return x
+        end, mp.range(100), { journal = path })
+        print(ok, err.kind, #err.results)
+      ]], { args = { path, (command:gsub("%%s", path)) } })
+      assert.equal("false\tsystem\t100\n", r.output, command .. r.errors)
+      os.remove(path)
+      os.remove(path .. ".moved")
+    end
+  end)
+
   it("is no journal where it cannot be made", function()
     local r = script.run([[
       local pool <close> = mp.Pool(2)

@@ -22,8 +22,10 @@ enum { OUT_KEPT = 4 << 20 };
 
 struct mp_journal {
     mp_unforked held;
+    char *path;
     bool write;
-    uint64_t file; /* its bytes when it was opened */
+    bool disturbed; /* somebody else has cut it */
+    uint64_t file;  /* its bytes when it was opened */
     uint64_t end;
     uint64_t damaged;
     mp_buffer runs;    /* uint64_t: where heads lie */
@@ -39,21 +41,14 @@ struct mp_journal {
 
 typedef struct opening {
     const char *path;
-    bool write, made;
+    bool write;
 } opening;
 
 static int open_file(void *ctx)
 {
-    opening *o = ctx;
-    int flags = (o->write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-    int fd = open(o->path, flags);
-    if (fd < 0 && errno == ENOENT && o->write) {
-        fd = open(o->path, flags | O_CREAT | O_EXCL, 0666);
-        o->made = fd >= 0;
-        if (fd < 0 && errno == EEXIST)
-            fd = open(o->path, flags);
-    }
-    fd = mp_fd_lift(fd);
+    const opening *o = ctx;
+    int way = o->write ? O_RDWR | O_CREAT : O_RDONLY;
+    int fd = mp_fd_lift(open(o->path, way | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666));
     return fd < 0 ? -errno : fd;
 }
 
@@ -145,9 +140,9 @@ static int begin(mp_journal *j, const char *path, mp_error *error)
         return mp_fail_plainly(error, status, "the journal %s is in use by another call", path);
     if (status < 0)
         return mp_fail(error, status, "cannot lock the journal %s", path);
-    if (o.made)
-        sync_folder(path);
     fstat(j->held.fd, &file); /* whoever held the lock may have written */
+    if (j->write && file.st_size == 0)
+        sync_folder(path);
     j->file = (uint64_t)file.st_size;
     status = read_all(j);
     return status < 0 ? mp_fail(error, status, "cannot read the journal %s", path)
@@ -162,11 +157,14 @@ mp_journal *mp_journal_open(const char *path, bool write, mp_error *error)
         return NULL;
     }
     j->held.fd = -1;
+    j->path = mp_malloc(strlen(path) + 1);
     j->write = write;
     mp_buffer_init_heap(&j->runs);
     mp_buffer_init_heap(&j->entries);
     mp_buffer_init_heap(&j->out);
-    if (begin(j, path, error) == 0)
+    if (j->path == NULL)
+        mp_fail(error, -ENOMEM, "cannot open the journal %s", path);
+    else if (begin(j, strcpy(j->path, path), error) == 0)
         return j;
     mp_journal_close(j);
     return NULL;
@@ -181,6 +179,7 @@ void mp_journal_close(mp_journal *j)
     mp_buffer_free(&j->entries);
     mp_buffer_free(&j->out);
     mp_free(j->table);
+    mp_free(j->path);
     mp_free(j);
 }
 
@@ -304,12 +303,28 @@ static int write_all(void *ctx)
     return 0;
 }
 
+static bool is_cut(const mp_journal *j)
+{
+    struct stat file;
+    return fstat(j->held.fd, &file) == 0 && (uint64_t)file.st_size < j->end;
+}
+
+/* Whether who opens the path now finds what was written. */
+static bool is_there(const mp_journal *j)
+{
+    struct stat ours, theirs;
+    return !j->disturbed && !is_cut(j) && fstat(j->held.fd, &ours) == 0 &&
+           stat(j->path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
+           ours.st_ino == theirs.st_ino;
+}
+
 int mp_journal_write(mp_journal *j, mp_error *error)
 {
     if (j->out.len == 0)
         return 0;
     if (j->file > j->end && ftruncate(j->held.fd, (off_t)j->end) == 0)
         j->file = j->end;
+    j->disturbed = j->disturbed || is_cut(j);
     int status = mp_fd_lengthen(false, write_all, j);
     if (status < 0)
         return mp_fail(error, status, "cannot write to the journal");
@@ -323,5 +338,10 @@ int mp_journal_write(mp_journal *j, mp_error *error)
 
 int mp_journal_sync(mp_journal *j, mp_error *error)
 {
-    return fdatasync(j->held.fd) == 0 ? 0 : mp_fail(error, -errno, "cannot sync the journal");
+    if (fdatasync(j->held.fd) < 0)
+        return mp_fail(error, -errno, "cannot sync the journal");
+    if (!is_there(j))
+        return mp_fail_plainly(error, -ESTALE,
+                               "somebody has removed, replaced or cut the file meanwhile");
+    return 0;
 }

@@ -66,7 +66,8 @@ size_t mp_journal_waiting(const mp_journal *journal);
  * still there, to be tried again. */
 int mp_journal_write(mp_journal *journal, mp_error *error);
 
-/* Has the disk hold all that was written: fdatasync. */
+/* Has the disk hold all that was written: fdatasync. -ESTALE: but it is not there any more, since
+ * somebody else has removed, replaced or cut the file. */
 int mp_journal_sync(mp_journal *journal, mp_error *error);
 
 #endif
