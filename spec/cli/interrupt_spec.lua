@@ -55,7 +55,7 @@ describe("an interrupt", function()
         local result = run("local f = coroutine.wrap(function()\n  local x <close> = closing 'x'\n" ..
             "  forever()\nend)\nlocal y <close> = closing 'y'\ninterrupt()\nf()\nprint 'not reached'")
         assert_stopped(result)
-        assert.matches("coroutine stack traceback:\n\tstdin:4: in .*\n\tstdin:13: in .*\nstack traceback:\n",
+        assert.matches("coroutine stack traceback:\n.-\tstdin:4: in .*\n\tstdin:13: in .*\nstack traceback:\n",
             result.err)
         assert.are.equal("closed x\nclosed y\n", result.out)
     end)

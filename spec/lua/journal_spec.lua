@@ -389,10 +389,10 @@ describe("the option journal", function()
   it("tells functions apart by which values they share", function()
     local function compile(text)
       return load("local n, m = 0, 0 local function inc() n = n + 1 end local function get() return "
-        .. text .. " end return function(x) inc() return get() end")()
+        .. text .. " end return function(x) n, m = 0, 0 inc() return get() + x end")()
     end
     pool:map(compile "n", { 1, 2 }, { journal = path })
-    assert.same({ 1, 2, n = 2 }, pool:map(compile "n", { 1, 2 }, { journal = path }))
+    assert.same({ 2, 3, n = 2 }, pool:map(compile "n", { 1, 2 }, { journal = path }))
     assert.is_false(pcall(pool.map, pool, compile "m", { 1, 2 }, { journal = path }))
     os.remove(path)
     local function holding(t) return function() return t.t == t end end
