@@ -23,11 +23,15 @@ end
 
 local pretended -- the Task of an item that runs again in this process
 local state     -- what it has saved
+local random    -- where math.random was then, until it is there again
 
---- From now on this process is at work on that item, which has saved that state.
+--- From now on this process is at work on that item, which has saved that state: {value, where
+--- math.random was}, or nil.
 function task.pretend(index, attempt, seed, saved)
   pretended = setmetatable({ index = index, attempt = attempt, seed = seed }, Task)
-  state = saved
+  if saved then
+    state, random = saved[1], saved[2]
+  end
 end
 
 --- The Task of the item that runs; nil where none does: outside of workers, in what is collected
@@ -55,9 +59,13 @@ function Task:save(value)
 end
 
 --- A copy of the state that was saved last, by this attempt of the item or one before; nil where
---- there is none.
+--- there is none. Where it is one before, math.random goes on from where it was then.
 function Task:saved()
   if self == pretended then
+    if random then
+      core.resume_random(random)
+      random = nil
+    end
     return state
   end
   return core.task_saved(serial(self, "saved"))

@@ -148,6 +148,28 @@ describe("a saved state", function()
     end)
   end
 
+  it("has the random numbers go on as if nothing had happened", function()
+    says("true\ttrue\ttrue\n", [[
+      local function draw(fails)
+        return function(x)
+          local task, random = mp.task(), math.random
+          local state = task:saved() or { n = 0, sum = 0.0 }
+          while state.n < 10 do
+            state.n, state.sum = state.n + 1, state.sum + random()
+            task:save(state)
+            task:saved() -- which is this attempt's own
+            if fails and state.n == 3 * task.attempt then error("again") end
+          end
+          return state.sum
+        end
+      end
+      local pool <close> = mp.Pool(2)
+      local broken = pool:map(draw(true), { 1, 2, 3 }, { seed = 9, retries = 3 })
+      local whole = pool:map(draw(false), { 1, 2, 3 }, { seed = 9 })
+      print(broken[1] == whole[1], broken[2] == whole[2], broken[3] == whole[3])
+    ]])
+  end)
+
   it("is the last one saved, whichever attempt that was", function()
     says("a b b d\n", [[
       local pool <close> = mp.Pool(2)

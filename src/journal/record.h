@@ -11,7 +11,8 @@
  *
  *     "format"  a head: how the items behind it were computed; see lua/moonpool/journal.lua
  *     "item"    an item's index, behind it "args", 16 bytes, and "run", the number of the head
- *               that it belongs to; last "result", an array of values, "error" or "state"
+ *               that it belongs to; last "result", an array of values, "error", or "state", an
+ *               array of what was saved and of where math.random was
  *
  * Readers skip keys that they do not know. */
 #ifndef MP_JOURNAL_RECORD_H

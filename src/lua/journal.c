@@ -140,8 +140,10 @@ static int push_known(lua_State *L, mp_lua_journal *j, uint64_t index, const mp_
 static void give_state(lua_State *L, mp_lua_call *c, uint64_t index, const mp_digest *digest)
 {
     mp_error error = {0};
+    uint64_t count;
     const unsigned char *end, *at = look_up(c->journal, index, digest, MP_JOURNAL_STATE, &end);
-    if (at != NULL && mp_call_state(c->call, at, (size_t)(end - at), &error) < 0)
+    if (at != NULL && mp_journal_record_values(at, end, &count, &at) &&
+        mp_call_state(c->call, at, (size_t)(end - at), &error) < 0)
         mp_raise_system(L, &error);
 }
 
@@ -316,8 +318,8 @@ static void push_record_of(lua_State *L)
     }
 }
 
-bool mp_journal_add_one(lua_State *L, mp_lua_journal *j, const mp_event *e, const mp_digest *digest,
-                        const char *key)
+bool mp_journal_add_value(lua_State *L, mp_lua_journal *j, const mp_event *e,
+                          const mp_digest *digest, const char *key, int list)
 {
     int top = lua_gettop(L);
     mp_buffer *out = mp_journal_out(j->journal);
@@ -325,8 +327,10 @@ bool mp_journal_add_one(lua_State *L, mp_lua_journal *j, const mp_event *e, cons
     int status = mp_journal_record_begin(out);
     if (status == 0)
         status = put_item(out, j, e, digest, key);
+    if (status == 0 && list > 0)
+        status = mp_journal_record_put_array(out, (uint64_t)list);
     if (status == 0)
-        status = put_values(L, out, 1);
+        status = put_values(L, out, list > 0 ? list : 1);
     end_record(j, start, status);
     lua_settop(L, top);
     return status == 0;
@@ -343,7 +347,7 @@ void mp_journal_fail(lua_State *L, const mp_lua_call *c, int call, const mp_even
         drop_pending(L, journal, e->index);
         lua_pushvalue(L, top);
         push_record_of(L);
-        mp_journal_add_one(L, c->journal, e, &digest, "error");
+        mp_journal_add_value(L, c->journal, e, &digest, "error", 0);
     }
     lua_settop(L, top);
 }

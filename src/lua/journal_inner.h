@@ -41,10 +41,10 @@ bool mp_journal_pending(lua_State *L, int journal, uint64_t index, mp_digest *di
 /* Adds the head, if it is not there yet. Raises memory errors. */
 void mp_journal_add_head(lua_State *L, mp_lua_journal *j, int journal);
 
-/* Adds a record of the event's item whose last key has the value on top; false where a file cannot
- * hold that. */
-bool mp_journal_add_one(lua_State *L, mp_lua_journal *j, const mp_event *e, const mp_digest *digest,
-                        const char *key);
+/* Adds a record of the event's item whose last key has the value on top, or with a `list` of some
+ * these; false where a file cannot hold that. */
+bool mp_journal_add_value(lua_State *L, mp_lua_journal *j, const mp_event *e,
+                          const mp_digest *digest, const char *key, int list);
 
 /* Writes the item's state that waits for its time, if one does. */
 void mp_journal_write_late(lua_State *L, mp_lua_journal *j, int journal, uint64_t index);

@@ -44,10 +44,11 @@ static void write_state(lua_State *L, mp_lua_journal *j, int journal, const mp_e
 {
     mp_digest digest;
     int top = lua_gettop(L);
-    if (mp_journal_pending(L, journal, e->index, &digest) &&
-        mp_decode(L, e->data, e->size, NULL, 1, MP_CODEC_FUNCTIONS) == 1) {
+    bool known = mp_journal_pending(L, journal, e->index, &digest);
+    int n = known ? mp_decode(L, e->data, e->size, NULL, 2, MP_CODEC_FUNCTIONS) : 0;
+    if (n > 0) {
         mp_journal_add_head(L, j, journal);
-        if (!mp_journal_add_one(L, j, e, &digest, "state"))
+        if (!mp_journal_add_value(L, j, e, &digest, "state", n))
             lua_warning(L, "moonpool: a saved state is not in the journal: a file cannot hold it",
                         0);
         set_due(L, journal, e);

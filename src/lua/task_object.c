@@ -76,13 +76,46 @@ void mp_task_over(lua_State *L, mp_worker_context *w)
     w->saved_serial = 0;
 }
 
-/* core.task_save(serial, value) */
+/* Where this state's random numbers are; false, with nothing pushed, where nobody knows. */
+static bool push_random(lua_State *L)
+{
+    const mp_worker_context *w = at_work(L);
+    if (w->random.state == NULL)
+        return false;
+    lua_pushlstring(L, (const char *)w->random.state, sizeof w->random.now);
+    return true;
+}
+
+/* Has math.random go on from there, which the string on top says; pops it. */
+static void set_random(lua_State *L, const mp_random *random)
+{
+    size_t size;
+    const char *bytes = lua_tolstring(L, -1, &size);
+    if (random->state != NULL && bytes != NULL && size == sizeof random->now)
+        memcpy(random->state, bytes, size);
+    lua_pop(L, 1);
+}
+
+/* core.resume_random(string): math.random goes on where a saved state says */
+static int resume_random(lua_State *L)
+{
+    mp_random random;
+    luaL_checkstring(L, 1);
+    mp_random_prepare();
+    mp_random_init(&random, L);
+    lua_settop(L, 1);
+    set_random(L, &random);
+    return 0;
+}
+
+/* core.task_save(serial, value): with where the random numbers are */
 static int task_save(lua_State *L)
 {
     check_item(L);
     lua_settop(L, 2);
+    bool known = push_random(L);
     mp_buffer *b = mp_message_buffer(L);
-    if (mp_encode(L, 2, 1, MP_CODEC_FUNCTIONS, b) < 0) {
+    if (mp_encode(L, 2, known ? 2 : 1, MP_CODEC_FUNCTIONS, b) < 0) {
         if (b->error < 0)
             return mp_raise(L, "system", "no memory to encode a state");
         lua_pop(L, 1);
@@ -99,7 +132,7 @@ static int task_save(lua_State *L)
 }
 
 /* core.task_saved(serial): the state saved last, by this attempt or one before; nil where there is
- * none */
+ * none. The first time that it is one before, math.random goes on from where it was then. */
 static int task_saved(lua_State *L)
 {
     mp_worker_context *w = check_item(L);
@@ -115,13 +148,19 @@ static int task_saved(lua_State *L)
         lua_pushnil(L);
         return 1;
     }
+    bool other = bytes == w->task->state;
     w->reading++;
-    int n = mp_decode(L, bytes, size, NULL, 1, MP_CODEC_FUNCTIONS);
+    int n = mp_decode(L, bytes, size, NULL, 2, MP_CODEC_FUNCTIONS);
     w->reading -= w->reading > 0;
-    if (n < 0) {
+    if (n < 1) {
         mp_error_codec(L, "decode", "state");
         return lua_error(L);
     }
+    if (n == 2 && other && w->resumed_serial != w->serial)
+        set_random(L, &w->random);
+    else
+        lua_settop(L, -n);
+    w->resumed_serial = w->serial;
     return 1;
 }
 
@@ -135,10 +174,8 @@ static int task_show(lua_State *L)
 
 void mp_open_task(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"task", task_current},
-                                         {"task_save", task_save},
-                                         {"task_saved", task_saved},
-                                         {"task_show", task_show},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"task", task_current},           {"task_save", task_save},
+                                         {"task_saved", task_saved},       {"task_show", task_show},
+                                         {"resume_random", resume_random}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

@@ -154,19 +154,24 @@ describe("a journal", function()
         file:close()
         for step = from.step + 1, 200 do
           mp.sleep(0.005)
-          task:save { step = step, text = "\xff" }
+          from.sum = (from.sum or 0) + math.random()
+          task:save { step = step, text = "\xff", sum = from.sum }
         end
-        return x
+        return from.sum
       end
       local pool <close> = mp.Pool(1)
-      print(pool:map(long, { 7 }, { journal = path })[1])
+      local sum = pool:map(long, { 7 }, { journal = path, seed = 3 })[1]
+      math.randomseed(3, 1)
+      local expected = 0
+      for _ = 1, 200 do expected = expected + math.random() end
+      print(sum == expected)
     ]]
     for _ = 1, 3 do
       local r = script.run(body, { args = { path, ran }, under = "timeout -s KILL 0.4" })
       assert.equal("", r.output)
       assert.is_true(script.left_nothing(r))
     end
-    assert.equal("7\n", script.output(body, { args = { path, ran } }))
+    assert.equal("true\n", script.output(body, { args = { path, ran } }))
     local last = -1
     for line in script.read(ran):gmatch("%d+") do
       assert.is_true(tonumber(line) > last, script.read(ran))
