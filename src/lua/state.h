@@ -81,9 +81,9 @@ typedef struct mp_worker_context {
     int own_libraries;    /* of the C libraries loaded; -1: what else there is is unknown */
     mp_random random;     /* math.random's */
     const mp_birth *birth;
-    uint64_t index;        /* of the item that runs or ran last */
-    const mp_task *task;   /* that item, NULL: none runs */
-    uint64_t serial;       /* its number among this worker's */
+    uint64_t index;          /* of the item that runs or ran last */
+    const mp_task *task;     /* that item, NULL: none runs */
+    uint64_t serial;         /* its number among this worker's */
     uint64_t resumed_serial; /* of the item whose random numbers go on where an attempt has saved */
     uint64_t saved_serial; /* the item that has saved a state last, 0: none in this run of items */
     unsigned reading;      /* who decodes that state */
