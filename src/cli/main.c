@@ -190,7 +190,8 @@ static bool run(lua_State *L, const mp_options *options, int argc, char **argv)
 /* Words that stand for something else than a script of that name. */
 static bool is_subcommand(const char *word)
 {
-    return word != NULL && (strcmp(word, "journal") == 0 || strcmp(word, "replay") == 0);
+    return word != NULL && (strcmp(word, "journal") == 0 || strcmp(word, "replay") == 0 ||
+                            strcmp(word, "top") == 0);
 }
 
 /* Returns whether it worked out. */

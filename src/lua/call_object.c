@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "lua/fresh.h"
+#include "lua/label.h"
 #include "lua/record.h"
 
 #include "codec/classes.h"
@@ -250,6 +251,7 @@ static void start_call(lua_State *L, mp_lua_call *c, int result, uint64_t word, 
     bool forks = first_call && mp_fresh_prepare(L, p) == MP_START_FORK;
     bool in_hand = forks && !by_value;
     mp_definition *d = in_hand ? take_in_hand(L, p, 2) : send_by_value(L, p, 2);
+    mp_label_definition(L, p, d, 2);
     uint64_t definition = d->id;
     uint32_t flags = c->shape == MP_SHAPE_MAP && !c->pack ? MP_CALL_FIRST_VALUE : 0;
     lua_settop(L, call);

@@ -76,6 +76,8 @@ static void push_core(lua_State *L)
     mp_open_json_read(L);
     mp_open_json_write(L);
     mp_open_terminal(L);
+    mp_open_peek(L);
+    mp_open_keys(L);
 }
 
 /* The library's Lua files use these. */

@@ -47,9 +47,12 @@ static void draw_map(mp_segment *s, size_t deaths_at, size_t slots_at)
 {
     mp_control *c = (mp_control *)(void *)s->region.base;
     *c = (mp_control){.version = MP_CONTROL_VERSION,
+                      .seat_size = sizeof(mp_seat),
                       .deaths_at = deaths_at,
                       .slots_at = slots_at,
                       .host_pid = getpid(),
+                      .seats_fd = s->seat_region.fd,
+                      .tasks_fd = -1,
                       .wanted = 1};
     s->control = c;
     s->seats = (mp_seat *)(void *)s->seat_region.base;
@@ -122,6 +125,24 @@ int mp_segment_receive(mp_segment *s, mp_letter *letter, mp_error *error)
     mp_task_ring_attach(&s->ring, &s->control->ring, &s->region, s->control->slots_at);
     s->bell = (mp_bell){.shared = &s->control->bell, .fd = mp_letter_take_fd(letter)};
     return 0;
+}
+
+enum mp_worker_state mp_seat_state(const mp_seat *seat)
+{
+    if (mp_load_acquire(&seat->incarnation) == 0 ||
+        mp_load_relaxed(&seat->phase) == MP_PHASE_STARTING)
+        return MP_WORKER_STARTING;
+    return mp_load_acquire(&seat->held) > 0 || mp_load_relaxed(&seat->errand) != 0 ? MP_WORKER_BUSY
+                                                                                   : MP_WORKER_IDLE;
+}
+
+double mp_seat_fraction(const mp_seat *seat)
+{
+    double fraction;
+    uint64_t item = mp_load_acquire(&seat->shown_item), bits = mp_load_relaxed(&seat->shown);
+    memcpy(&fraction, &bits, sizeof fraction);
+    bool shown = item != 0 && item == mp_load_acquire(&seat->items);
+    return shown && fraction >= 0 && fraction <= 1 ? fraction : -1;
 }
 
 void mp_seat_mark(_Atomic uint64_t *map, unsigned seat)

@@ -22,10 +22,10 @@
 #include "shm/wake.h"
 
 enum {
-    MP_WORKERS_MAX = 1024, /* of a pool */
-    MP_SEATS_MAX = 2048,   /* those of workers that are about to leave among them */
-    MP_DEATHS = 512,       /* entries of the death log */
-    MP_CONTROL_VERSION = 1,
+    MP_WORKERS_MAX = 1024,  /* of a pool */
+    MP_SEATS_MAX = 2048,    /* those of workers that are about to leave among them */
+    MP_DEATHS = 512,        /* entries of the death log */
+    MP_CONTROL_VERSION = 2, /* of all that other programs read: see peek.h */
 };
 
 enum mp_phase {
@@ -54,7 +54,8 @@ typedef struct mp_seat {
     _Atomic uint64_t call;       /* where the block of that call lies in the task memory */
     _Atomic int64_t kill_at;     /* when a timer kills it (mp_now's clock), 0: never */
     mp_claim_note note;
-    _Atomic uint64_t items; /* items begun in its life */
+    _Atomic uint64_t items;  /* items begun in its life */
+    _Atomic uint64_t before; /* those before what it holds now */
     /* Of all workers of this seat; whoever buries one ends its work. */
     _Atomic uint64_t claims;
     _Atomic int64_t busy;       /* nanoseconds of work */
@@ -95,13 +96,17 @@ typedef struct mp_death {
 typedef struct mp_control {
     char magic[8];      /* "moonpool" */
     uint32_t version;   /* MP_CONTROL_VERSION */
+    uint32_t seat_size; /* sizeof(mp_seat) */
     uint64_t deaths_at; /* offsets of the parts */
     uint64_t slots_at;
     int32_t host_pid;
+    int32_t seats_fd; /* the host's: of the segment of the seats, */
+    int32_t tasks_fd; /* and of the task memory; -1: not made yet */
     /* host */
     _Alignas(64) _Atomic int32_t wanted; /* seats of a rank below it are to be filled; or an
                                             mp_wanted of 0 and less, for all nurseries */
     _Atomic uint32_t seats;              /* how many there are; only grows */
+    _Atomic uint32_t method;             /* mp_start_method of the nursery made last, 0: none was */
     _Atomic uint32_t closing;            /* workers retire when nothing is READY */
     _Atomic uint64_t deaths_read;
     _Atomic uint64_t errands; /* the first mp_errand: as its next */
@@ -171,6 +176,15 @@ static inline bool mp_seat_wanted(const mp_control *c, const mp_seat *seat)
     int32_t wanted = mp_load_acquire(&c->wanted);
     return rank != MP_NO_RANK && wanted > 0 && rank < (uint32_t)wanted;
 }
+
+enum mp_worker_state { MP_WORKER_STARTING, MP_WORKER_IDLE, MP_WORKER_BUSY };
+
+/* What the worker of this seat does. */
+enum mp_worker_state mp_seat_state(const mp_seat *seat);
+
+/* How much of the item that it runs is done, 0 to 1; below 0: the item has not shown any, or the
+ * seat is damaged. */
+double mp_seat_fraction(const mp_seat *seat);
 
 /* Worker: its bit in one of the two maps. */
 void mp_seat_mark(_Atomic uint64_t *map, unsigned seat);

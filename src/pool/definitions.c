@@ -79,6 +79,8 @@ static void drop_oldest(mp_definitions *d)
     d->count--;
     if (old->at != MP_IN_HAND)
         d->transport->ops->drop(d->transport, old->at, old->size);
+    if (old->label != 0)
+        d->transport->ops->drop(d->transport, old->label - 1, old->label_size);
     mp_free(old);
 }
 
@@ -119,6 +121,21 @@ mp_definition *mp_define_in_hand(mp_definitions *d, mp_error *error)
     if (new == NULL)
         mp_fail(error, -ENOMEM, "cannot register a function");
     return new;
+}
+
+void mp_definition_label(mp_definitions *d, mp_definition *definition, const char *text,
+                         size_t size)
+{
+    mp_label head = {.size = (uint32_t)(size < MP_LABEL_MOST ? size : MP_LABEL_MOST)};
+    mp_buffer *b = definition->label == 0 ? d->transport->ops->open(d->transport, NULL) : NULL;
+    if (b == NULL)
+        return;
+    head.check = mp_checksum((const unsigned char *)text, head.size);
+    if (mp_buffer_append(b, &head, offsetof(mp_label, text)) < 0 ||
+        mp_buffer_append(b, text, head.size) < 0)
+        return;
+    definition->label_size = (uint32_t)b->len;
+    definition->label = d->transport->ops->keep(d->transport) + 1;
 }
 
 void mp_undefine(mp_definitions *d, mp_definition *definition)

@@ -18,6 +18,8 @@ struct mp_definition {
     uint64_t at;   /* offset in the task memory, or MP_IN_HAND */
     uint64_t size; /* bytes */
     uint64_t hash;
+    uint64_t label;      /* 1 more than where its mp_label lies, 0: it has none */
+    uint32_t label_size; /* with its head */
     unsigned users;
     LIST_ENTRY(mp_definition) same;  /* in its bucket */
     TAILQ_ENTRY(mp_definition) idle; /* while it has no users */
@@ -54,6 +56,11 @@ static inline mp_definition *mp_define_again(mp_definition *definition)
 
 /* A definition that the workers have by inheritance; they find it by its id. */
 mp_definition *mp_define_in_hand(mp_definitions *d, mp_error *error);
+
+/* Gives it a name for those who look on, unless it has one; as much of it as MP_LABEL_MOST lets.
+ * Where memory is short it stays without. */
+void mp_definition_label(mp_definitions *d, mp_definition *definition, const char *text,
+                         size_t size);
 
 /* One user less. */
 void mp_undefine(mp_definitions *d, mp_definition *definition);

@@ -84,6 +84,7 @@ static int make_block(mp_call *call, uint32_t flags, mp_error *error)
                            .definition_at = call->definition->at,
                            .definition_size = call->definition->size,
                            .definition_sum = call->definition->hash,
+                           .label = call->definition->label,
                            .flags = flags};
     mp_buffer *b = mp_pool_open(pool, error);
     if (b == NULL)

@@ -72,6 +72,9 @@ mp_definitions *mp_pool_definitions(mp_pool *pool);
 mp_definition *mp_pool_define(mp_pool *pool, const unsigned char *bytes, size_t size,
                               mp_error *error);
 
+/* mp_definition_label with the pool's table. */
+void mp_pool_label(mp_pool *pool, mp_definition *definition, const char *text, size_t size);
+
 mp_transport *mp_pool_transport(mp_pool *pool);
 
 /* What the items of the calls do that mp_call_record is for goes into `record`, which stays the

@@ -282,6 +282,12 @@ mp_definition *mp_pool_define(mp_pool *pool, const unsigned char *bytes, size_t 
     return mp_define(&pool->definitions, bytes, size, error);
 }
 
+void mp_pool_label(mp_pool *pool, mp_definition *definition, const char *text, size_t size)
+{
+    if (pool->filling == NULL || mp_call_flush(pool->filling, NULL) == 0)
+        mp_definition_label(&pool->definitions, definition, text, size);
+}
+
 static bool open_granule(mp_call *call, mp_error *error)
 {
     call->open = mp_pool_open(call->pool, error);

@@ -48,8 +48,6 @@ typedef struct mp_arrival {
     const mp_death *death; /* valid until `taken` */
 } mp_arrival;
 
-enum mp_worker_state { MP_WORKER_STARTING, MP_WORKER_IDLE, MP_WORKER_BUSY };
-
 typedef struct mp_worker_view {
     unsigned seat; /* from 0 */
     int32_t pid;   /* 0: it is not born yet */

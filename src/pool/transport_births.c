@@ -250,9 +250,11 @@ static int start_brood(brood *b, mp_error *error)
     mp_places places = {b->count, b->seats, "mp-nursery", "PoolWorker-%u"};
     mp_cradle cradle = {h->roles, h->role, mp_local_pack};
     int method = h->role != NULL ? mp_start_choose(h->method, error) : MP_START_FORK;
-    return method < 0 ? method
-                      : mp_nursery_start(&b->nursery, &mp_local_nursery_ops, b, &places,
-                                         (enum mp_start_method)method, &cradle, error);
+    if (method < 0)
+        return method;
+    mp_store_relaxed(&b->local->segment.control->method, (uint32_t)method);
+    return mp_nursery_start(&b->nursery, &mp_local_nursery_ops, b, &places,
+                            (enum mp_start_method)method, &cradle, error);
 }
 
 static int add_brood(local *l, mp_error *error)

@@ -250,32 +250,13 @@ static unsigned local_crew(const mp_transport *t)
     return ((const local *)(const void *)t)->covered;
 }
 
-static enum mp_worker_state state_of(const mp_seat *seat)
-{
-    if (mp_load_acquire(&seat->incarnation) == 0 ||
-        mp_load_relaxed(&seat->phase) == MP_PHASE_STARTING)
-        return MP_WORKER_STARTING;
-    return mp_load_acquire(&seat->held) > 0 || mp_load_relaxed(&seat->errand) != 0 ? MP_WORKER_BUSY
-                                                                                   : MP_WORKER_IDLE;
-}
-
-/* Below 0: the item has shown nothing, or the seat is damaged. */
-static double fraction_of(const mp_seat *seat)
-{
-    double fraction;
-    uint64_t item = mp_load_acquire(&seat->shown_item), bits = mp_load_relaxed(&seat->shown);
-    memcpy(&fraction, &bits, sizeof fraction);
-    bool shown = item != 0 && item == mp_load_acquire(&seat->items);
-    return shown && fraction >= 0 && fraction <= 1 ? fraction : -1;
-}
-
 /* What it runs of what it holds. */
 static void look_at_item(const mp_seat *seat, mp_worker_view *view)
 {
     uint32_t begun = mp_load_acquire(&seat->begun);
     view->item = mp_load_relaxed(&seat->begun_item);
     view->row = begun < MP_HOLD_MAX ? seat->rows[begun] : 0;
-    view->fraction = fraction_of(seat);
+    view->fraction = mp_seat_fraction(seat);
 }
 
 static bool local_worker(const mp_transport *t, unsigned rank, mp_worker_view *view)
@@ -286,7 +267,7 @@ static bool local_worker(const mp_transport *t, unsigned rank, mp_worker_view *v
     const mp_seat *seat = &l->segment.seats[l->by_rank[rank]];
     *view = (mp_worker_view){.seat = l->by_rank[rank],
                              .pid = mp_load_relaxed(&seat->pid),
-                             .state = state_of(seat),
+                             .state = mp_seat_state(seat),
                              .fraction = -1};
     if (view->state == MP_WORKER_BUSY && mp_load_relaxed(&seat->aside) == 0)
         look_at_item(seat, view);
@@ -383,6 +364,8 @@ static int furnish(local *l, unsigned workers, mp_error *error)
         status = mp_payload_create(&l->payload, "moonpool-tasks", error);
     if (status == 0)
         l->tasks = mp_payload_region(l->payload);
+    if (status == 0)
+        l->segment.control->tasks_fd = l->tasks->fd;
     while (status == 0 && l->seats < workers)
         status = mp_local_add_seat(l, error);
     if (status == 0)

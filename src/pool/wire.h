@@ -19,11 +19,21 @@ typedef struct mp_call_block {
     uint64_t recipe[2];       /* its, too: by which it makes items that have no bytes */
     int64_t timeout;          /* nanoseconds that an item may run, 0: any */
     uint64_t definition_sum;  /* mp_checksum of the definition */
+    uint64_t label;           /* 1 more than where its mp_label lies, 0: it has none */
     uint32_t flags;           /* the handler's */
     uint16_t quiet;           /* nobody waits for single results of it */
     uint16_t timed;           /* an outcome has an mp_frame_times behind its own bytes */
     uint64_t check;           /* of all but the limit */
 } mp_call_block;
+
+/* What a definition is called by those who look on. Lies in the task memory as long as that. */
+typedef struct mp_label {
+    uint64_t check; /* mp_checksum of the text */
+    uint32_t size;  /* of it, MP_LABEL_MOST at most */
+    char text[];
+} mp_label;
+
+enum { MP_LABEL_MOST = 200 };
 
 /* What every worker does once, after those before it in the list, and every later worker
  * before it takes work. Lies in the task memory for the life of the pool. */

@@ -347,6 +347,7 @@ static void run_batch(worker *w)
     int64_t start = mp_now();
     uint64_t items = 0;
     mp_store_relaxed(&w->seat->claims, mp_load_relaxed(&w->seat->claims) + 1);
+    mp_store_relaxed(&w->seat->before, mp_load_relaxed(&w->seat->items));
     mp_store_relaxed(&w->seat->busy_since, start);
     w->times.began = start;
     for (unsigned i = 0; i < w->holding; i++) {
@@ -457,6 +458,7 @@ static bool set_up(worker *w, mp_region *results)
     mp_store_relaxed(&w->seat->aside, 0);
     mp_store_relaxed(&w->seat->errand, 0);
     mp_store_relaxed(&w->seat->items, 0);
+    mp_store_relaxed(&w->seat->before, 0);
     mp_store_relaxed(&w->seat->shown_item, 0);
     mp_store_relaxed(&w->seat->busy_since, 0);
     mp_store_relaxed(&w->seat->began, 0);
