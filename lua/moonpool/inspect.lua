@@ -40,66 +40,55 @@ local function command_of(pid)
   return (core.fit(table.concat(words, " "), COMMAND))
 end
 
-local function key_of(entry)
-  return ("%d.%d"):format(entry.pid, entry.start)
+-- Those that pools have bred may have pools of their own, but seldom do.
+local function is_bred(pid)
+  local entry = core.census_of(pid)
+  return entry and (entry.name == "mp-nursery" or entry.name:find("^PoolWorker%-") ~= nil)
 end
 
-local function is_bred(name)
-  return name == "mp-nursery" or name:find("^PoolWorker%-") ~= nil
-end
-
--- Whom to look at first: those who have nurseries, and those never looked at.
-local function sort_out(viewer, all)
-  local has_nursery, first, rest = {}, {}, {}
-  for _, entry in ipairs(all) do
-    if entry.name == "mp-nursery" then
-      has_nursery[entry.pid] = true
-      has_nursery[entry.parent] = true
-    end
-  end
-  local known = {}
-  for _, entry in ipairs(all) do
-    local key = key_of(entry)
-    known[key] = viewer.known[key] or false
-    if viewer.whole or has_nursery[entry.pid] or known[key] == false and not is_bred(entry.name) then
-      first[#first + 1] = entry
-    else
-      rest[#rest + 1] = entry
-    end
+-- The processes never looked at, and the others, those first that were not for longest.
+local function sort_out(viewer, pids)
+  local new, others, known = {}, {}, {}
+  for _, pid in ipairs(pids) do
+    known[pid] = viewer.known[pid] or { bred = is_bred(pid), tried = 0 }
+    local is_new = not viewer.known[pid] and not known[pid].bred
+    local list = (viewer.whole or is_new) and new or others
+    list[#list + 1] = pid
   end
   viewer.known = known
-  return first, rest
+  table.sort(others, function(a, b)
+    local x, y = known[a], known[b]
+    if x.bred ~= y.bred then
+      return not x.bred
+    end
+    return x.tried < y.tried or x.tried == y.tried and a < b
+  end)
+  return new, others
 end
 
-local function try(viewer, entry)
-  local fds = core.peek_at(entry.pid)
-  viewer.known[key_of(entry)] = core.monotonic()
+local function try(viewer, pid)
+  local fds = core.peek_at(pid)
+  viewer.known[pid].tried = core.monotonic()
   if fds and #fds > 0 then
-    viewer.hosts[entry.pid] = entry
+    viewer.hosts[pid] = true
   end
 end
 
 -- Programs of this user that may have pools, into viewer.hosts.
 local function discover(viewer)
-  local now = core.monotonic()
-  if not viewer.whole and viewer.discovered and now < viewer.discovered + DISCOVER then
+  if not viewer.whole and viewer.discovered and core.monotonic() < viewer.discovered + DISCOVER then
     return
   end
-  viewer.discovered = now
-  local first, rest = sort_out(viewer, core.census())
-  for _, entry in ipairs(first) do
-    try(viewer, entry)
+  local new, others = sort_out(viewer, core.census() or {})
+  for _, pid in ipairs(new) do
+    try(viewer, pid)
   end
-  table.sort(rest, function(a, b)
-    local x, y = viewer.known[key_of(a)] or 0, viewer.known[key_of(b)] or 0
-    return x < y or x == y and a.pid < b.pid
-  end)
-  now = core.monotonic()
-  for _, entry in ipairs(rest) do
-    if core.monotonic() > now + BUDGET then
+  viewer.discovered = core.monotonic()
+  for _, pid in ipairs(others) do
+    if core.monotonic() > viewer.discovered + BUDGET then
       break
     end
-    try(viewer, entry)
+    try(viewer, pid)
   end
 end
 
@@ -191,34 +180,47 @@ local function sum_up(pool)
   pool.counts, pool.rate, pool.share, pool.handed = counts, rate, share, handed
 end
 
-local function look_at(viewer, entry, fd, view)
-  local pool, why, version = core.peek(entry.pid, fd)
+-- True if there is a pool.
+local function look_at(viewer, host, fd, view)
+  local pool, why, version = core.peek(host.pid, fd)
   if pool then
-    pool.pid, pool.program, pool.command, pool.fd = entry.pid, entry.name, entry.command, fd
-    trace(viewer, key_of(entry) .. "." .. fd, pool)
+    pool.pid, pool.program, pool.command = host.pid, host.name, host.command
+    trace(viewer, ("%d.%d.%d"):format(host.pid, host.start, fd), pool)
     view.pools[#view.pools + 1] = pool
-  elseif why == "version" then
+  elseif why == "version" and (viewer.pid or not viewer.known[host.pid].bred) then
     view.problems[#view.problems + 1] =
       ("process %d (%s) has a pool of another version of Moonpool, laid out as number %d"):format(
-        entry.pid, entry.name, version)
+        host.pid, host.name, version)
   end
+  return pool ~= nil
 end
 
--- Whether it may be looked into, and why not.
-local function look_into(viewer, pid, view)
-  local entry = core.census_of(pid)
+-- A process, with what of it does not change; nil and a reason where it cannot be looked into.
+local function host_of(viewer, pid)
+  local entry, old, now = core.census_of(pid), viewer.host[pid], core.monotonic()
   if not entry or entry.state == "Z" or entry.state == "X" then
     return nil, ("there is no process %d"):format(pid)
+  elseif old and old.start == entry.start and not old.changed and now < old.at + DISCOVER then
+    return old
   end
   local fds, why = core.peek_at(pid)
+  local name = core.fit(entry.name, COMMAND)
   if not fds then
     return nil, ("process %d (%s) cannot be looked into: %s; only programs of the same user can"):format(
-      pid, core.fit(entry.name, COMMAND), why)
+      pid, name, why)
   end
-  entry.name = core.fit(entry.name, COMMAND)
-  entry.command = #fds > 0 and command_of(pid) or nil
-  for _, fd in ipairs(fds) do
-    look_at(viewer, entry, fd, view)
+  return { pid = pid, start = entry.start, at = now, name = name, fds = fds,
+    command = #fds > 0 and command_of(pid) or "" }
+end
+
+local function look_into(viewer, pid, view)
+  local host, why = host_of(viewer, pid)
+  viewer.host[pid] = host
+  if not host then
+    return nil, why
+  end
+  for _, fd in ipairs(host.fds) do
+    host.changed = not look_at(viewer, host, fd, view) or host.changed
   end
   return true
 end
@@ -231,8 +233,9 @@ local function look_around(viewer, view)
   end
   table.sort(pids)
   for _, pid in ipairs(pids) do
-    if not look_into(viewer, pid, view) then
+    if not viewer.known[pid] or not look_into(viewer, pid, view) then
       viewer.hosts[pid] = nil
+      viewer.host[pid] = nil
     end
   end
 end
@@ -268,7 +271,7 @@ function inspect.viewer(pid)
   if pid ~= nil and (math.type(pid) ~= "integer" or pid < 1) then
     errors.argument("inspect.viewer", "pid", "a process's number", pid)
   end
-  return setmetatable({ pid = pid, hosts = {}, known = {}, last = {}, memory = {}, turn = 0 }, Viewer)
+  return setmetatable({ pid = pid, host = {}, hosts = {}, known = {}, last = {}, memory = {}, turn = 0 }, Viewer)
 end
 
 return inspect

@@ -96,21 +96,29 @@ local function title(pool)
   return table.concat(parts, "  ")
 end
 
---- The view as a list of lines.
-function inspect_text.lines(view)
-  local lines = {}
+--- The view as a list of lines, the first `most` of them if that is given; and how many there are.
+function inspect_text.lines(view, most)
+  local lines, n = {}, 0
+  local function add(make, ...)
+    n = n + 1
+    lines[n] = (not most or n <= most) and make(...) or nil
+  end
   for _, pool in ipairs(view.pools) do
-    lines[#lines + 1] = #lines > 0 and "" or nil
-    lines[#lines + 1] = title(pool)
-    lines[#lines + 1] = #pool.workers > 0 and HEAD or nil
+    if n > 0 then
+      add(tostring, "")
+    end
+    add(title, pool)
+    if #pool.workers > 0 then
+      add(tostring, HEAD)
+    end
     for _, worker in ipairs(pool.workers) do
-      lines[#lines + 1] = row(worker)
+      add(row, worker)
     end
   end
   for _, problem in ipairs(view.problems) do
-    lines[#lines + 1] = core.fit(problem, 400)
+    add(core.fit, problem, 400)
   end
-  return lines
+  return lines, n
 end
 
 -- ---- for programs ----

@@ -25,62 +25,62 @@ static void set_integer(lua_State *L, const char *name, lua_Integer n)
 
 /* ---- processes ---- */
 
-static void push_entry(lua_State *L, const mp_census_entry *e)
-{
-    lua_createtable(L, 0, 5);
-    set_integer(L, "pid", e->pid);
-    set_integer(L, "parent", e->parent);
-    set_integer(L, "start", (lua_Integer)e->start);
-    lua_pushstring(L, e->name);
-    lua_setfield(L, -2, "name");
-    lua_pushlstring(L, &e->state, 1);
-    lua_setfield(L, -2, "state");
-}
-
 /* In memory of C's, since Lua may raise an error. */
-static void keep_entry(void *ctx, const mp_census_entry *e)
+static void keep_number(void *ctx, int number)
 {
-    mp_buffer_append(ctx, e, sizeof *e);
+    mp_buffer_append(ctx, &number, sizeof number);
 }
 
-static int push_entries(lua_State *L)
+static int push_numbers(lua_State *L)
 {
     const mp_buffer *b = lua_touserdata(L, 1);
-    size_t n = b->len / sizeof(mp_census_entry);
-    lua_createtable(L, (int)n, 0);
-    for (size_t i = 0; i < n; i++) {
-        mp_census_entry e;
-        memcpy(&e, b->data + i * sizeof e, sizeof e);
-        push_entry(L, &e);
+    lua_createtable(L, (int)(b->len / sizeof(int)), 0);
+    for (size_t i = 0; i < b->len / sizeof(int); i++) {
+        int number;
+        memcpy(&number, b->data + i * sizeof number, sizeof number);
+        lua_pushinteger(L, number);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     return 1;
 }
 
-/* core.census(): a list of this user's processes, each {pid, parent, name, state, start} */
+/* Pushes the list of the numbers and frees it; or nil and the text of the negative errno. */
+static int give_numbers(lua_State *L, mp_buffer *b, int status)
+{
+    lua_pushcfunction(L, push_numbers);
+    lua_pushlightuserdata(L, b);
+    int ended = lua_pcall(L, 1, 1, 0);
+    mp_buffer_free(b);
+    if (ended != LUA_OK)
+        return lua_error(L);
+    if (status == 0)
+        return 1;
+    lua_pushnil(L);
+    lua_pushstring(L, strerror(-status));
+    return 2;
+}
+
+/* core.census(): a list of the pids of this user's processes; or nil and an errno's text */
 static int census(lua_State *L)
 {
     mp_buffer b;
     mp_buffer_init_heap(&b);
-    int status = mp_census_mine(keep_entry, &b);
-    lua_pushcfunction(L, push_entries);
-    lua_pushlightuserdata(L, &b);
-    int ended = lua_pcall(L, 1, 1, 0);
-    mp_buffer_free(&b);
-    if (ended != LUA_OK)
-        return lua_error(L);
-    if (status < 0)
-        return mp_raise(L, "system", "cannot read /proc: %s", strerror(-status));
-    return 1;
+    int status = mp_census_mine(keep_number, &b);
+    return give_numbers(L, &b, status);
 }
 
-/* core.census_of(pid): the same of one of anybody's; nil where there is none */
+/* core.census_of(pid): {name, state, start} of anybody's process; nil where there is none */
 static int census_of(lua_State *L)
 {
     mp_census_entry entry;
     if (mp_census_look(pid_at(L, 1), &entry) < 0)
         return 0;
-    push_entry(L, &entry);
+    lua_createtable(L, 0, 5);
+    set_integer(L, "start", (lua_Integer)entry.start);
+    lua_pushstring(L, entry.name);
+    lua_setfield(L, -2, "name");
+    lua_pushlstring(L, &entry.state, 1);
+    lua_setfield(L, -2, "state");
     return 1;
 }
 
@@ -95,44 +95,6 @@ static int census_memory(lua_State *L)
 }
 
 /* ---- pools ---- */
-
-static void keep_number(void *ctx, int fd)
-{
-    mp_buffer_append(ctx, &fd, sizeof fd);
-}
-
-static int push_numbers(lua_State *L)
-{
-    const mp_buffer *b = lua_touserdata(L, 1);
-    lua_newtable(L);
-    for (size_t i = 0; i < b->len / sizeof(int); i++) {
-        int fd;
-        memcpy(&fd, b->data + i * sizeof fd, sizeof fd);
-        lua_pushinteger(L, fd);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
-    }
-    return 1;
-}
-
-/* core.peek_at(pid): a list of the descriptors by which it may have pools; nil and an errno's text
- * where it cannot be looked into */
-static int peek_at(lua_State *L)
-{
-    mp_buffer b;
-    mp_buffer_init_heap(&b);
-    int status = mp_census_memfds(pid_at(L, 1), MP_PEEK_MAIN, keep_number, &b);
-    lua_pushcfunction(L, push_numbers);
-    lua_pushlightuserdata(L, &b);
-    int ended = lua_pcall(L, 1, 1, 0);
-    mp_buffer_free(&b);
-    if (ended != LUA_OK)
-        return lua_error(L);
-    if (status == 0)
-        return 1;
-    lua_pushnil(L);
-    lua_pushstring(L, strerror(-status));
-    return 2;
-}
 
 /* One pool while it is looked at. */
 typedef struct look {
@@ -235,16 +197,47 @@ static int push_pool(lua_State *L)
     return 1;
 }
 
-static int open_all(look *l, int fd)
+/* 0; -ENOENT where there is none, or it is another's, of which this process is a fork; or as
+ * mp_peek_pool_read. */
+static int open_main(look *l, int fd)
 {
     l->main_fd = mp_census_open(l->pid, fd, MP_PEEK_MAIN);
     if (l->main_fd < 0)
-        return l->main_fd;
+        return -ENOENT;
     int status = mp_peek_pool_read(l->main_fd, &l->pool);
+    return status < 0 ? status : l->pool.host_pid == l->pid ? 0 : -ENOENT;
+}
+
+typedef struct search {
+    pid_t pid;
+    mp_buffer found;
+} search;
+
+static void keep_pool(void *ctx, int fd)
+{
+    search *s = ctx;
+    look l = {.pid = s->pid, .main_fd = -1};
+    int status = open_main(&l, fd);
+    mp_fd_close(&l.main_fd);
+    if (status != -ENOENT)
+        keep_number(&s->found, fd);
+}
+
+/* core.peek_at(pid): a list of the descriptors by which it has pools; nil and an errno's text where
+ * it cannot be looked into */
+static int peek_at(lua_State *L)
+{
+    search s = {.pid = pid_at(L, 1)};
+    mp_buffer_init_heap(&s.found);
+    int status = mp_census_memfds(s.pid, MP_PEEK_MAIN, keep_pool, &s);
+    return give_numbers(L, &s.found, status);
+}
+
+static int open_all(look *l, int fd)
+{
+    int status = open_main(l, fd);
     if (status < 0)
         return status;
-    if (l->pool.host_pid != l->pid)
-        return -EOWNERDEAD; /* a fork has inherited it */
     l->seats_fd = mp_census_open(l->pid, l->pool.seats_fd, MP_PEEK_SEATS);
     l->tasks_fd = mp_census_open(l->pid, l->pool.tasks_fd, MP_PEEK_TASKS);
     return 0;

@@ -18,7 +18,7 @@ enum {
     PATH_ROOM = 64,
     LINK_ROOM = 64,
     STAT_ROOM = 1024,
-    FIELDS_BEFORE_START = 17, /* behind the parent */
+    FIELDS_BEFORE_START = 18, /* behind the state */
 };
 
 /* Reads the beginning of a file of /proc, and ends it with a 0. How much, or a negative errno. */
@@ -36,17 +36,15 @@ static ssize_t read_file(const char *path, char *text, size_t room)
 
 /* ---- who there is ---- */
 
-/* pid (name) state parent ... start, where the name may hold anything. */
+/* pid (name) state ... start, where the name may hold anything. */
 static bool parse(char *text, mp_census_entry *e)
 {
     char *name = strchr(text, '('), *end = strrchr(text, ')');
-    int parent, at = 0;
-    if (name == NULL || end == NULL || end < name ||
-        sscanf(end + 1, " %c %d%n", &e->state, &parent, &at) != 2)
+    int at = 0;
+    if (name == NULL || end == NULL || end < name || sscanf(end + 1, " %c%n", &e->state, &at) != 1)
         return false;
     *end = '\0';
     snprintf(e->name, sizeof e->name, "%.15s", name + 1);
-    e->parent = parent;
     char *p = end + 1 + at;
     for (int i = 0; i < FIELDS_BEFORE_START && *p != '\0'; i++)
         p += 1 + strcspn(p + 1, " ");
@@ -67,7 +65,7 @@ int mp_census_look(pid_t pid, mp_census_entry *entry)
     return parse(text, entry) ? 0 : -ESRCH;
 }
 
-int mp_census_mine(void (*visit)(void *ctx, const mp_census_entry *entry), void *ctx)
+int mp_census_mine(void (*visit)(void *ctx, int pid), void *ctx)
 {
     DIR *all = opendir("/proc");
     if (all == NULL)
@@ -75,10 +73,9 @@ int mp_census_mine(void (*visit)(void *ctx, const mp_census_entry *entry), void 
     uid_t me = geteuid();
     for (struct dirent *d = readdir(all); d != NULL; d = readdir(all)) {
         struct stat st;
-        mp_census_entry entry;
         if (isdigit((unsigned char)d->d_name[0]) && fstatat(dirfd(all), d->d_name, &st, 0) == 0 &&
-            st.st_uid == me && mp_census_look(atoi(d->d_name), &entry) == 0)
-            visit(ctx, &entry);
+            st.st_uid == me)
+            visit(ctx, atoi(d->d_name));
     }
     closedir(all);
     return 0;

@@ -10,14 +10,14 @@
 #include <sys/types.h>
 
 typedef struct mp_census_entry {
-    pid_t pid, parent;
+    pid_t pid;
     char name[16];  /* its first thread's, 0-terminated */
     char state;     /* a letter as in /proc: R, S, Z ... */
     uint64_t start; /* in ticks since the machine's: with the pid it names the process */
 } mp_census_entry;
 
 /* Visits all processes of this user. 0 or a negative errno. */
-int mp_census_mine(void (*visit)(void *ctx, const mp_census_entry *entry), void *ctx);
+int mp_census_mine(void (*visit)(void *ctx, int pid), void *ctx);
 
 /* One of anybody's. 0 or a negative errno: -ESRCH where there is none. */
 int mp_census_look(pid_t pid, mp_census_entry *entry);

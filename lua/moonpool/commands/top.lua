@@ -34,12 +34,12 @@ end
 
 -- ---- once ----
 
-local function lines_of(view)
-  local lines = inspect_text.lines(view)
-  if #lines == 0 then
-    lines[1] = NOTHING
+local function lines_of(view, most)
+  local lines, n = inspect_text.lines(view, most)
+  if n == 0 then
+    lines[1], n = NOTHING, 1
   end
-  return lines
+  return lines, n
 end
 
 local function once(pid, json)
@@ -61,31 +61,31 @@ end
 
 -- ---- again and again ----
 
--- As much as the terminal shows.
-local function screen(lines)
-  local columns, rows = core.screen_size()
-  local shown = {}
-  for i = 1, math.min(#lines, rows - 1) do
-    shown[i] = core.fit(lines[i], columns) .. "\27[K"
-  end
-  if #lines > rows - 1 then
-    shown[rows - 1] = core.fit(("... and %d more lines"):format(#lines - rows + 2), columns) .. "\27[K"
-  end
-  return "\27[H" .. table.concat(shown, "\r\n") .. "\27[J"
-end
-
 local function head(view)
   return ("moonpool top  %s  (q ends)"):format(os.date("%H:%M:%S", view.time // 1))
 end
 
-local function frame(view, drawn)
-  local lines = lines_of(view)
-  if drawn then
-    table.insert(lines, 1, "")
-    table.insert(lines, 1, head(view))
-    return screen(lines)
+-- As much as the terminal shows.
+local function screen(view)
+  local columns, rows = core.screen_size()
+  local room = math.max((rows or 24) - 3, 1)
+  local lines, n = lines_of(view, room)
+  if n > room then
+    lines[room] = ("... and %d more lines"):format(n - room + 1)
   end
-  return head(view) .. "\n" .. table.concat(lines, "\n") .. "\n\n"
+  table.insert(lines, 1, "")
+  table.insert(lines, 1, head(view))
+  for i, line in ipairs(lines) do
+    lines[i] = core.fit(line, columns or 80) .. "\27[K"
+  end
+  return "\27[H" .. table.concat(lines, "\r\n") .. "\27[J"
+end
+
+local function frame(view, drawn)
+  if drawn then
+    return screen(view)
+  end
+  return head(view) .. "\n" .. table.concat(lines_of(view), "\n") .. "\n\n"
 end
 
 -- True: somebody wants it to end.
