@@ -136,7 +136,7 @@ TEST(believes_no_length_that_wraps_around)
 /* The compiler is to know the block's layout that workers of another build would see. */
 TEST(has_no_holes_in_what_is_shared)
 {
-    CHECK_EQ_INT(sizeof(mp_call_block), 88);
+    CHECK_EQ_INT(sizeof(mp_call_block), 96);
     CHECK_EQ_INT(sizeof(mp_frame_row), 24);
     CHECK_EQ_INT(sizeof(mp_item_past), 24);
     CHECK_EQ_INT(sizeof(mp_granule), 48);
