@@ -11,7 +11,9 @@
 
 local core, require = ...
 
+local crew = require "moonpool.crew"
 local errors = require "moonpool.errors"
+local pump = require "moonpool.pump"
 
 local inspect = {}
 
@@ -272,6 +274,90 @@ function inspect.viewer(pid)
     errors.argument("inspect.viewer", "pid", "a process's number", pid)
   end
   return setmetatable({ pid = pid, host = {}, hosts = {}, known = {}, last = {}, memory = {}, turn = 0 }, Viewer)
+end
+
+-- ---- where a worker is ----
+
+local ASK_AGAIN = 0.05  -- seconds: what was asked between two items nobody answers
+local PATIENCE = 5      -- seconds that `where` waits
+
+-- The pool of this process and the rank that has that worker.
+local function find_worker(pid)
+  for _, pool in ipairs(crew.open_pools()) do
+    for rank = 1, pool.processes do
+      local number, worker_pid = core.worker_at(pool.core, rank)
+      if number and worker_pid == pid then
+        return pool, rank, number
+      end
+    end
+  end
+end
+
+-- What it has answered to the question of that number or a later one.
+local function answer_of(pool, number, pid, asked)
+  local text = pool.answers and pool.answers[number]
+  local question, answerer, stack = (text or ""):match("^(%d+) (%d+)\n(.*)$")
+  if question and tonumber(answerer) == pid and tonumber(question) >= asked then
+    pool.answers[number] = nil
+    return stack
+  end
+end
+
+-- Whether it may still answer; a reason, if it will not.
+local function may_answer(pool, rank, pid)
+  local _, there, state = nil, nil, nil
+  if pool.state ~= "joined" then
+    _, there, state = core.worker_at(pool.core, rank)
+  end
+  if there ~= pid then
+    return nil, ("worker %d has ended"):format(pid)
+  elseif state ~= "busy" then
+    return nil, ("worker %d is %s"):format(pid, state)
+  end
+  return true
+end
+
+local function await_answer(pool, rank, number, pid, timeout)
+  local deadline = core.monotonic() + timeout
+  local asked
+  repeat
+    local question = core.ask(pool.core, rank)
+    asked = asked or question
+    local again = core.monotonic() + ASK_AGAIN
+    repeat
+      pump.turn(pool)
+      local stack = asked and answer_of(pool, number, pid, asked)
+      if stack then
+        return stack
+      end
+      local ok, why = may_answer(pool, rank, pid)
+      if not ok then
+        return nil, why
+      end
+      pump.pause(pool, math.min(again, deadline))
+    until core.monotonic() >= math.min(again, deadline)
+  until core.monotonic() >= deadline
+  return nil, ("no answer within %g seconds; it is in a C function"):format(timeout)
+end
+
+--- The Lua stack of a busy worker of one of this process's pools, as a traceback that the worker
+--- itself makes before its next instruction, and goes on; nil and a reason where there is none, as
+--- when it is in a C function for longer than `timeout` seconds (5).
+function inspect.where(pid, timeout)
+  if math.type(pid) ~= "integer" or pid < 1 then
+    errors.argument("where", "pid", "a worker's pid", pid)
+  end
+  timeout = timeout or PATIENCE
+  if type(timeout) ~= "number" or timeout ~= timeout or timeout < 0 then
+    errors.argument("where", "timeout", "a number of seconds", timeout)
+  end
+  local pool, rank, number = find_worker(pid)
+  if not pool then
+    return nil, ("process %d is no worker of this program's pools"):format(pid)
+  elseif pool.dispatching then
+    return nil, "it cannot be asked within a callback"
+  end
+  return await_answer(pool, rank, number, pid, timeout)
 end
 
 return inspect

@@ -1,4 +1,5 @@
--- What tasks print and log, on its way to the functions that a pool was given for it.
+-- What tasks print and log, on its way to the functions that a pool was given for it; and what
+-- workers answer that were asked where they are, into pool.answers by their numbers.
 --
 -- Invariants: each line is given once, in the order in which its worker wrote it, inside
 -- Moonpool's calls and never within a callback, but for those that are left at the end of a
@@ -24,7 +25,10 @@ local function give_all(pool, list, failed)
   for i = 1, #list, 3 do
     local text, index, number = list[i], list[i + 1] or nil, list[i + 2]
     local worker = ("PoolWorker-%d"):format(math.abs(number))
-    if number > 0 then
+    if index == "answer" then
+      pool.answers = pool.answers or {}
+      pool.answers[number] = text
+    elseif number > 0 then
       give_lines(pool, pool.output, text, index, worker, failed)
     else
       local ok, err = pcall(pool.log, text, index, worker)

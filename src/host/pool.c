@@ -238,7 +238,7 @@ static bool handle(moonpool *pool, const mp_event *e)
         return false;
     }
     bool task = e->kind != MP_EVENT_CALL_OVER && e->kind != MP_EVENT_OUTPUT &&
-                e->kind != MP_EVENT_LOG && e->kind != MP_EVENT_STATE;
+                e->kind != MP_EVENT_LOG && e->kind != MP_EVENT_ANSWER && e->kind != MP_EVENT_STATE;
     batch *over = e->kind == MP_EVENT_CALL_OVER ? e->user : NULL;
     if (task)
         mp_host_tell(pool, e);

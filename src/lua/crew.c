@@ -181,20 +181,25 @@ static int crew_forget(lua_State *L)
     return 0;
 }
 
+/* core.ask(pool, rank from 1): the worker is to tell its stack: the question's number, by which the
+ * text that comes begins, or that of a later one; nil where there is none */
+static int crew_ask(lua_State *L)
+{
+    mp_transport *t = mp_pool_transport(mp_check_pool(L, 1)->pool);
+    uint32_t number = t->ops->ask(t, (unsigned)luaL_checkinteger(L, 2) - 1);
+    if (number == 0)
+        return 0;
+    lua_pushinteger(L, number);
+    return 1;
+}
+
 void mp_open_crew(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"start", crew_start},
-        {"crew", crew_count},
-        {"resize", crew_resize},
-        {"refresh", crew_refresh},
-        {"worker_at", crew_worker},
-        {"everywhere", crew_everywhere},
-        {"supplant", crew_supplant},
-        {"forget", crew_forget},
-        {"fractions", crew_fractions},
-        {"at_work", crew_at_work},
-        {NULL, NULL},
+        {"start", crew_start},       {"crew", crew_count},       {"resize", crew_resize},
+        {"refresh", crew_refresh},   {"worker_at", crew_worker}, {"everywhere", crew_everywhere},
+        {"supplant", crew_supplant}, {"forget", crew_forget},    {"fractions", crew_fractions},
+        {"at_work", crew_at_work},   {"ask", crew_ask},          {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

@@ -191,8 +191,8 @@ static int pool_met_trouble(lua_State *L)
 }
 
 /* core.texts(pool): what tasks have said since the last time, three values each: the text,
- * the item's index or false, the worker's number (negative: it is for the log); nil if
- * nothing has come */
+ * the item's index or false, the worker's number (negative: it is for the log); or what a
+ * worker has answered, "answer", its number; nil if nothing has come */
 static int pool_texts(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);

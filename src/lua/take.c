@@ -360,7 +360,9 @@ static void note_text(lua_State *L, mp_lua_pool *p, const mp_event *e)
     push_table(L, 1, POOL_TEXTS);
     lua_pushlstring(L, (const char *)e->data, e->size);
     lua_rawseti(L, -2, p->texts + 1);
-    if (e->index != 0)
+    if (e->kind == MP_EVENT_ANSWER)
+        lua_pushliteral(L, "answer");
+    else if (e->index != 0)
         lua_pushinteger(L, (lua_Integer)e->index);
     else
         lua_pushboolean(L, 0);
@@ -484,7 +486,8 @@ static int take(lua_State *L)
     const mp_lua_call *at = NULL; /* whose table of values stands at 3 */
     mp_event e;
     while (n < max && mp_pool_next(p->pool, &e)) {
-        if (e.kind == MP_EVENT_TROUBLE || e.kind == MP_EVENT_OUTPUT || e.kind == MP_EVENT_LOG) {
+        if (e.kind == MP_EVENT_TROUBLE || e.kind == MP_EVENT_OUTPUT || e.kind == MP_EVENT_LOG ||
+            e.kind == MP_EVENT_ANSWER) {
             note_other(L, p, &e);
             settle(p, &e);
             n++;

@@ -472,7 +472,7 @@ static void start(void *ctx, const mp_birth *birth)
     if (p->memory_limit > 0)
         mp_memory_limit((uint64_t)p->memory_limit);
     mp_random_init(&p->worker.random, L);
-    mp_worker_stop_open(L);
+    mp_worker_stop_open(L, birth);
     initialize(L, p);
 }
 
@@ -527,6 +527,7 @@ mp_handler mp_worker_handler(mp_lua_pool *pool, uint64_t max_items)
                         .run = handle,
                         .worn = is_worn,
                         .interrupt = mp_worker_interrupt,
+                        .explain = mp_worker_explain,
                         .finish = finish,
                         .method = pool->method,
                         .roles = &mp_lua_roles,

@@ -119,7 +119,9 @@ static bool give_item(mp_pool *pool, mp_event *event)
 static bool give_text(mp_pool *pool, mp_event *event)
 {
     const mp_arrival *a = &pool->arrival;
-    *event = (mp_event){.kind = a->kind == MP_ARRIVAL_LOG ? MP_EVENT_LOG : MP_EVENT_OUTPUT,
+    *event = (mp_event){.kind = a->kind == MP_ARRIVAL_LOG      ? MP_EVENT_LOG
+                                : a->kind == MP_ARRIVAL_ANSWER ? MP_EVENT_ANSWER
+                                                               : MP_EVENT_OUTPUT,
                         .index = a->index,
                         .seat = a->seat,
                         .data = a->data,
@@ -321,6 +323,7 @@ static bool give(mp_pool *pool, mp_event *event)
         return give_item(pool, event);
     case MP_ARRIVAL_OUTPUT:
     case MP_ARRIVAL_LOG:
+    case MP_ARRIVAL_ANSWER:
         return give_text(pool, event);
     case MP_ARRIVAL_STATE:
         return give_state(pool, event);

@@ -70,6 +70,7 @@ typedef struct mp_seat {
     _Atomic uint64_t rung; /* what its result ring's tail was when it rang for a lazy host */
     /* host: an item to be stopped, by its row and its index within its call */
     _Atomic uint64_t stop_row, stop_index;
+    _Atomic uint32_t asked; /* host: how often the worker was asked what it is doing */
     mp_bed bed;
     mp_robust alive; /* held by the worker all its life */
 } mp_seat;

@@ -25,6 +25,7 @@ enum mp_event_kind {
     MP_EVENT_DAMAGED,   /* its result cannot be read: code */
     MP_EVENT_OUTPUT,    /* what a task wrote: data, size; index 0 where no item did */
     MP_EVENT_LOG,       /* what it logged */
+    MP_EVENT_ANSWER,    /* what a worker is doing that was asked: data, size, seat */
     MP_EVENT_STATE,     /* an item that runs has saved a state, which its next attempts start
                            with: data, size. A code: there was no memory to keep it */
     MP_EVENT_CALL_OVER, /* nothing more will come for this call */

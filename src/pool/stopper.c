@@ -20,6 +20,7 @@ static struct {
     const mp_handler *handler;
     timer_t polite, deadly;
     volatile sig_atomic_t running, late;
+    volatile uint32_t answered;   /* the last question that was passed on */
     volatile int64_t deadline;    /* 0: none */
     volatile int64_t interrupted; /* when first; 0: not yet */
 } self;
@@ -59,6 +60,18 @@ static void on_signal(int number)
     errno = saved;
 }
 
+static void on_question(int number)
+{
+    int saved = errno;
+    uint32_t asked = mp_load_acquire(&self.seat->asked);
+    (void)number;
+    if (self.running && asked != self.answered && self.handler->explain != NULL) {
+        self.answered = asked;
+        self.handler->explain(self.handler->ctx, asked);
+    }
+    errno = saved;
+}
+
 static int make_timer(int signal_number, timer_t *timer)
 {
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = signal_number};
@@ -68,12 +81,15 @@ static int make_timer(int signal_number, timer_t *timer)
 int mp_stopper_open(mp_seat *seat, const unsigned char *tasks, const mp_handler *handler)
 {
     struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction question = {.sa_handler = on_question, .sa_flags = SA_RESTART};
     self.seat = seat;
     self.tasks = tasks;
     self.handler = handler;
     self.running = 0;
     mp_store_relaxed(&seat->kill_at, 0);
+    self.answered = mp_load_acquire(&seat->asked);
     sigaction(SIGURG, &action, NULL);
+    sigaction(MP_ASK_SIGNAL, &question, NULL);
     int status = make_timer(SIGURG, &self.polite);
     return status == 0 ? make_timer(SIGKILL, &self.deadly) : status;
 }

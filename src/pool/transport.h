@@ -25,6 +25,7 @@ enum mp_arrival_kind {
     MP_ARRIVAL_SKIPPED, /* `count` items that lay at or above their call's limit */
     MP_ARRIVAL_OUTPUT,  /* what a task wrote, of no row; index 0: no item did */
     MP_ARRIVAL_LOG,     /* what it logged */
+    MP_ARRIVAL_ANSWER,  /* what it is doing, as it was asked */
     MP_ARRIVAL_STATE,   /* what an item that runs has saved, of its row; count 0 */
     MP_ARRIVAL_NO_ROOM, /* one item's result found no memory: `code` */
     MP_ARRIVAL_DAMAGED, /* results could not be read, so all workers were killed, whose
@@ -96,6 +97,10 @@ typedef struct mp_transport_ops {
     void (*stop_unwanted)(mp_transport *t);
     /* So is this one, if it runs. */
     void (*stop_item)(mp_transport *t, uint64_t row, uint64_t index);
+    /* Asks the worker of this rank (from 0) what it is doing, which arrives as its answer; one that
+     * is between two items, or in its handler's start, gives none. The question's number, from
+     * 1: an answer tells the number of the last one; 0: there is no worker. */
+    uint32_t (*ask)(mp_transport *t, unsigned rank);
 
     /* Workers that have nothing to do while nothing waits for one. */
     unsigned (*idle)(const mp_transport *t);

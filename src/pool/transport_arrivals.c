@@ -14,7 +14,9 @@ enum { LOOK_NS = 1000000 }; /* between two looks at the nursery of a host that n
 
 static void read_text(const mp_result_frame *f, mp_arrival *a)
 {
-    a->kind = f->kind == MP_FRAME_LOG ? MP_ARRIVAL_LOG : MP_ARRIVAL_OUTPUT;
+    a->kind = f->kind == MP_FRAME_LOG      ? MP_ARRIVAL_LOG
+              : f->kind == MP_FRAME_ANSWER ? MP_ARRIVAL_ANSWER
+                                           : MP_ARRIVAL_OUTPUT;
     a->row = a->count = 0;
     memcpy(&a->index, f->data, sizeof a->index);
     a->data = (const unsigned char *)f->data + sizeof a->index;
@@ -92,7 +94,9 @@ static bool read_frame(local *l, unsigned seat, const mp_result_frame *f, mp_arr
         a->kind = MP_ARRIVAL_FAILED;
     else if (f->kind == MP_FRAME_TIMEOUT)
         a->kind = MP_ARRIVAL_TIMEOUT;
-    else if ((f->kind == MP_FRAME_OUTPUT || f->kind == MP_FRAME_LOG) && f->size >= sizeof a->index)
+    else if ((f->kind == MP_FRAME_OUTPUT || f->kind == MP_FRAME_LOG ||
+              f->kind == MP_FRAME_ANSWER) &&
+             f->size >= sizeof a->index)
         read_text(f, a);
     else if (f->kind == MP_FRAME_STATE && read_state(f, a))
         a->kind = MP_ARRIVAL_STATE;

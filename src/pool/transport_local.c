@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/memory.h"
+#include "pool/stopper.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -102,6 +103,21 @@ static void local_stop_item(mp_transport *t, uint64_t row, uint64_t index)
             mp_store_release(&l->segment.seats[i].stop_row, row);
         }
     local_stop_unwanted(t);
+}
+
+/* What the signal does to a process that is no worker any more is nothing: it is ignored by those
+ * that do not expect it. */
+static uint32_t local_ask(mp_transport *t, unsigned rank)
+{
+    local *l = mp_local_of(t);
+    if (rank >= l->size || l->by_rank[rank] == NO_SEAT)
+        return 0;
+    mp_seat *seat = &l->segment.seats[l->by_rank[rank]];
+    uint32_t number = mp_load_relaxed(&seat->asked) + 1;
+    number = number == 0 ? 1 : number;
+    mp_store_release(&seat->asked, number);
+    int32_t pid = mp_load_acquire(&seat->pid);
+    return pid > 0 && kill(pid, MP_ASK_SIGNAL) == 0 ? number : 0;
 }
 
 /* ---- waiting ---- */
@@ -326,6 +342,7 @@ static const mp_transport_ops local_ops = {
     .spans = local_spans,
     .stop_unwanted = local_stop_unwanted,
     .stop_item = local_stop_item,
+    .ask = local_ask,
     .idle = local_idle,
     .next = mp_local_next,
     .taken = mp_local_taken,

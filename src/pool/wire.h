@@ -140,6 +140,8 @@ enum mp_frame_kind {
     MP_FRAME_DAMAGED = 9, /* nothing: the worker was handed what cannot be */
     /* No outcome: mp_frame_row, of the item that runs, and the state that it saves. */
     MP_FRAME_STATE = 10,
+    /* No outcome: as MP_FRAME_OUTPUT, what a worker answers that was asked what it is doing. */
+    MP_FRAME_ANSWER = 11,
 };
 
 typedef struct mp_frame_row {

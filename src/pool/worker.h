@@ -31,10 +31,10 @@ typedef struct mp_task {
 enum mp_outcome { MP_TASK_DONE = 0, MP_TASK_FAILED = 1 };
 
 /* What a new worker is told. `tell` is how it says something to the host beside results: a text as
- * one frame of that kind (MP_FRAME_OUTPUT, MP_FRAME_LOG), at any time from start on; or, within
- * run, the state of the item (MP_FRAME_STATE), which outlives the worker from then on. 0 or a
- * negative errno. May wait for the host to read. `show`, within run: how much of the item is done,
- * 0 to 1; costs next to nothing. */
+ * one frame of that kind (MP_FRAME_OUTPUT, MP_FRAME_LOG, MP_FRAME_ANSWER), at any time from start
+ * on; or, within run, the state of the item (MP_FRAME_STATE), which outlives the worker from then
+ * on. 0 or a negative errno. May wait for the host to read. `show`, within run: how much of the
+ * item is done, 0 to 1; costs next to nothing. */
 typedef struct mp_birth {
     int (*tell)(void *teller, unsigned kind, const char *bytes, size_t size);
     void (*show)(void *teller, double fraction);
@@ -63,6 +63,9 @@ typedef struct mp_handler {
      * NULL. `late`: since it ran too long, else it is cancelled; `insist`: it was asked to
      * before, and a while has passed. */
     void (*interrupt)(void *ctx, bool late, bool insist);
+    /* What runs is asked what it is doing: called likewise; it answers, if it can, by
+     * mp_birth.tell of MP_FRAME_ANSWER, from run, with that number. May be NULL. */
+    void (*explain)(void *ctx, uint32_t number);
     /* The worker is about to leave for good. */
     void (*finish)(void *ctx);
     /* How its workers' nurseries come to be. Where that is not by a fork of the host, it is by
