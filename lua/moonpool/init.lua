@@ -151,6 +151,11 @@ function mp.loads(bytes, options)
   return core.loads(bytes, options.position or 1, options.functions or false)
 end
 
+--- The prompt of this process, until its input ends: reads lines, runs them, prints what they give.
+function mp.repl()
+  require("moonpool.repl").run(mp)
+end
+
 --- What the program's subcommand of that name does with these arguments; false: it did not work out.
 function mp._command(name, ...)
   return require("moonpool.commands." .. name)(mp, ...)

@@ -13,6 +13,7 @@ local AsyncResult = require "moonpool.result"
 local Iterator = require "moonpool.imap"
 local context = require "moonpool.context"
 local crew = require "moonpool.crew"
+local desk = require "moonpool.desk"
 local errors = require "moonpool.errors"
 local iterable = require "moonpool.iterable"
 local journal = require "moonpool.journal"
@@ -86,10 +87,10 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
   process.current() -- its workers are to know who has made them
   processes = check_processes("Pool", given.processes or core.default_processes()
     or core.process_cpu_count())
-  local seed = given.seed or math.random(0)
+  local seed, output = given.seed or math.random(0), given.output or desk.output()
   return crew.note(setmetatable({
     core = core.pool(processes, share.held(given.initializer), given.initargs, given.maxtasksperchild,
-      given.memory_limit, given.output ~= nil, given.log ~= nil, seed, method),
+      given.memory_limit, output ~= nil, given.log ~= nil, seed, method),
     seed = seed,
     given_seed = given.seed,
     processes = processes,
@@ -103,7 +104,8 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
     watched = {},
     retry_delay = given.retry_delay,
     on_callback_error = given.on_callback_error,
-    output = given.output,
+    output = output,
+    attributes = output ~= given.output, -- its output is told whose it is
     log = given.log,
     state = "open",
     listening = 0, -- calls that are not over and have a callback
@@ -314,13 +316,19 @@ end
 
 --- The same, but returns an AsyncResult at once. Never blocks, never runs callbacks.
 function Pool:apply_async(f, args, given, error_callback)
+  local result
   if is_plain(self, f, args, given, error_callback) then
-    return submit_plainly(self, "apply_async", f, args)
+    result = submit_plainly(self, "apply_async", f, args)
+  else
+    check_open(self, "apply_async")
+    check_args("apply_async", args)
+    local chosen = options.of_apply("apply_async", given, error_callback)
+    result = submit_apply(self, "apply_async", f, args, chosen)
   end
-  check_open(self, "apply_async")
-  check_args("apply_async", args)
-  local chosen = options.of_apply("apply_async", given, error_callback)
-  return submit_apply(self, "apply_async", f, args, chosen)
+  if desk.submitted then
+    desk.submitted(self, "apply", result)
+  end
+  return result
 end
 
 local function map_form(name, star)
@@ -336,7 +344,11 @@ local function map_async_form(name, star)
     check_open(self, name)
     check_single(name, source, given)
     local chosen = options.of_map(name, given, callback, error_callback)
-    return submit_map(self, name, f, source, star, chosen)
+    local result = submit_map(self, name, f, source, star, chosen)
+    if desk.submitted then
+      desk.submitted(self, star and "starmap" or "map", result)
+    end
+    return result
   end
 end
 

@@ -28,6 +28,7 @@ local number = 0       -- of bars made
 local next_look, next_draw = 0, 0
 local above, fresh = "", false -- lines that are to stay and are not written yet; none was tried
 local shown = ""
+local paint             -- who shows bars in the place of the terminal's own drawing
 
 -- ---- functions ----
 
@@ -189,7 +190,7 @@ local function show(lines, rows, columns, now)
   if above == "" and text == shown and now < next_draw then
     return
   end
-  local drawn = core.draw_bars(above, text, rows, columns, fresh and PATIENCE or 0)
+  local drawn = (paint or core.draw_bars)(above, text, rows, columns, fresh and PATIENCE or 0)
   fresh = false
   if drawn then
     above, shown, next_draw = "", text, now + HEAL
@@ -205,7 +206,9 @@ local function draw(now)
     show(lines, #lines, columns, now)
   end
   if next(pools) == nil and above == "" then
-    core.stop_bars()
+    if not paint then
+      core.stop_bars()
+    end
     progress.active, shown = false, ""
   end
 end
@@ -278,6 +281,26 @@ function progress.leave(pool)
     next_look = 0
     core.undisturbed(draw, core.monotonic())
   end
+end
+
+--- From now on bars are shown by painter(above, lines, rows, columns), as core.draw_bars does; nil: on
+--- the terminal again. Those that stand there are taken away.
+function progress.paint(painter)
+  if progress.active and not paint and painter then
+    core.draw_bars("", "", 0, core.terminal_size(), PATIENCE)
+    core.stop_bars()
+  end
+  paint, shown, next_draw = painter, "", 0
+end
+
+--- The call's bars, if it goes on, are shown no longer.
+function progress.unwatch(pool, holder)
+  for i = #(pool.bars or {}), 1, -1 do
+    if pool.bars[i].holder == holder then
+      forget(pool, pool.bars[i])
+    end
+  end
+  next_look = 0
 end
 
 local function add_bar(pool, holder, title, total, reports)

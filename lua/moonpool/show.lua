@@ -2,6 +2,11 @@
 
 local DEEPEST, MOST, WIDEST = 4, 50, 200
 local WIDTH, INDENT = 80, 2
+local ALL, ON_A_LINE = 2000, 200 -- entries of all tables in one another
+local LONGEST = 4000             -- of a string that is all there is
+
+local COLOURS = { string = "\27[32m", number = "\27[36m", boolean = "\27[35m", ["nil"] = "\27[35m" }
+local PLAIN = "\27[0m"
 
 local function is_name(key)
   return type(key) == "string" and key:match "^[%a_][%w_]*$" ~= nil
@@ -24,12 +29,23 @@ local function is_opaque(value)
   return type(value) ~= "table" or type(meta) == "table" and meta.__tostring ~= nil
 end
 
-local function show_scalar(value)
-  if type(value) ~= "string" then
-    return tostring(value)
+local function escaped(text, widest)
+  local cut = #text > widest and text:sub(1, widest) .. "..." or text
+  local quoted = (("%q"):format(cut):gsub("\\\n", "\\n"))
+  if utf8 and not utf8.len(cut) then
+    quoted = quoted:gsub("[\128-\255]", function(c) return ("\\%d"):format(c:byte()) end)
   end
-  local cut = #value > WIDEST and value:sub(1, WIDEST) .. "..." or value
-  return (("%q"):format(cut):gsub("\\\n", "\\n"))
+  return quoted
+end
+
+local function show_scalar(value, state)
+  local text = type(value) == "string" and escaped(value, state.widest or WIDEST) or tostring(value)
+  local colour = state.coloured and COLOURS[type(value)]
+  return colour and colour .. text .. PLAIN or text
+end
+
+local function width_of(text, state)
+  return state.coloured and #text:gsub("\27%[%d+m", "") or #text
 end
 
 -- What is in a table: pairs of an entry's head and its value, the list part in its order, then the
@@ -55,47 +71,78 @@ end
 
 local write
 
--- On one line, or where that is too long, and there is a width to keep to, an entry a line.
-local function write_table(t, width, indent, depth, above)
+local function write_entries(entries, width, indent, depth, state)
   local parts = {}
-  local entries, more = entries_of(t)
   for i, entry in ipairs(entries) do
-    parts[i] = entry[1] .. write(entry[2], nil, 0, depth + 1, above)
+    state.left = state.left - 1
+    if state.left < 0 then
+      parts[i] = "..."
+      break
+    end
+    parts[i] = entry[1] .. write(entry[2], width, indent, depth + 1, state)
   end
+  return parts
+end
+
+-- On one line; nil where that is too long, if there is a width to keep to.
+local function write_line(entries, more, room, depth, state)
+  local left = state.left
+  if room then
+    state.left = math.min(left, ON_A_LINE)
+  end
+  local given = state.left
+  local parts = write_entries(entries, nil, 0, depth, state)
   parts[#parts + 1] = more > 0 and ("... %d more"):format(more) or nil
   local line = ("{%s}"):format(table.concat(parts, ", "))
-  if not width or #line + indent <= width then
+  if not room then
+    return line
+  end
+  local fits = state.left >= 0 and width_of(line, state) <= room
+  state.left = fits and left - given + state.left or left
+  return fits and line or nil
+end
+
+-- On one line, or where that is too long an entry a line.
+local function write_table(t, width, indent, depth, state)
+  local entries, more = entries_of(t)
+  local line = write_line(entries, more, width and width - indent, depth, state)
+  if line then
     return line
   end
   local margin = (" "):rep(indent + INDENT)
-  for i, entry in ipairs(entries) do
-    parts[i] = entry[1] .. write(entry[2], width, indent + INDENT, depth + 1, above)
-  end
+  local parts = write_entries(entries, width, indent + INDENT, depth, state)
+  parts[#parts + 1] = more > 0 and ("... %d more"):format(more) or nil
   return ("{\n%s%s\n%s}"):format(margin, table.concat(parts, ",\n" .. margin), (" "):rep(indent))
 end
 
-function write(value, width, indent, depth, above)
+function write(value, width, indent, depth, state)
   if is_opaque(value) then
-    return show_scalar(value)
-  elseif above[value] then
+    return show_scalar(value, state)
+  elseif state[value] then
     return "{cycle}"
   elseif depth >= DEEPEST then
     return "{...}"
   end
-  above[value] = true
-  local text = write_table(value, width, indent, depth, above)
-  above[value] = nil
+  state[value] = true
+  local text = write_table(value, width, indent, depth, state)
+  state[value] = nil
   return text
 end
 
 --- The text of a value on one line: tables with what is in them, cut where they are deep or long.
 function show.line(value)
-  return write(value, nil, 0, 0, {})
+  return write(value, nil, 0, 0, { left = ALL })
 end
 
 --- The same, on several lines, indented, where one would be long.
 function show.text(value)
-  return write(value, WIDTH, 0, 0, {})
+  return write(value, WIDTH, 0, 0, { left = ALL })
+end
+
+--- The same for a prompt, which shows more of a string, and colours where they are wanted.
+function show.value(value, coloured)
+  return write(value, WIDTH, 0, 0, { left = ALL, coloured = coloured,
+    widest = type(value) == "string" and LONGEST or WIDEST })
 end
 
 return show

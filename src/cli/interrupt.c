@@ -35,8 +35,8 @@ static const char place[] = "moonpool.interrupt.place";   /* there: a coroutine'
 
 static lua_State *main_state;
 static pthread_t main_thread;
-static struct sigaction before;
 static bool interrupted; /* since mp_interrupt_begin */
+static bool keeps_on;    /* a second SIGINT raises, too */
 static bool in_flight;   /* raised, and by no pcall caught so far */
 static lua_CFunction stock_resume;
 
@@ -104,7 +104,8 @@ static void on_signal(int number)
     int saved = errno;
     if (pthread_equal(pthread_self(), main_thread)) {
         struct sigaction standard = {.sa_handler = SIG_DFL};
-        sigaction(number, &standard, NULL);
+        if (!keeps_on)
+            sigaction(number, &standard, NULL);
         arm(main_state);
         mp_threads_each(arm);
     } else {
@@ -256,18 +257,20 @@ static void forget_interrupt(lua_State *L)
 }
 
 /* Without SA_RESTART, so that calls that block return to Lua. */
-void mp_interrupt_begin(lua_State *L)
+void mp_interrupt_begin(lua_State *L, struct sigaction *before, bool lasting)
 {
     struct sigaction action = {.sa_handler = on_signal};
     if (interrupted)
         forget_interrupt(L);
+    keeps_on = lasting;
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, &before);
+    sigaction(SIGINT, &action, before);
 }
 
-void mp_interrupt_end(void)
+void mp_interrupt_end(const struct sigaction *before)
 {
-    sigaction(SIGINT, &before, NULL);
+    keeps_on = false;
+    sigaction(SIGINT, before, NULL);
 }
 
 void mp_interrupt_explain(lua_State *L)

@@ -3,6 +3,8 @@
 #define MP_CLI_INTERRUPT_H
 
 #include <lua.h>
+#include <signal.h>
+#include <stdbool.h>
 
 /* Makes the state ready to be interrupted; once, from its main thread, with
  * the standard libraries open and no coroutine made yet. Raises memory errors
@@ -10,10 +12,11 @@
 void mp_interrupt_open(lua_State *L);
 
 /* Between these two a first SIGINT raises the error "interrupted!" in L or in
- * the coroutine that runs, and a second one ends the process. Behind them, what
- * SIGINT does is again what it did before. They do not nest. */
-void mp_interrupt_begin(lua_State *L);
-void mp_interrupt_end(void);
+ * the coroutine that runs, and a second one ends the process; where it is to be
+ * `lasting`, each of them raises. Behind them, what SIGINT does is again what it
+ * did before, which *before keeps meanwhile. */
+void mp_interrupt_begin(lua_State *L, struct sigaction *before, bool lasting);
+void mp_interrupt_end(const struct sigaction *before);
 
 /* To be called with an error message on top of the stack: where that tells of
  * an interrupt that hit a coroutine, adds the coroutine's traceback to it. */

@@ -15,7 +15,7 @@
 
 #include "cli/interrupt.h"
 #include "cli/options.h"
-#include "cli/repl.h"
+#include "cli/prompt.h"
 #include "cli/run.h"
 #include "moonpool_lua.h"
 
@@ -39,6 +39,7 @@ static void open_state(lua_State *L, const mp_options *options)
     }
     luaL_openlibs(L);
     mp_interrupt_open(L);
+    mp_prompt_open(L);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     lua_pushcfunction(L, luaopen_moonpool);
     lua_setfield(L, -2, "moonpool");
@@ -146,13 +147,14 @@ static int run_script(lua_State *L, char **argv, int script)
     return mp_run_report(L, status, program);
 }
 
-/* `mp` is there in a conversation, unless the script put something else there. */
 static void converse(lua_State *L)
 {
-    if (lua_getglobal(L, "mp") == LUA_TNIL && require(L, "moonpool") == LUA_OK)
-        lua_setglobal(L, "mp");
     lua_settop(L, 0);
-    mp_repl(L);
+    if (require(L, program) != LUA_OK)
+        return;
+    lua_getfield(L, -1, "repl");
+    mp_run_report(L, lua_pcall(L, 0, 0, 0), program);
+    lua_settop(L, 0);
 }
 
 static void run_input(lua_State *L, const mp_options *options, bool script)

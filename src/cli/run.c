@@ -29,9 +29,10 @@ int mp_run_call(lua_State *L, int n, int results)
     int function = lua_gettop(L) - n;
     lua_pushcfunction(L, explain);
     lua_insert(L, function);
-    mp_interrupt_begin(L);
+    struct sigaction before;
+    mp_interrupt_begin(L, &before, false);
     int status = lua_pcall(L, n, results, function);
-    mp_interrupt_end();
+    mp_interrupt_end(&before);
     lua_remove(L, function);
     return status;
 }

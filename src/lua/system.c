@@ -93,6 +93,14 @@ static int nap_on(lua_State *L)
     return 1;
 }
 
+/* core.readable(descriptor): whether it is, or has come to its end, now */
+static int readable(lua_State *L)
+{
+    struct pollfd p = {.fd = (int)luaL_checkinteger(L, 1), .events = POLLIN};
+    lua_pushboolean(L, poll(&p, 1, 0) > 0);
+    return 1;
+}
+
 /* core.undisturbed(f, ...): calls f with hooks off and interrupts held back, so that
  * neither can end it half-way; both come behind it. f is short, runs no code of a user's
  * and does not yield. */
@@ -222,6 +230,7 @@ void mp_open_system(lua_State *L)
         {"monotonic", monotonic},
         {"nap", nap},
         {"sleep_on", nap_on},
+        {"readable", readable},
         {"undisturbed", undisturbed},
         {"pid", pid},
         {"host_name", host_name},

@@ -1,0 +1,30 @@
+# GNU readline, with which the program's prompt edits its line. The libraries never have it.
+#
+# Its archive is taken where there is one, so that the program runs where readline is not installed.
+# READLINE_OF_PROGRAM is what the program is linked with, READLINE_LEFT_OUT which of the two lines of
+# src/cli is not compiled.
+set(READLINE_OF_PROGRAM "")
+set(READLINE_INCLUDE_DIR "")
+set(READLINE_LEFT_OUT line.c)
+if(MOONPOOL_READLINE)
+  find_path(readline_headers readline/readline.h)
+  find_library(readline_archive libreadline.a)
+  find_library(readline_library readline)
+  find_library(tinfo_archive NAMES libtinfo.a libncursesw.a libncurses.a)
+  find_library(tinfo_library NAMES tinfo ncursesw ncurses)
+  mark_as_advanced(readline_headers readline_archive readline_library tinfo_archive tinfo_library)
+  if(readline_headers AND readline_archive AND tinfo_archive)
+    set(READLINE_OF_PROGRAM ${readline_archive} ${tinfo_archive})
+  elseif(readline_headers AND readline_library)
+    set(READLINE_OF_PROGRAM ${readline_library})
+    if(tinfo_library)
+      list(APPEND READLINE_OF_PROGRAM ${tinfo_library})
+    endif()
+  elseif(NOT MOONPOOL_READLINE STREQUAL "AUTO")
+    message(FATAL_ERROR "MOONPOOL_READLINE is ${MOONPOOL_READLINE}, but GNU readline is not there (libreadline-dev)")
+  endif()
+  if(READLINE_OF_PROGRAM)
+    set(READLINE_INCLUDE_DIR ${readline_headers})
+    set(READLINE_LEFT_OUT line_plain.c)
+  endif()
+endif()

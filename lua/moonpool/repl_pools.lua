@@ -1,0 +1,165 @@
+-- What goes on behind a prompt while a line is waited for: results are taken in, callbacks run, bars
+-- move, and what there is to say appears above the line.
+
+local core, require = ...
+
+local progress = require "moonpool.progress"
+local pump = require "moonpool.pump"
+
+local behind = {}
+behind.__index = behind
+
+local PAUSE = 0.03    -- seconds between two times that the line is taken away
+local BUDGET = 0.02   -- for what has come, at a time
+local LOOK = 0.5      -- between two looks at what tells nobody
+
+--- For a prompt with these jobs and that reader.
+function behind.new(list, reader)
+  return setmetatable({ jobs = list, reader = reader, next = 0, look = 0, bars = "", rows = 0 }, behind)
+end
+
+-- The pools of this process that are not gone.
+local function pools()
+  local list = {}
+  for pool in pairs(pump.pools) do
+    if pool.state ~= "joined" and core.owns(pool.core) then
+      list[#list + 1] = pool
+    end
+  end
+  return list
+end
+
+local function descriptors(list)
+  local fds = {}
+  for i, pool in ipairs(list) do
+    fds[i] = core.fileno(pool.core)
+    core.rest(pool.core)
+  end
+  return fds
+end
+
+local function some_is_readable(fds)
+  for _, fd in ipairs(fds) do
+    if core.readable(fd) then
+      return true
+    end
+  end
+  return false
+end
+
+-- ---- above the line ----
+
+--- Takes the line and the bars away; what is printed then stays above them.
+function behind:hide()
+  self.reader:hide()
+  if self.rows > 0 then
+    io.stdout:write(("\27[%dA\r\27[J"):format(self.rows))
+  end
+end
+
+function behind:show()
+  if self.rows > 0 then
+    io.stdout:write(self.bars, "\n")
+  end
+  io.stdout:flush()
+  self.reader:show()
+end
+
+--- Prints lines; while a line is edited, between hide and show.
+function behind.say(lines)
+  for _, line in ipairs(lines) do
+    io.stdout:write(line, "\n")
+  end
+  io.stdout:flush()
+end
+
+-- In the place of core.draw_bars.
+local function painter(self)
+  return function(above, lines, rows)
+    io.stdout:write(above)
+    self.bars, self.rows = lines, rows
+    return true
+  end
+end
+
+--- A line is about to be edited, or no longer.
+function behind:begin()
+  self.bars, self.rows = "", 0
+  if self.reader.edits then
+    progress.paint(painter(self))
+  end
+end
+
+function behind.leave()
+  progress.paint(nil)
+end
+
+-- ---- turning ----
+
+local function turn_all(list)
+  local over = core.monotonic() + BUDGET
+  local happened
+  repeat
+    happened = nil
+    for _, pool in ipairs(list) do
+      happened = pump.turn(pool) or happened
+    end
+  until not happened or core.monotonic() >= over
+end
+
+function behind:turn(list, protect)
+  self:hide()
+  protect(turn_all, list)
+  behind.say(self.jobs:news())
+  behind.say { self.jobs:withheld() }
+  self:show()
+  local now = core.monotonic()
+  self.next, self.look = now + PAUSE, now + LOOK
+end
+
+local function has_journal(list)
+  for _, pool in ipairs(list) do
+    if pool.journals and next(pool.journals) then
+      return true
+    end
+  end
+  return false
+end
+
+-- Whether it is time for something, though no descriptor says so.
+function behind:is_due(list, now)
+  return self.jobs.over[self.jobs.over.first] ~= nil or progress.active and progress.is_due(now)
+    or now >= self.look and (self.jobs.held > 0 or has_journal(list))
+end
+
+--- Does what there is to do, by protect(f, ...), which reports errors, and sleeps until there is
+--- something more, or one of the descriptors is readable.
+function behind:attend(fds, protect)
+  local now = core.monotonic()
+  local deadline = self.next
+  if now >= self.next then
+    local list = pools()
+    local calling = descriptors(list)
+    if self:is_due(list, now) or some_is_readable(calling) then
+      return self:turn(list, protect)
+    end
+    table.move(fds, 1, #fds, #calling + 1, calling)
+    fds = calling
+    deadline = progress.active and progress.deadline(nil) or nil
+    if self.jobs.held > 0 or has_journal(list) then
+      deadline = math.min(deadline or math.huge, self.look)
+    end
+  end
+  core.sleep_on(fds, deadline)
+end
+
+--- Terminates the pools with work, or of this list alone.
+function behind.terminate()
+  for _, pool in ipairs(pools()) do
+    if core.outstanding(pool.core) > 0 then
+      pool:terminate()
+    end
+  end
+end
+
+return behind

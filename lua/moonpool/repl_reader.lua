@@ -1,0 +1,120 @@
+-- Where a prompt's lines come from: a line edited on the terminal, which the program brings along
+-- (src/cli/line.c), or plain lines of standard input, in any host.
+--
+-- Both are polled, so that whoever asks for a line may do other things until it is there. What is to
+-- appear above it is printed between `hide` and `show`.
+
+local core = ...
+
+local STDIN = 0
+
+local reader = {}
+
+local Edited, Plain = {}, {}
+Edited.__index, Plain.__index = Edited, Plain
+
+-- ---- edited lines ----
+
+function Edited:begin(prompt)
+  self.line.begin(prompt)
+end
+
+--- A line, false at the end of input, or nil: nothing so far.
+function Edited:take()
+  while core.readable(STDIN) do
+    local text = self.line.feed()
+    if text ~= nil then
+      if text == false then
+        io.stdout:write("\n")
+      end
+      return text
+    end
+  end
+end
+
+function Edited:hide()
+  self.line.hide()
+end
+
+function Edited:show()
+  self.line.show()
+end
+
+function Edited:resize()
+  self.line.resize()
+end
+
+function Edited:leave()
+  self.line.leave()
+end
+
+function Edited:abandon()
+  self.line.abandon()
+end
+
+function Edited:remember(text)
+  self.line.remember(text)
+end
+
+-- ---- plain lines ----
+
+function Plain:begin(prompt)
+  self.prompt = prompt
+  io.stdout:write(prompt)
+  io.stdout:flush()
+end
+
+function Plain.take()
+  if core.readable(STDIN) then
+    local text = io.stdin:read("l")
+    if text == nil then
+      io.stdout:write("\n")
+    end
+    return text or false
+  end
+end
+
+function Plain.hide()
+  io.stdout:write("\n")
+end
+
+function Plain:show()
+  self:begin(self.prompt)
+end
+
+function Plain.abandon()
+  io.stdout:write("\n")
+end
+
+function Plain.resize() end
+function Plain.leave() end
+function Plain.remember() end
+
+-- ---- the host's side ----
+
+-- Where no program has brought it along: calls that only the host can interrupt, no signals.
+local function bare()
+  return {
+    call = xpcall,
+    explain = function(message) return message end,
+    watch = function() end,
+    unwatch = function() end,
+    signal = function() end,
+    is_terminal = function() return core.is_terminal() end,
+  }
+end
+
+--- A reader: methods begin(prompt), take() (a line, false at the end, nil while there is none), hide,
+--- show, resize, leave, abandon, remember(text); fields host (what the program has brought along) and
+--- edits (whether lines are edited).
+function reader.open()
+  local host = debug.getregistry()["moonpool.prompt"] or bare()
+  local terminal, kind = host.is_terminal(), os.getenv "TERM"
+  if terminal and host.begin and kind and kind ~= "dumb" then
+    return setmetatable({ host = host, line = host, edits = true, terminal = true }, Edited)
+  end
+  io.stdin:setvbuf("no")
+  return setmetatable({ host = host, edits = false, terminal = terminal }, Plain)
+end
+
+return reader

@@ -1,0 +1,128 @@
+-- What can be said at a prompt beside Lua: the functions that stand there as globals.
+
+local core, require = ...
+
+local athand = require "moonpool.athand"
+local crew = require "moonpool.crew"
+local errors = require "moonpool.errors"
+local help = require "moonpool.help"
+local kinds = require "moonpool.kinds"
+local progress = require "moonpool.progress"
+local pump = require "moonpool.pump"
+
+local words = {}
+
+local session -- whose words these are
+
+--- From now on they speak of that prompt; nil: of none.
+function words.attach(to)
+  session = to
+end
+
+local function jobs_of(name)
+  if not session then
+    errors.raise("state", name .. ": this is for a prompt")
+  end
+  return session.jobs
+end
+
+local given = {}
+
+--- jobs(): all of them, to be read.
+function given.jobs()
+  return jobs_of("jobs"):list()
+end
+
+--- job(n): that job, with the methods of its AsyncResult.
+function given.job(n)
+  return jobs_of("job"):find("job", n)
+end
+
+--- cancel(n): takes the job back, or stops it: whether it was still to be stopped.
+function given.cancel(n)
+  return jobs_of("cancel"):find("cancel", n).result:cancel()
+end
+
+--- fg(n): waits for it under a bar, and gives its result; Ctrl-C leaves it running.
+function given.fg(n)
+  local job = jobs_of("fg"):find("fg", n)
+  local result = job.result
+  if not result.done then
+    progress.watch(result.pool, "fg", result, { progress = ("[%d] %s"):format(job.number, job:name()) })
+    local ok, err = pcall(result.wait, result)
+    if not ok then
+      progress.unwatch(result.pool, result)
+      errors.throw(err)
+    end
+  end
+  job.line = session.number
+  return result:get()
+end
+
+--- wait([seconds]): until nothing is outstanding in any pool: true, else false.
+function given.wait(timeout)
+  local deadline = pump.deadline(timeout)
+  for _, pool in ipairs(crew.open_pools()) do
+    if not pool:wait(deadline and math.max(deadline - core.monotonic(), 0)) then
+      return false
+    end
+  end
+  return true
+end
+
+--- reload(name): as mp.reload.
+function given.reload(name)
+  return session.mp.reload(name)
+end
+
+given.timeit = athand.timeit
+
+local Lines = kinds.class "Workers"
+
+function Lines:__tostring()
+  return #self > 0 and table.concat(self, "\n") or "no pools"
+end
+
+local function line_of(worker)
+  return ("%-16s %7s  %-8s  %s"):format(worker.name, worker.pid or "-", worker.state,
+    worker.item and "item " .. worker.item or "")
+end
+
+--- workers(): those of all pools, to be read.
+function given.workers()
+  local lines = setmetatable({}, Lines)
+  for _, pool in ipairs(crew.open_pools()) do
+    lines[#lines + 1] = tostring(pool)
+    for _, worker in ipairs(pool:workers()) do
+      lines[#lines + 1] = "  " .. line_of(worker):match "^(.-)%s*$"
+    end
+  end
+  return lines
+end
+
+--- help(what): its signature and what it does.
+function given.help(...)
+  return help.about(session and session.mp, ...)
+end
+
+words.given = given
+
+--- Sets them as globals, where those are free; returns a function that takes them away.
+function words.install()
+  local set = {}
+  for name, f in pairs(given) do
+    if rawget(_G, name) == nil then
+      rawset(_G, name, f)
+      set[name] = f
+    end
+  end
+  return function()
+    for name, f in pairs(set) do
+      if rawget(_G, name) == f then
+        rawset(_G, name, nil)
+      end
+    end
+  end
+end
+
+return words

@@ -1,0 +1,213 @@
+/* A line that is edited on the terminal by GNU readline.
+ *
+ * Its callback interface: whoever waits for the line polls standard input and calls `feed` when
+ * there is some, and is free to do other things meanwhile. What is to appear above the line is
+ * written between `hide` and `show`. Signals are not readline's business here (prompt.c). */
+#include "cli/prompt.h"
+
+#include <lauxlib.h>
+#include <locale.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <readline/history.h>
+#include <readline/readline.h>
+
+static const char completer[] = "moonpool.prompt.completer"; /* in the registry */
+
+static lua_State *state; /* which feeds; valid within feed */
+static bool active;      /* a line is being edited */
+static bool complete;    /* ... and is done: */
+static char *taken;      /* it, to be freed; NULL: the end of input */
+
+static void take(char *line)
+{
+    rl_callback_handler_remove();
+    active = false;
+    complete = true;
+    taken = line;
+}
+
+/* ---- completion ---- */
+
+/* The words that fit, as readline wants them: their common beginning first. */
+static char **words_of(lua_State *L, int list)
+{
+    size_t n = (size_t)lua_rawlen(L, list), common = 0;
+    if (n == 0)
+        return NULL;
+    char **words = calloc(n + 2, sizeof *words);
+    for (size_t i = 1; words != NULL && i <= n; i++) {
+        lua_rawgeti(L, list, (lua_Integer)i);
+        words[i] = strdup(lua_tostring(L, -1));
+        lua_pop(L, 1);
+        size_t same = 0;
+        while (words[i][same] != '\0' && words[i][same] == words[1][same])
+            same++;
+        common = i == 1 || same < common ? same : common;
+    }
+    if (words != NULL)
+        words[0] = strndup(words[1], common);
+    return words;
+}
+
+/* Calls the completer as f(text before the cursor, where the word begins, from 1). What goes wrong
+ * in it completes nothing. */
+static char **ask(int start, int end)
+{
+    lua_State *L = state;
+    int top = lua_gettop(L);
+    char **words = NULL;
+    if (lua_checkstack(L, 8) && lua_getfield(L, LUA_REGISTRYINDEX, completer) == LUA_TFUNCTION) {
+        lua_pushlstring(L, rl_line_buffer, (size_t)end);
+        lua_pushinteger(L, start + 1);
+        if (lua_pcall(L, 2, 1, 0) == LUA_OK && lua_istable(L, -1))
+            words = words_of(L, lua_gettop(L));
+    }
+    lua_settop(L, top);
+    return words;
+}
+
+/* Within a string readline goes on with names of files. */
+static char **attempt(const char *text, int start, int end)
+{
+    (void)text;
+    if (rl_completion_quote_character != 0)
+        return NULL;
+    rl_attempted_completion_over = 1;
+    rl_completion_append_character = '\0';
+    return ask(start, end);
+}
+
+static int set_completer(lua_State *L)
+{
+    lua_settop(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, completer);
+    return 0;
+}
+
+/* ---- the line ---- */
+
+/* begin(prompt): a new line is edited */
+static int begin(lua_State *L)
+{
+    const char *prompt = luaL_checkstring(L, 1);
+    complete = false;
+    active = true;
+    rl_callback_handler_install(prompt, take);
+    return 0;
+}
+
+/* feed(): takes what was typed: the line when that ends it, false at the end of input, or nil */
+static int feed(lua_State *L)
+{
+    state = L;
+    if (active)
+        rl_callback_read_char();
+    if (!complete)
+        return 0;
+    complete = false;
+    if (taken == NULL)
+        lua_pushboolean(L, 0);
+    else
+        lua_pushstring(L, taken);
+    free(taken);
+    taken = NULL;
+    return 1;
+}
+
+static int hide(lua_State *L)
+{
+    (void)L;
+    if (active) {
+        rl_clear_visible_line();
+        fflush(rl_outstream);
+    }
+    return 0;
+}
+
+static int show(lua_State *L)
+{
+    (void)L;
+    if (active)
+        rl_forced_update_display();
+    return 0;
+}
+
+/* leave(): gives up the line, where there is one, and the terminal back */
+static int leave(lua_State *L)
+{
+    (void)L;
+    if (active) {
+        rl_callback_sigcleanup();
+        rl_callback_handler_remove();
+    }
+    active = false;
+    return 0;
+}
+
+/* interrupt(): leaves what was typed where it stands, with ^C behind it */
+static int interrupt(lua_State *L)
+{
+    if (active) {
+        rl_point = rl_end;
+        rl_redisplay();
+        fputs("^C\n", rl_outstream);
+        fflush(rl_outstream);
+    }
+    return leave(L);
+}
+
+static int resize(lua_State *L)
+{
+    (void)L;
+    rl_resize_terminal();
+    return 0;
+}
+
+/* remember(text): for the arrows and Ctrl-R; once where it was the last one, too */
+static int remember(lua_State *L)
+{
+    const char *text = luaL_checkstring(L, 1);
+    HIST_ENTRY *last = history_length > 0 ? history_get(history_base + history_length - 1) : NULL;
+    if (last == NULL || strcmp(last->line, text) != 0)
+        add_history(text);
+    return 0;
+}
+
+/* forget(): no line was entered so far */
+static int forget(lua_State *L)
+{
+    (void)L;
+    clear_history();
+    return 0;
+}
+
+static void prepare(void)
+{
+    setlocale(LC_CTYPE, "");
+    rl_readline_name = "moonpool";
+    rl_catch_signals = 0;
+    rl_catch_sigwinch = 0;
+    rl_basic_word_break_characters = " \t\n\"'><=;:+-*/%^~#{}()[].,&|\\";
+    rl_completer_quote_characters = "\"'";
+    rl_basic_quote_characters = "\"'";
+    rl_attempted_completion_function = attempt;
+}
+
+void mp_line_open(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"begin", begin},   {"feed", feed},
+        {"hide", hide},     {"show", show},
+        {"leave", leave},   {"abandon", interrupt},
+        {"resize", resize}, {"remember", remember},
+        {"forget", forget}, {"set_completer", set_completer},
+        {NULL, NULL},
+    };
+    prepare();
+    luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,126 @@
+/* The program's side of the prompt: see prompt.h.
+ *
+ * While a line is waited for, signals are only noted, and a pipe wakes whoever polls: nothing is
+ * lost between a look at the notes and the poll. While Lua code is evaluated, SIGINT is what
+ * interrupt.c makes of it. Both put back what they found. */
+#include "cli/prompt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include "cli/interrupt.h"
+
+enum { NOTED = 3 };
+
+static const int noted[NOTED] = {SIGINT, SIGWINCH, SIGTERM};
+static const char *const names[NOTED] = {"interrupt", "resize", "terminate"};
+static volatile sig_atomic_t came[NOTED];
+static struct sigaction before[NOTED];
+static int wake[2] = {-1, -1};
+static bool watching;
+
+static void note(int number)
+{
+    int saved = errno;
+    for (int i = 0; i < NOTED; i++)
+        if (noted[i] == number)
+            came[i] = 1;
+    ssize_t ignored = write(wake[1], "", 1);
+    (void)ignored;
+    errno = saved;
+}
+
+/* watch(): from now on these signals are noted; the descriptor that is readable behind one */
+static int watch(lua_State *L)
+{
+    if (wake[0] < 0 && pipe2(wake, O_CLOEXEC | O_NONBLOCK) < 0)
+        return luaL_error(L, "a pipe is refused");
+    if (!watching) {
+        struct sigaction action = {.sa_handler = note};
+        sigemptyset(&action.sa_mask);
+        for (int i = 0; i < NOTED; i++)
+            sigaction(noted[i], &action, &before[i]);
+    }
+    watching = true;
+    lua_pushinteger(L, wake[0]);
+    return 1;
+}
+
+/* unwatch(): they do again what they did before */
+static int unwatch(lua_State *L)
+{
+    (void)L;
+    for (int i = 0; watching && i < NOTED; i++)
+        sigaction(noted[i], &before[i], NULL);
+    watching = false;
+    return 0;
+}
+
+/* signal(): the name of one that has come since it was asked for last, or nil */
+static int next_signal(lua_State *L)
+{
+    char bytes[64];
+    while (wake[0] >= 0 && read(wake[0], bytes, sizeof bytes) > 0) {
+    }
+    for (int i = 0; i < NOTED; i++) {
+        if (came[i]) {
+            came[i] = 0;
+            lua_pushstring(L, names[i]);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* finish(): ends the process as SIGTERM does */
+static int finish(lua_State *L)
+{
+    signal(SIGTERM, SIG_DFL);
+    raise(SIGTERM);
+    return luaL_error(L, "terminated");
+}
+
+/* call(f, handler): as xpcall; Ctrl-C interrupts it, however often */
+static int call(lua_State *L)
+{
+    lua_settop(L, 2);
+    lua_insert(L, 1);
+    struct sigaction outer;
+    mp_interrupt_begin(L, &outer, true);
+    int status = lua_pcall(L, 0, LUA_MULTRET, 1);
+    mp_interrupt_end(&outer);
+    lua_pushboolean(L, status == LUA_OK);
+    lua_replace(L, 1);
+    return lua_gettop(L);
+}
+
+/* explain(message): with a coroutine's traceback where Ctrl-C hit one */
+static int explain(lua_State *L)
+{
+    lua_settop(L, 1);
+    mp_interrupt_explain(L);
+    return 1;
+}
+
+/* is_terminal(): input and output are one */
+static int is_terminal(lua_State *L)
+{
+    lua_pushboolean(L, isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
+    return 1;
+}
+
+void mp_prompt_open(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"watch", watch}, {"unwatch", unwatch}, {"signal", next_signal},      {"finish", finish},
+        {"call", call},   {"explain", explain}, {"is_terminal", is_terminal}, {NULL, NULL},
+    };
+    luaL_newlib(L, functions);
+    mp_history_open(L);
+    mp_line_open(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, "moonpool.prompt");
+}
