@@ -4,7 +4,7 @@
 local core = ...
 
 local desk = {
-  submitted = nil, -- function(pool, name, result): of the asynchronous calls
+  submitted = nil, -- function(pool, name, result, waited): of calls; those that are waited for at once
 }
 
 local sink, home

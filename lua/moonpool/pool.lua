@@ -305,12 +305,17 @@ end
 
 --- Runs f(args...) in a worker; returns all that it returns, raises what it raised.
 function Pool:apply(f, args, given)
+  local result
   if is_plain(self, f, args, given) then
-    return submit_plainly(self, "apply", f, args):get()
+    result = submit_plainly(self, "apply", f, args)
+  else
+    check_open(self, "apply")
+    check_args("apply", args)
+    result = submit_apply(self, "apply", f, args, options.of_apply("apply", given))
   end
-  check_open(self, "apply")
-  check_args("apply", args)
-  local result = submit_apply(self, "apply", f, args, options.of_apply("apply", given))
+  if desk.submitted then
+    desk.submitted(self, "apply", result, true)
+  end
   return result:get()
 end
 
@@ -335,7 +340,11 @@ local function map_form(name, star)
   return function(self, f, source, given)
     check_open(self, name)
     check_single(name, source, given)
-    return submit_map(self, name, f, source, star, options.of_map(name, given)):get()
+    local result = submit_map(self, name, f, source, star, options.of_map(name, given))
+    if desk.submitted then
+      desk.submitted(self, name, result, true)
+    end
+    return result:get()
   end
 end
 

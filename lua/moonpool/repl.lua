@@ -80,7 +80,8 @@ function Session:print(results)
   end
   local texts, mark = {}, "\t"
   for i = 2, results.n do
-    texts[i - 1] = text_of(results[i], self.coloured)
+    local job = self.jobs.numbers[results[i]]
+    texts[i - 1] = job and tostring(job) or text_of(results[i], self.coloured)
     if texts[i - 1]:find("\n", 1, true) then
       mark = "\n"
     end
@@ -96,7 +97,7 @@ end
 
 -- ---- reading ----
 
-local function prompt(global, standard)
+local function prompt_of(global, standard)
   local value = rawget(_G, global)
   return value == nil and standard or tostring(value)
 end
@@ -218,7 +219,7 @@ end
 -- The function of a line, and of as many more as it takes, with what it declares. Otherwise nil, and
 -- "end" (of input), "interrupt", or nothing: it was complained of.
 function Session:read()
-  local text = self:line(prompt("_PROMPT", "> "))
+  local text = self:line(prompt_of("_PROMPT", "> "))
   local lines = {}
   self.first = self.number + 1
   while text do
@@ -230,7 +231,7 @@ function Session:read()
     elseif not more then
       return self:complain(message)
     end
-    text = self:line(prompt("_PROMPT2", ">> "))
+    text = self:line(prompt_of("_PROMPT2", ">> "))
     if text == false then
       self:complain(message)
     end
@@ -310,7 +311,20 @@ function Session:evaluate(f, names)
     close_opened(values, failure)
   end
   self.evaluated = nil
+  self:let_go()
   behind.say(self.jobs:news(self.first))
+end
+
+-- A call that was waited for until Ctrl-C goes on as a job.
+function Session:let_go()
+  local held = self.held
+  self.held = nil
+  if held and not held[3].done and held[1].state == "open" then
+    self.jobs:add(held[1], held[2], held[3])
+    local n = self.jobs.last
+    behind.say { ("[%d] goes on: %s; fg(%d) waits for it, cancel(%d) stops it"):format(n,
+      self.jobs:find("job", n):name(), n, n) }
+  end
 end
 
 -- Where it has something to close, the stack is looked at while it stands.
@@ -398,8 +412,10 @@ function Session:open()
   if not has_global "mp" then
     rawset(_G, "mp", self.mp)
   end
-  desk.open(function(pool, what, result)
-    if desk.is_here() then
+  desk.open(function(pool, what, result, waited)
+    if desk.is_here() and waited then
+      self.held = { pool, what, result }
+    elseif desk.is_here() then
       self.jobs:add(pool, what, result, self.evaluated)
     end
   end, hear(self))

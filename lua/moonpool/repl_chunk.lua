@@ -197,7 +197,17 @@ local function list_of(entries)
   return table.concat(names, ", ")
 end
 
--- Inside of a function with the names, if there are any.
+local function pass(...)
+  return ...
+end
+
+-- `body` inside of a function that has the names known, and KEEP.
+local function load_within(body, known, margin)
+  known[#known + 1] = KEEP
+  return load(("%slocal %s = ...; return function(...) %s\nend"):format(margin,
+    table.concat(known, ", "), body), "=stdin", "t")
+end
+
 local function compile(text, line, scope)
   local words = chunk.words(text)
   local found, body, place = declared(text, words)
@@ -207,13 +217,11 @@ local function compile(text, line, scope)
     return load(margin .. text, "=stdin", "t")
   end
   local names = distinct(found)
-  known[#known + 1] = KEEP
   if #names > 0 then
     body = ("%s ;%s(function() return %s end) %s"):format(body:sub(1, place), KEEP, list_of(names),
       body:sub(place + 1))
   end
-  local outer, message = load(("%slocal %s = ...; return function(...) %s\nend"):format(margin,
-    table.concat(known, ", "), body), "=stdin", "t")
+  local outer, message = load_within(body, known, margin)
   if not outer then
     return nil, message
   end
@@ -222,25 +230,44 @@ local function compile(text, line, scope)
   return f, nil, names
 end
 
+-- What is called by an expression is not to take the line's own place on the stack.
+local function compile_expression(text, line, scope)
+  local outer = load_within(("return %s(%s\n)"):format(KEEP, text), head_of(chunk.words(text), scope),
+    ("\n"):rep(line - 1))
+  if not outer then
+    return compile("return " .. text, line, scope)
+  end
+  local f = outer()
+  join(f, scope, pass)
+  return f
+end
+
 local function plain(text, line)
   return load(("\n"):rep(line - 1) .. text, "=stdin", "t")
+end
+
+local function is_incomplete(message)
+  return message:sub(-5) == "<eof>" or nil
 end
 
 --- The function that `text`, whose first line has that number, is: as an expression first, whose
 --- values it then returns, or as statements; nil; and a list of {name, attrib} that it declares, or nil.
 --- Otherwise nil, a message, and true where more lines may make it right.
 function chunk.compile(text, line, scope)
-  local expression = "return " .. text:gsub("^=", "", 1)
-  if plain(expression, line) then
-    return compile(expression, line, scope)
-  elseif text:sub(1, 1) == "=" then
-    text = expression
+  local expression, forced = text:gsub("^=", "", 1)
+  local right, lacking = plain("return " .. expression, line)
+  if right and expression:find "%S" then
+    return compile_expression(expression, line, scope)
+  elseif right then
+    return right
   end
   local f, message = plain(text, line)
-  if not f then
-    return nil, message, message:sub(-5) == "<eof>" or nil
+  if f then
+    return compile(text, line, scope)
+  elseif forced == 1 or is_incomplete(lacking) then
+    message = lacking
   end
-  return compile(text, line, scope)
+  return nil, message, is_incomplete(message)
 end
 
 --- The same for a text that a worker is to run: a function that gives a function of no arguments.

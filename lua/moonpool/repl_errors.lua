@@ -4,7 +4,7 @@ local trace = {}
 
 local WIDEST = 70 -- of a line typed, as it is shown
 
--- What stands below the line typed is the prompt itself.
+-- What stands below the line typed is the prompt itself; and nobody asks how the library is made.
 local function cut(text)
   local lines = {}
   for line in (text .. "\n"):gmatch("(.-)\n") do
@@ -14,7 +14,9 @@ local function cut(text)
       end
       break
     end
-    lines[#lines + 1] = line
+    if not line:find "^\tmoonpool/[%w_]+%.lua:" then
+      lines[#lines + 1] = line
+    end
   end
   if lines[#lines] == "\t(...tail calls...)" then
     lines[#lines] = nil
@@ -39,7 +41,8 @@ function trace.text(err, first, explain)
     end
     err = ("(error object is a %s value)"):format(type(err))
   end
-  return name_chunk(cut(debug.traceback(explain(tostring(err)), 3)), first)
+  err = tostring(err):gsub("^moonpool/[%w_]+%.lua:%d+: (interrupted!)$", "%1")
+  return name_chunk(cut(debug.traceback(explain(err), 3)), first)
 end
 
 --- The same with the lines typed below the places in them; `typed`: number -> text.

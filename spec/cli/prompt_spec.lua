@@ -1,0 +1,215 @@
+-- timeout: 300
+-- label: plain
+-- The prompt as somebody at a terminal has it: keys are sent, and the window is looked at.
+
+local script = require "spec.support.script"
+local tmux = require "spec.support.tmux"
+
+local MOONPOOL = script.PROGRAMS.moonpool
+
+local home
+
+local function start(options)
+  options = options or {}
+  local window = tmux.start { columns = options.columns, rows = options.rows,
+    command = MOONPOOL .. " -j 2 " .. (options.arguments or ""),
+    env = { XDG_STATE_HOME = home, LC_ALL = "C.UTF-8", INPUTRC = "/dev/null", NO_COLOR = "1" } }
+  window:sees "Copyright"
+  window:sees "> "
+  return window
+end
+
+-- The pids that the prompt has told, as "pids: 1 2".
+local function told(window)
+  local pids = {}
+  for pid in window:matches("\npids: [%d ]+\n"):match("\npids: ([%d ]+)\n"):gmatch "%d+" do
+    pids[#pids + 1] = tonumber(pid)
+  end
+  return pids
+end
+
+local TELL_PIDS = [[io.write("pids: ", mp.getpid(), " ", table.concat(pool:map(mp.getpid, {1, 2}), " "), "\n")]]
+
+describe("the prompt", function()
+  before_each(function()
+    home = os.tmpname()
+    os.remove(home)
+  end)
+  after_each(function() os.execute("rm -rf " .. home) end)
+
+  it("takes lines while a job runs, and tells of its end above what is typed", function()
+    local window <close> = start()
+    local go = home .. ".go"
+    window:keys(("path = %q"):format(go), "Enter")
+    window:keys("r = pool:map_async(function(i) while not io.open(path) do mp.sleep(0.01) end return i end, {1, 2, 3})",
+      "Enter")
+    window:keys("a = 20", "Enter", "b = 22", "Enter", "a + b", "Enter")
+    window:sees "\n42\n"
+    window:keys "print('half ty"
+    window:sees "> print('half ty"
+    io.open(go, "w"):close()
+    window:matches "\n%[1%] done: map 3 items in [%d.]+ s\n> print%('half ty\n$"
+    window:keys("ped')", "Enter")
+    window:sees "\nhalf typed\n"
+    window:keys("_1", "Enter")
+    window:sees "\n{1, 2, 3, n = 3}\n"
+    os.remove(go)
+  end)
+
+  it("runs callbacks and shows what they and tasks print, while nothing is typed", function()
+    local window <close> = start()
+    window:keys("pool:apply_async(function() print 'from afar' return 7 end, {}, function(v) print('got', v) end)",
+      "Enter")
+    window:matches "\nfrom afar\n"
+    window:matches "\ngot +7\n"
+    window:matches "\n%[1%] done: apply in [%d.]+ s\n> \n$"
+  end)
+
+  it("submits a line that ends in &", function()
+    local window <close> = start()
+    window:keys("local function slow(x) mp.sleep(0.1) return x * 2 end", "Enter")
+    window:keys("slow(21) &", "Enter")
+    window:sees "\n[1] slow(21)\n"
+    window:sees "[1] done: slow(21) in"
+    window:keys("_1, job(1):get()", "Enter")
+    window:matches "\n42 +42\n"
+    window:keys("error 'no such luck' &", "Enter")
+    window:matches "%[2%] failed: error 'no such luck' after [%d.]+ s: stdin:4: no such luck"
+  end)
+
+  it("lets Ctrl-C end what is evaluated, and nothing else", function()
+    local window <close> = start()
+    window:keys("while true do end", "Enter")
+    window:keys "C-c"
+    window:sees "stdin:1: interrupted!"
+    window:keys("pool:map(function(i) mp.sleep(1) return i end, {1, 2})", "Enter")
+    window:sees "{1, 2})"
+    while #window:tell "list-panes" > 0 and not window:text():find "goes on" do
+      window:keys "C-c"
+      os.execute "sleep 0.3"
+      if window:text():find "y/N" then
+        window:keys("n", "Enter")
+      end
+    end
+    window:sees "[1] done: map 2 items"
+    window:keys("'al' .. 'ive'", "Enter")
+    window:sees '\n"alive"\n'
+  end)
+
+  it("offers to cancel the jobs at the second Ctrl-C, and asks before it ends with some", function()
+    local window <close> = start()
+    window:keys("mp.sleep(1000) &", "Enter")
+    window:sees "\n[1] mp.sleep(1000)\n"
+    window:keys "C-d"
+    window:sees "Cancel 1 running job and end? (y/N)"
+    window:keys("n", "Enter")
+    window:matches "> \n$"
+    while not window:text():find "Cancel 1 running job%?" do
+      window:keys("C-c", "C-c")
+      os.execute "sleep 0.2"
+    end
+    window:keys("y", "Enter")
+    window:sees "[1] cancelled: mp.sleep(1000)"
+    window:keys "C-d"
+    window:sees "ended 0"
+  end)
+
+  it("waits for a job in the foreground, and leaves it at Ctrl-C", function()
+    local window <close> = start()
+    window:keys("pool:map_async(function(i) mp.sleep(1) return i end, mp.range(100))", "Enter")
+    window:keys("fg(1)", "Enter")
+    window:matches "map 100 items +%d+%%"
+    window:keys "C-c"
+    window:sees "interrupted!"
+    window:keys("job(1):state()", "Enter")
+    window:sees '"running"'
+    window:keys("cancel(1)", "Enter")
+    window:sees "[1] cancelled: map 100 items"
+  end)
+
+  it("completes names, fields and methods", function()
+    local window <close> = start()
+    window:keys("mp.process_c", "Tab")
+    window:sees "> mp.process_cpu_count"
+    window:keys("C-u", "local zebra_crossing = {stripes = 1}", "Enter")
+    window:keys("zeb", "Tab", ".st", "Tab", "Enter")
+    window:sees "> zebra_crossing.stripes\n1\n"
+    window:keys("pool.x = nil", "Enter", "pool:starm", "Tab", "Tab", "Tab")
+    window:matches "starmap +starmap_async"
+    window:keys("C-u", "dofile('/etc/host", "Tab")
+    window:sees "dofile('/etc/host"
+  end)
+
+  it("takes what is pasted line by line", function()
+    local window <close> = start()
+    local lines = {}
+    for i = 1, 198 do
+      lines[i] = i % 2 == 1 and ("local v%d = %d"):format(i, i) or ("sum = (sum or 0) + v%d"):format(i - 1)
+    end
+    lines[199], lines[200] = "for i = 1, 1 do", "sum = sum + 1000 end"
+    window:paste(table.concat(lines, "\n"))
+    window:sees "sum = sum + 1000 end"
+    window:keys "Enter"
+    window:keys("'sum ' .. sum", "Enter")
+    window:sees(('"sum %d"'):format(99 * 99 + 1000))
+  end)
+
+  it("has the history of earlier sessions, in a file of the user's own", function()
+    do
+      local window <close> = start()
+      window:keys("first = 'session'", "Enter", "os.exit(3)", "Enter")
+      window:sees "ended 3"
+    end
+    local window <close> = start()
+    window:keys("Up", "Up", "Enter", "first .. ' one'", "Enter")
+    window:sees '"session one"'
+    window:keys("C-r", "sess")
+    window:sees "first .. ' one'"
+    local pipe <close> = io.popen(("stat -c %%a %s/moonpool/history"):format(home))
+    assert.equal("600", pipe:read())
+  end)
+
+  it("stays whole when the window changes its size", function()
+    local window <close> = start { columns = 100 }
+    window:keys("'" .. ("x"):rep(60))
+    window:sees(("x"):rep(60))
+    window:resize(40, 10)
+    window:keys("y'", "Enter")
+    window:sees(('\n"%sy"\n'):format(("x"):rep(60)))
+  end)
+
+  it("tells of workers that are killed, and goes on", function()
+    local window <close> = start()
+    window:keys(TELL_PIDS, "Enter")
+    local pids = told(window)
+    window:keys("pool:map_async(function(i) mp.sleep(1000) end, {1, 2})", "Enter")
+    window:sees "[1] running"
+    window:keys "'what was ty"
+    for i = 2, #pids do
+      os.execute("kill -9 " .. pids[i])
+    end
+    window:matches "\n%[1%] failed: map 2 items after [%d.]+ s: [^\n]*\n> 'what was ty\n$"
+    window:keys("ped'", "Enter", "pool:map(function(i) return i * 111 end, {1, 2})", "Enter")
+    window:sees "{111, 222, n = 2}"
+  end)
+
+  it("leaves nobody behind when its terminal goes away", function()
+    local window <close> = start()
+    window:keys(TELL_PIDS, "Enter")
+    local pids = told(window)
+    window:keys("mp.sleep(1000) &", "Enter")
+    window:sees "\n[1] mp.sleep(1000)\n"
+    window:hang_up()
+    assert.is_true(script.gone(pids, 30))
+  end)
+
+  it("closes at its end what was declared <close>", function()
+    local window <close> = start()
+    window:keys("local a <close> = setmetatable({}, {__close = function() print 'closed a' end})", "Enter")
+    window:keys("local b <close> = setmetatable({}, {__close = function() print 'closed b' end})", "Enter")
+    window:keys("a ~= b", "Enter")
+    window:sees "\ntrue\n"
+    window:keys "C-d"
+    window:sees "\nclosed b\nclosed a\nended 0"
+  end)
+end)
