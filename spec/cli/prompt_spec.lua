@@ -15,7 +15,7 @@ local function start(options)
     command = MOONPOOL .. " -j 2 " .. (options.arguments or ""),
     env = { XDG_STATE_HOME = home, LC_ALL = "C.UTF-8", INPUTRC = "/dev/null", NO_COLOR = "1" } }
   window:sees "Copyright"
-  window:sees "> "
+  window:sees "\n>\n"
   return window
 end
 
@@ -62,7 +62,7 @@ describe("the prompt", function()
       "Enter")
     window:matches "\nfrom afar\n"
     window:matches "\ngot +7\n"
-    window:matches "\n%[1%] done: apply in [%d.]+ s\n> \n$"
+    window:matches "\n%[1%] done: apply in [%d.]+ s\n>\n$"
   end)
 
   it("submits a line that ends in &", function()
@@ -103,7 +103,7 @@ describe("the prompt", function()
     window:keys "C-d"
     window:sees "Cancel 1 running job and end? (y/N)"
     window:keys("n", "Enter")
-    window:matches "> \n$"
+    window:matches ">\n$"
     while not window:text():find "Cancel 1 running job%?" do
       window:keys("C-c", "C-c")
       os.execute "sleep 0.2"

@@ -8,7 +8,7 @@ local tmux = {}
 local Window = {}
 Window.__index = Window
 
-local PATIENCE = 30 -- seconds
+local PATIENCE = 8 -- seconds
 
 local number = 0
 
@@ -41,9 +41,9 @@ function Window:tell(words)
   return output(self.tmux .. " " .. words)
 end
 
---- All lines, those that have scrolled away first.
+--- All lines, those that have scrolled away first, without what is blank at the end of lines.
 function Window:text()
-  return (self:tell("capture-pane -p -J -S -"):gsub("[ \n]+$", "\n"))
+  return (self:tell("capture-pane -p -J -S -"):gsub(" +\n", "\n"):gsub("\n+$", "\n"))
 end
 
 local function wait_for(self, what, holds)
