@@ -398,7 +398,7 @@ end
 -- A task's line; `result`: the call's.
 local function hear(session)
   return function(line, _, _, result)
-    local text = session.jobs:say(line, result)
+    local text = session.jobs:say(line, result, session.evaluated)
     if text then
       io.stdout:write(text, "\n")
     end

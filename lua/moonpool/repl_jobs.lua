@@ -214,9 +214,13 @@ end
 
 -- ---- what they print ----
 
---- The line as it is to be shown, nil where there have been too many in this second.
-function jobs:say(line, result)
+--- The line as it is to be shown, nil where there have been too many in this second. What somebody
+--- waits for (`awaited`) is all shown.
+function jobs:say(line, result, awaited)
   local job = result and self.numbers[result]
+  if not job and awaited then
+    return line
+  end
   local second = core.monotonic() // 1
   if second ~= self.second then
     self.second, self.shown = second, 0

@@ -9,12 +9,17 @@ local core = ...
 
 local texts = {}
 
-local function give_lines(pool, give, text, index, worker, failed)
+local function give_lines(pool, give, text, index, worker, result, failed)
   if text:sub(-1) ~= "\n" then
     text = text .. "\n"
   end
   for line in text:gmatch("(.-)\n") do
-    local ok, err = pcall(give, line, index, worker)
+    local ok, err
+    if pool.attributes then
+      ok, err = pcall(give, line, index, worker, result)
+    else
+      ok, err = pcall(give, line, index, worker)
+    end
     if not ok then
       failed(pool, err)
     end
@@ -22,14 +27,14 @@ local function give_lines(pool, give, text, index, worker, failed)
 end
 
 local function give_all(pool, list, failed)
-  for i = 1, #list, 3 do
+  for i = 1, #list, 4 do
     local text, index, number = list[i], list[i + 1] or nil, list[i + 2]
     local worker = ("PoolWorker-%d"):format(math.abs(number))
     if index == "answer" then
       pool.answers = pool.answers or {}
       pool.answers[number] = text
     elseif number > 0 then
-      give_lines(pool, pool.output, text, index, worker, failed)
+      give_lines(pool, pool.output, text, index, worker, list[i + 3], failed)
     else
       local ok, err = pcall(pool.log, text, index, worker)
       if not ok then

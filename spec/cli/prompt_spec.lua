@@ -60,9 +60,39 @@ describe("the prompt", function()
     local window <close> = start()
     window:keys("pool:apply_async(function() print 'from afar' return 7 end, {}, function(v) print('got', v) end)",
       "Enter")
-    window:matches "\nfrom afar\n"
+    window:matches "\n%[1%] from afar\n"
     window:matches "\ngot +7\n"
     window:matches "\n%[1%] done: apply in [%d.]+ s\n>\n$"
+  end)
+
+  it("shows what tasks print with their job's number, and no more of it than one can read", function()
+    local window <close> = start { rows = 60 }
+    window:keys("pool:apply_async(function() for i = 1, 10000 do print(i) end end, {})", "Enter")
+    window:matches "%[1%] 1\n%[1%] 2\n"
+    window:matches "\n%.%.%. 9%d%d%d more lines\n>\n$"
+    window:keys("pool:map(print, {'one', 'two'})", "Enter")
+    window:matches "\none\n"
+    window:sees "{n = 2}"
+  end)
+
+  it("keeps what is declared local, as all functions see it, in workers too", function()
+    local window <close> = start()
+    window:keys("local base, step <const> = 100, 10", "Enter")
+    window:keys("local function f(i) return base + step * i end", "Enter")
+    window:keys("pool:map(f, {1, 2})", "Enter")
+    window:sees "{110, 120, n = 2}"
+    window:keys("base = 200", "Enter", "f(1), pool:map(f, {1, 2})", "Enter")
+    window:matches "\n210 +{210, 220, n = 2}\n"
+    window:keys("step = 5", "Enter")
+    window:sees "attempt to assign to const variable 'step'"
+  end)
+
+  it("shows errors with the worker's traceback and the lines typed", function()
+    local window <close> = start()
+    window:keys("local function bad(x)", "Enter", "return x .. nil", "Enter", "end ", "Enter")
+    window:keys("pool:map(bad, {1})", "Enter")
+    window:sees "stdin:2: attempt to concatenate a nil value"
+    window:matches "\n +stdin:2: in [^\n]*\n +return x %.%. nil\n"
   end)
 
   it("submits a line that ends in &", function()
@@ -186,7 +216,7 @@ describe("the prompt", function()
     window:sees "[1] running"
     window:keys "'what was ty"
     for i = 2, #pids do
-      os.execute("kill -9 " .. pids[i])
+      os.execute(("kill -9 %d 2>/dev/null"):format(pids[i]))
     end
     window:matches "\n%[1%] failed: map 2 items after [%d.]+ s: [^\n]*\n> 'what was ty\n$"
     window:keys("ped'", "Enter", "pool:map(function(i) return i * 111 end, {1, 2})", "Enter")

@@ -17,7 +17,7 @@ describe("the line loop", function()
 
     it("prints what expressions give, and ends with its input", function()
         local result = talk("1 + 1\n'a', nil, 2.0\nnothing()\n")
-        assert.matches("^Moonpool [^\n]*\n> 2\n> "a"\tnil\t2.0\n> > \n$", result.out)
+        assert.matches("^Moonpool [^\n]*\n> 2\n> \"a\"\tnil\t2.0\n> > \n$", result.out)
         assert.are.equal(0, result.exit)
     end)
 
@@ -65,6 +65,21 @@ describe("the line loop", function()
         local result = program.run("script", {"-qec", program.moonpool, "/dev/null"}, {stdin = "6 * 7\nos.exit(3)\n"})
         assert.are.equal(3, result.exit)
         assert.matches("Moonpool [^\n]*\n.*> .*42[^\n]*\r\n", result.out)
+    end)
+
+    it("is there in any program", function()
+        local result = program.run(program.stock, {"-e", "require 'moonpool'.repl() print 'behind'"},
+            {stdin = "local x = 20\nx + 1\npool:map(function(i) return i + x end, {1})\n"})
+        assert.are.equal("> > 21\n> {21, n = 1}\n> \nbehind\n", result.out)
+        assert.are.equal("", result.err)
+    end)
+
+    it("closes what was declared <close>, the last first, and what a failed line has opened", function()
+        local lines = "function c(n) return setmetatable({}, {__close = function() print(n) end}) end\n" ..
+            "local a <close>, k = c 'a', 1\nlocal b <close> = c 'b'\nlocal d <close> = c 'd'; error 'oh'\nk\n"
+        local result = talk(lines)
+        assert.matches("^[^\n]*\n> > > > d\n> 1\n> \nb\na\n$", result.out)
+        assert.matches("^stdin:4: oh\n", result.err)
     end)
 
     it("goes on behind an interrupt, and can be interrupted again", function()

@@ -190,9 +190,10 @@ static int pool_met_trouble(lua_State *L)
     return 0;
 }
 
-/* core.texts(pool): what tasks have said since the last time, three values each: the text,
- * the item's index or false, the worker's number (negative: it is for the log); or what a
- * worker has answered, "answer", its number; nil if nothing has come */
+/* core.texts(pool): what tasks have said since the last time, four values each: the text,
+ * the item's index or false, the worker's number (negative: it is for the log), the call's result
+ * object or false; or what a worker has answered, "answer", its number, false; nil if nothing has
+ * come */
 static int pool_texts(lua_State *L)
 {
     mp_lua_pool *p = mp_check_pool(L, 1);

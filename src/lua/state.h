@@ -92,7 +92,7 @@ typedef struct mp_worker_context {
 } mp_worker_context;
 
 /* A pool. User values: 1 calls that are not over, each by its number there, 2 results finished and
- * not dispatched, 3 the worker's thread, 4 texts of tasks: three values each, 5 the function sent
+ * not dispatched, 3 the worker's thread, 4 texts of tasks: four values each, 5 the function sent
  * last that is always sent the same, 6 names of functions for the record: each by its number there,
  * and the number by the name. The functions in hand, by definition, stand in the registry by
  * the pool's address, where its workers find them, with the fields initializer and initargs. */

@@ -369,7 +369,15 @@ static void note_text(lua_State *L, mp_lua_pool *p, const mp_event *e)
     lua_rawseti(L, -2, p->texts + 2);
     lua_pushinteger(L, e->kind == MP_EVENT_LOG ? -worker : worker);
     lua_rawseti(L, -2, p->texts + 3);
-    p->texts += 3;
+    if (e->user != NULL) {
+        push_call(L, e->user);
+        lua_getiuservalue(L, -2, CALL_RESULT);
+        lua_rawseti(L, top + 1, p->texts + 4);
+    } else {
+        lua_pushboolean(L, 0);
+        lua_rawseti(L, -2, p->texts + 4);
+    }
+    p->texts += 4;
     lua_settop(L, top);
 }
 

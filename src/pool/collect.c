@@ -116,12 +116,22 @@ static bool give_item(mp_pool *pool, mp_event *event)
     return false;
 }
 
+/* The call of an item that runs, NULL where it is not known or not wanted any more. */
+static void *speaker(mp_pool *pool, const mp_arrival *a)
+{
+    const mp_row *row = a->index != 0 ? mp_ledger_find(&pool->ledger, a->row) : NULL;
+    if (row == NULL || row->call->released)
+        return NULL;
+    return a->index - row->first < row->count ? row->call->user : NULL;
+}
+
 static bool give_text(mp_pool *pool, mp_event *event)
 {
     const mp_arrival *a = &pool->arrival;
     *event = (mp_event){.kind = a->kind == MP_ARRIVAL_LOG      ? MP_EVENT_LOG
                                 : a->kind == MP_ARRIVAL_ANSWER ? MP_EVENT_ANSWER
                                                                : MP_EVENT_OUTPUT,
+                        .user = a->kind == MP_ARRIVAL_ANSWER ? NULL : speaker(pool, a),
                         .index = a->index,
                         .seat = a->seat,
                         .data = a->data,

@@ -23,7 +23,8 @@ enum mp_event_kind {
     MP_EVENT_TIMEOUT,   /* it ran too long: data, size as for FAILED, or nothing */
     MP_EVENT_NO_ROOM,   /* its result found no memory: code */
     MP_EVENT_DAMAGED,   /* its result cannot be read: code */
-    MP_EVENT_OUTPUT,    /* what a task wrote: data, size; index 0 where no item did */
+    MP_EVENT_OUTPUT,    /* what a task wrote: data, size; index 0 where no item did, user NULL where it
+                           is not known whose */
     MP_EVENT_LOG,       /* what it logged */
     MP_EVENT_ANSWER,    /* what a worker is doing that was asked: data, size, seat */
     MP_EVENT_STATE,     /* an item that runs has saved a state, which its next attempts start

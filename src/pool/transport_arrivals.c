@@ -17,7 +17,7 @@ static void read_text(const mp_result_frame *f, mp_arrival *a)
     a->kind = f->kind == MP_FRAME_LOG      ? MP_ARRIVAL_LOG
               : f->kind == MP_FRAME_ANSWER ? MP_ARRIVAL_ANSWER
                                            : MP_ARRIVAL_OUTPUT;
-    a->row = a->count = 0;
+    a->count = 0;
     memcpy(&a->index, f->data, sizeof a->index);
     a->data = (const unsigned char *)f->data + sizeof a->index;
     a->size = f->size - sizeof a->index;
