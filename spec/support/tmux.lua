@@ -8,7 +8,7 @@ local tmux = {}
 local Window = {}
 Window.__index = Window
 
-local PATIENCE = 8 -- seconds
+local PATIENCE = 30 -- seconds
 
 local number = 0
 
@@ -48,7 +48,8 @@ end
 
 local function wait_for(self, what, holds)
   local mp = require "moonpool"
-  local deadline, text = mp.monotonic() + PATIENCE, nil
+  local deadline = mp.monotonic() + PATIENCE
+  local text
   repeat
     text = self:text()
     if holds(text) then
