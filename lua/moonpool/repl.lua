@@ -107,6 +107,8 @@ function Session:heed()
   local name = self.reader.host.signal()
   if name == "resize" then
     self.reader:resize()
+  elseif name == "stop" then
+    self.reader:suspend()
   elseif name == "terminate" then
     self.reader:leave()
     self.reader.host.finish()
@@ -312,7 +314,7 @@ function Session:evaluate(f, names)
   end
   self.evaluated = nil
   self:let_go()
-  behind.say(self.jobs:news(self.first))
+  self.behind:say(self.jobs:news(self.first))
 end
 
 -- A call that was waited for until Ctrl-C goes on as a job.
@@ -322,7 +324,7 @@ function Session:let_go()
   if held and not held[3].done and held[1].state == "open" then
     self.jobs:add(held[1], held[2], held[3])
     local n = self.jobs.last
-    behind.say { ("[%d] goes on: %s; fg(%d) waits for it, cancel(%d) stops it"):format(n,
+    self.behind:say { ("[%d] goes on: %s; fg(%d) waits for it, cancel(%d) stops it"):format(n,
       self.jobs:find("job", n):name(), n, n) }
   end
 end
@@ -360,7 +362,7 @@ function Session:break_off()
     for _, job in ipairs(self.jobs:going()) do
       self:protect(job.result.cancel, job.result)
     end
-    behind.say(self.jobs:news())
+    self.behind:say(self.jobs:news())
   end
 end
 
@@ -370,7 +372,7 @@ function Session:count_jobs()
 end
 
 function Session:may_end()
-  behind.say(self.jobs:news())
+  self.behind:say(self.jobs:news())
   return self.jobs.running == 0 or not self.reader.terminal
     or self:ask(("Cancel %s and end?"):format(self:count_jobs()))
 end
@@ -400,7 +402,7 @@ local function hear(session)
   return function(line, _, _, result)
     local text = session.jobs:say(line, result, session.evaluated)
     if text then
-      io.stdout:write(text, "\n")
+      session.behind:say { text }
     end
   end
 end
@@ -435,6 +437,9 @@ function Session:close()
   end
   if self.pool and self.pool.state ~= "joined" then
     self:protect(close, self.pool)
+  end
+  if rawget(_G, "pool") == self.pool then
+    rawset(_G, "pool", nil)
   end
   desk.open(nil, nil)
   self.uninstall()

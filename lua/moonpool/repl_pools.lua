@@ -65,8 +65,19 @@ function behind:show()
   self.reader:show()
 end
 
---- Prints lines; while a line is edited, between hide and show.
-function behind.say(lines)
+-- Plain lines are not touched before there is something to say.
+function behind:uncover()
+  if self.turning and not self.hidden then
+    self.hidden = true
+    self:hide()
+  end
+end
+
+--- Prints lines, above the one that is edited.
+function behind:say(lines)
+  if #lines > 0 then
+    self:uncover()
+  end
   for _, line in ipairs(lines) do
     io.stdout:write(line, "\n")
   end
@@ -76,8 +87,13 @@ end
 -- In the place of core.draw_bars.
 local function painter(self)
   return function(above, lines, rows)
-    io.stdout:write(above)
-    self.bars, self.rows = lines, rows
+    if above ~= "" then
+      self:uncover()
+      io.stdout:write(above)
+    end
+    if self.reader.edits then
+      self.bars, self.rows = lines, rows
+    end
     return true
   end
 end
@@ -85,9 +101,7 @@ end
 --- A line is about to be edited, or no longer.
 function behind:begin()
   self.bars, self.rows = "", 0
-  if self.reader.edits then
-    progress.paint(painter(self))
-  end
+  progress.paint(painter(self))
 end
 
 function behind.leave()
@@ -108,11 +122,17 @@ local function turn_all(list)
 end
 
 function behind:turn(list, protect)
-  self:hide()
+  self.turning, self.hidden = true, false
+  if self.reader.edits then
+    self:uncover()
+  end
   protect(turn_all, list)
-  behind.say(self.jobs:news())
-  behind.say { self.jobs:withheld() }
-  self:show()
+  self:say(self.jobs:news())
+  self:say { self.jobs:withheld() }
+  self.turning = false
+  if self.hidden then
+    self:show()
+  end
   local now = core.monotonic()
   self.next, self.look = now + PAUSE, now + LOOK
 end
@@ -126,9 +146,13 @@ local function has_journal(list)
   return false
 end
 
+function behind:has_bars()
+  return progress.active and self.reader.edits
+end
+
 -- Whether it is time for something, though no descriptor says so.
 function behind:is_due(list, now)
-  return self.jobs.over[self.jobs.over.first] ~= nil or progress.active and progress.is_due(now)
+  return self.jobs.over[self.jobs.over.first] ~= nil or self:has_bars() and progress.is_due(now)
     or now >= self.look and (self.jobs.held > 0 or has_journal(list))
 end
 
@@ -145,7 +169,7 @@ function behind:attend(fds, protect)
     end
     table.move(fds, 1, #fds, #calling + 1, calling)
     fds = calling
-    deadline = progress.active and progress.deadline(nil) or nil
+    deadline = self:has_bars() and progress.deadline(nil) or nil
     if self.jobs.held > 0 or has_journal(list) then
       deadline = math.min(deadline or math.huge, self.look)
     end

@@ -44,6 +44,10 @@ function Edited:resize()
   self.line.resize()
 end
 
+function Edited:suspend()
+  self.line.suspend()
+end
+
 function Edited:leave()
   self.line.leave()
 end
@@ -82,6 +86,10 @@ function Plain:show()
   self:begin(self.prompt)
 end
 
+function Plain:suspend()
+  self.host.suspend()
+end
+
 function Plain.abandon()
   io.stdout:write("\n")
 end
@@ -105,7 +113,7 @@ local function bare()
 end
 
 --- A reader: methods begin(prompt), take() (a line, false at the end, nil while there is none), hide,
---- show, resize, leave, abandon, remember(text); fields host (what the program has brought along) and
+--- show, resize, suspend, leave, abandon, remember(text); fields host (what the program has brought along) and
 --- edits (whether lines are edited).
 function reader.open()
   local host = debug.getregistry()["moonpool.prompt"] or bare()

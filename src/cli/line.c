@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,11 +179,17 @@ static int remember(lua_State *L)
     return 0;
 }
 
-/* forget(): no line was entered so far */
-static int forget(lua_State *L)
+/* suspend(): Ctrl-Z: the terminal is the shell's until the process is continued */
+static int suspend(lua_State *L)
 {
     (void)L;
-    clear_history();
+    if (active)
+        rl_deprep_terminal();
+    raise(SIGSTOP);
+    if (active) {
+        rl_prep_terminal(1);
+        rl_forced_update_display();
+    }
     return 0;
 }
 
@@ -201,11 +208,11 @@ static void prepare(void)
 void mp_line_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"begin", begin},   {"feed", feed},
-        {"hide", hide},     {"show", show},
-        {"leave", leave},   {"abandon", interrupt},
-        {"resize", resize}, {"remember", remember},
-        {"forget", forget}, {"set_completer", set_completer},
+        {"begin", begin},     {"feed", feed},
+        {"hide", hide},       {"show", show},
+        {"leave", leave},     {"abandon", interrupt},
+        {"resize", resize},   {"remember", remember},
+        {"suspend", suspend}, {"set_completer", set_completer},
         {NULL, NULL},
     };
     prepare();

@@ -14,18 +14,25 @@
 
 #include "cli/interrupt.h"
 
-enum { NOTED = 3 };
+enum { NOTED = 4 };
 
-static const int noted[NOTED] = {SIGINT, SIGWINCH, SIGTERM};
-static const char *const names[NOTED] = {"interrupt", "resize", "terminate"};
+static const int noted[NOTED] = {SIGINT, SIGWINCH, SIGTERM, SIGTSTP};
+static const char *const names[NOTED] = {"interrupt", "resize", "terminate", "stop"};
 static volatile sig_atomic_t came[NOTED];
 static struct sigaction before[NOTED];
 static int wake[2] = {-1, -1};
 static bool watching;
+static pid_t home; /* the process that watches */
 
+/* A process forked meanwhile does what is usual, and is not the one to be woken. */
 static void note(int number)
 {
     int saved = errno;
+    if (getpid() != home) {
+        signal(number, SIG_DFL);
+        raise(number);
+        return;
+    }
     for (int i = 0; i < NOTED; i++)
         if (noted[i] == number)
             came[i] = 1;
@@ -46,6 +53,7 @@ static int watch(lua_State *L)
             sigaction(noted[i], &action, &before[i]);
     }
     watching = true;
+    home = getpid();
     lua_pushinteger(L, wake[0]);
     return 1;
 }
@@ -84,6 +92,14 @@ static int finish(lua_State *L)
     return luaL_error(L, "terminated");
 }
 
+/* stop(): as Ctrl-Z does where no line is edited */
+static int stop(lua_State *L)
+{
+    (void)L;
+    raise(SIGSTOP);
+    return 0;
+}
+
 /* call(f, handler): as xpcall; Ctrl-C interrupts it, however often */
 static int call(lua_State *L)
 {
@@ -116,8 +132,15 @@ static int is_terminal(lua_State *L)
 void mp_prompt_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"watch", watch}, {"unwatch", unwatch}, {"signal", next_signal},      {"finish", finish},
-        {"call", call},   {"explain", explain}, {"is_terminal", is_terminal}, {NULL, NULL},
+        {"watch", watch},
+        {"unwatch", unwatch},
+        {"signal", next_signal},
+        {"finish", finish},
+        {"suspend", stop},
+        {"call", call},
+        {"explain", explain},
+        {"is_terminal", is_terminal},
+        {NULL, NULL},
     };
     luaL_newlib(L, functions);
     mp_history_open(L);
