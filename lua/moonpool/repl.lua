@@ -235,7 +235,7 @@ function Session:read()
     end
     text = self:line(prompt_of("_PROMPT2", ">> "))
     if text == false then
-      self:complain(message)
+      return self:complain(message)
     end
   end
   return nil, text == false and "end" or "interrupt"

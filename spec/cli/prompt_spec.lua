@@ -28,8 +28,8 @@ local function told(window)
   return pids
 end
 
-local TELL_PIDS =
-  [[io.write("pids: ", mp.getpid()) for _, w in ipairs(pool:workers()) do io.write(" ", w.pid) end print()]]
+local TELL_PIDS = [[local t = {mp.getpid()} for i, w in ipairs(pool:workers()) do t[i + 1] = w.pid end
+print("pids: " .. table.concat(t, " "))]]
 
 describe("the prompt", function()
   before_each(function()
@@ -211,7 +211,7 @@ describe("the prompt", function()
 
   it("tells of workers that are killed, and goes on", function()
     local window <close> = start()
-    window:keys(TELL_PIDS, "Enter")
+    window:keys((TELL_PIDS:gsub("\n", " ")), "Enter")
     local pids = told(window)
     window:keys("pool:map_async(function(i) mp.sleep(1000) end, {1, 2})", "Enter")
     window:sees "[1] running"
@@ -226,7 +226,7 @@ describe("the prompt", function()
 
   it("leaves nobody behind when its terminal goes away", function()
     local window <close> = start()
-    window:keys(TELL_PIDS, "Enter")
+    window:keys((TELL_PIDS:gsub("\n", " ")), "Enter")
     local pids = told(window)
     window:keys("mp.sleep(1000) &", "Enter")
     window:sees "\n[1] mp.sleep(1000)\n"

@@ -30,7 +30,7 @@ function tmux.start(options)
   end
   local socket = ("%s.%d"):format(os.tmpname(), number)
   local window = setmetatable({ tmux = "tmux -f /dev/null -S " .. socket, socket = socket }, Window)
-  local command = ("env -u LUA_INIT -u NO_COLOR %s %s; echo ended $?; exec sleep 1000"):format(
+  local command = ("trap : INT; env -u LUA_INIT -u NO_COLOR %s %s; echo ended $?; exec sleep 1000"):format(
     table.concat(words, " "), options.command)
   window:tell(("new-session -d -x %d -y %d %s"):format(options.columns or 80, options.rows or 24,
     quoted(command)))
