@@ -50,18 +50,22 @@ function Session:told(err)
   if errors.is_interrupt(err) then
     self.interrupted = core.monotonic()
   end
-  return setmetatable({ trace.text(err, self.first, self.reader.host.explain) }, Told)
+  return setmetatable({ interrupt = errors.is_interrupt(err), trace.text(err, self.first, self.reader.host.explain) }, Told)
 end
 
--- Calls f(...) so that Ctrl-C interrupts it, and tells what goes wrong: whether nothing did, and its
--- results.
-function Session:protect(f, ...)
+-- Calls f(...) so that Ctrl-C interrupts it: true and its results, or false and what is to be told.
+function Session:attempt(f, ...)
   local arguments = table.pack(...)
-  local results = table.pack(self.reader.host.call(function()
+  return self.reader.host.call(function()
     return f(table.unpack(arguments, 1, arguments.n))
   end, function(err)
     return self:told(err)
-  end))
+  end)
+end
+
+-- The same, and tells it.
+function Session:protect(...)
+  local results = table.pack(self:attempt(...))
   if not results[1] then
     self:complain(tostring(results[2]))
   end
@@ -118,13 +122,21 @@ end
 
 -- A line, false at the end of input, nil where Ctrl-C has taken it away.
 function Session:edit(prompt)
-  local fds = { 0, self.reader.host.watch() }
-  local protect = function(...) return self:protect(...) end
+  local fds = { 0, self.wake }
+  local broken = false
+  local function protect(...)
+    local ok, told = self:attempt(...)
+    if not ok and told.interrupt then
+      broken = true -- which was meant for the line
+    elseif not ok then
+      self:complain(tostring(told))
+    end
+  end
   self.behind:begin()
   self.reader:begin(prompt)
   local text
   repeat
-    if self:heed() then
+    if self:heed() or broken then
       self.reader:abandon()
       text = nil
       break
@@ -133,7 +145,6 @@ function Session:edit(prompt)
     text = self.reader:take()
   until text ~= nil
   self.behind:leave()
-  self.reader.host.unwatch()
   return text
 end
 
@@ -408,6 +419,7 @@ local function hear(session)
 end
 
 function Session:open()
+  self.wake = self.reader.host.watch()
   current = self
   words.attach(self)
   self.uninstall = words.install()
@@ -459,8 +471,8 @@ function repl.run(mp)
   session:open()
   local ok, err = pcall(session.converse, session)
   r:leave()
-  r.host.unwatch()
   session:close()
+  r.host.unwatch()
   if not ok then
     errors.throw(err)
   end

@@ -1,8 +1,9 @@
 /* The program's side of the prompt: see prompt.h.
  *
- * While a line is waited for, signals are only noted, and a pipe wakes whoever polls: nothing is
- * lost between a look at the notes and the poll. While Lua code is evaluated, SIGINT is what
- * interrupt.c makes of it. Both put back what they found. */
+ * Signals are only noted, and a pipe wakes whoever polls: nothing is lost between a look at the
+ * notes and the poll. While Lua code is evaluated they do what they do elsewhere, SIGINT what
+ * interrupt.c makes of it; those noted just before are given then. In the end all is as it was
+ * found. */
 #include "cli/prompt.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 
 #include "cli/interrupt.h"
 
-enum { NOTED = 4 };
+enum { NOTED = 4, AT_ONCE = 2 };
 
 static const int noted[NOTED] = {SIGINT, SIGWINCH, SIGTERM, SIGTSTP};
 static const char *const names[NOTED] = {"interrupt", "resize", "terminate", "stop"};
@@ -100,6 +101,25 @@ static int stop(lua_State *L)
     return 0;
 }
 
+/* SIGTERM and SIGTSTP as elsewhere, or noted. */
+static void set_aside(bool aside)
+{
+    struct sigaction action = {.sa_handler = note};
+    sigemptyset(&action.sa_mask);
+    for (int i = AT_ONCE; watching && i < NOTED; i++)
+        sigaction(noted[i], aside ? &before[i] : &action, NULL);
+}
+
+static void give_noted(void)
+{
+    for (int i = 0; i < NOTED; i++) {
+        if (came[i] && noted[i] != SIGWINCH) {
+            came[i] = 0;
+            raise(noted[i]);
+        }
+    }
+}
+
 /* call(f, handler): as xpcall; Ctrl-C interrupts it, however often */
 static int call(lua_State *L)
 {
@@ -107,7 +127,10 @@ static int call(lua_State *L)
     lua_insert(L, 1);
     struct sigaction outer;
     mp_interrupt_begin(L, &outer, true);
+    set_aside(true);
+    give_noted();
     int status = lua_pcall(L, 0, LUA_MULTRET, 1);
+    set_aside(false);
     mp_interrupt_end(&outer);
     lua_pushboolean(L, status == LUA_OK);
     lua_replace(L, 1);
