@@ -50,7 +50,8 @@ function Session:told(err)
   if errors.is_interrupt(err) then
     self.interrupted = core.monotonic()
   end
-  return setmetatable({ interrupt = errors.is_interrupt(err), trace.text(err, self.first, self.reader.host.explain) }, Told)
+  return setmetatable({ interrupt = errors.is_interrupt(err),
+    trace.text(err, self.first, self.reader.host.explain) }, Told)
 end
 
 -- Calls f(...) so that Ctrl-C interrupts it: true and its results, or false and what is to be told.
