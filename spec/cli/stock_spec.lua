@@ -67,7 +67,6 @@ local cases = {
     {"-e", "print(collectgarbage('incremental'))"},
     {"-i", "error.lua", stdin = "print(1)"}, {"-i", "no-such.lua"},
     {"-i", "-e", "print(1)", stdin = "error('x')\nx x\nerror({})\nerror(" .. with_tostring .. ")\n"},
-    {"-i", stdin = "print = nil\n1\n"}, {"-i", stdin = "print = function() error('p') end\n1\n"},
     {"-i", stdin = "os.exit(5)\n"},
 }
 
@@ -101,8 +100,9 @@ local function outcome(path, case)
     local result = program.run(path, case, case)
     result.err = normal(result.err, path)
     result.out = normal(result.out, path)
-    if case[1] == "-i" then -- stock Lua's line editor writes what it reads; versions differ
+    if case[1] == "-i" then -- stock Lua's line editor writes what it reads, and each line is its first
         result.out = nil
+        result.err = result.err:gsub("stdin:%d+:", "stdin:N:")
     end
     return result
 end
