@@ -14,6 +14,8 @@ local pump = require "moonpool.pump"
 local Iterator = kinds.class "Iterator"
 Iterator.__index = Iterator
 
+local LATER = {}
+
 local GLANCES = 32   -- items at most between two looks at the clock while bars are there
 local GLANCE = 0.005 -- seconds within which that many may pass
 
@@ -27,6 +29,11 @@ function Iterator:_finish()
   self.done = true
 end
 
+--- What an input of the library's own calls where it has nothing now and is to be asked again.
+function Iterator.later()
+  error(LATER, 0)
+end
+
 local function take_input(self)
   local room = core.room(self.call)
   if room > 0 then
@@ -34,6 +41,8 @@ local function take_input(self)
     core.flush(self.call)
     if not ok and errors.is_interrupt(more) then
       errors.throw(more)
+    elseif not ok and more == LATER then
+      return
     elseif not ok then
       self.input_error, more = { more }, false
     end
@@ -143,6 +152,26 @@ function Iterator:next(timeout)
     take_input(self)
   end
   return advance(self, pump.deadline(timeout), core.next(self.call))
+end
+
+local function advance_now(self, index, ...)
+  if index then
+    return give(self, index, ...)
+  elseif index == nil then
+    return at_end(self)
+  end
+  return false
+end
+
+--- As next, but never waits: false where nothing has come.
+function Iterator:try()
+  check_usable(self)
+  if self.more then
+    take_input(self)
+  end
+  pump.turn(self.pool)
+  check_usable(self)
+  return advance_now(self, core.next(self.call))
 end
 
 function Iterator:__call()

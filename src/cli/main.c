@@ -192,8 +192,11 @@ static bool run(lua_State *L, const mp_options *options, int argc, char **argv)
 /* Words that stand for something else than a script of that name. */
 static bool is_subcommand(const char *word)
 {
-    return word != NULL && (strcmp(word, "journal") == 0 || strcmp(word, "replay") == 0 ||
-                            strcmp(word, "top") == 0);
+    static const char *const words[] = {"help", "journal", "map", "replay", "top"};
+    for (size_t i = 0; word != NULL && i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(word, words[i]) == 0)
+            return true;
+    return false;
 }
 
 /* Returns whether it worked out. */

@@ -78,6 +78,8 @@ static void push_core(lua_State *L)
     mp_open_terminal(L);
     mp_open_peek(L);
     mp_open_keys(L);
+    mp_open_lines(L);
+    mp_open_line_eval(L);
 }
 
 /* The library's Lua files use these. */

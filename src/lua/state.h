@@ -301,6 +301,8 @@ void mp_open_json_write(lua_State *L);
 void mp_open_terminal(lua_State *L);
 void mp_open_peek(lua_State *L);
 void mp_open_keys(lua_State *L);
+void mp_open_lines(lua_State *L);
+void mp_open_line_eval(lua_State *L);
 
 /* Worker, behind a run of items: none runs, and the state saved last is not needed any more. */
 void mp_task_over(lua_State *L, mp_worker_context *w);

@@ -117,6 +117,19 @@ static int undisturbed(lua_State *L)
     return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }
 
+/* core.end_by(signal): ends this process as if nobody had caught that signal */
+static int end_by(lua_State *L)
+{
+    int number = (int)luaL_checkinteger(L, 1);
+    sigset_t set;
+    signal(number, SIG_DFL);
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    raise(number);
+    return 0;
+}
+
 static int pid(lua_State *L)
 {
     lua_pushinteger(L, getpid());
@@ -232,6 +245,7 @@ void mp_open_system(lua_State *L)
         {"sleep_on", nap_on},
         {"readable", readable},
         {"undisturbed", undisturbed},
+        {"end_by", end_by},
         {"pid", pid},
         {"host_name", host_name},
         {"parent_pid", parent_pid},

@@ -1,0 +1,175 @@
+-- What `moonpool map` does in its workers: the lines of a block, through an expression.
+--
+-- Invariants: of a line that fails nothing is written, and the lines before it are; a line is
+-- evaluated once.
+
+local core, require = ...
+
+local kinds = require "moonpool.kinds"
+
+local lines = {}
+
+local PARAMETERS <const> = "line, n, f, file"
+
+-- ---- the expression ----
+
+-- What a function of the parameters that consists of this code is, or why it is none.
+local function read_code(code)
+  local chunk, why = load(("local %s = ... %s"):format(PARAMETERS, code), "=EXPR", "t")
+  if not chunk then
+    return nil, why
+  end
+  local faster = load(("return function(%s) %s\nend"):format(PARAMETERS, code), "=EXPR", "t")
+  return faster and faster() or chunk
+end
+
+--- The function that an expression, or a chunk with `return`, is; nil and why it is neither.
+function lines.compile(text)
+  local f, why = read_code("return " .. text)
+  if f then
+    return f
+  end
+  local chunk, why_no_chunk = read_code(text)
+  return chunk, text:find "%f[%w_]return%f[^%w_]" and why_no_chunk or why
+end
+
+-- ---- fields ----
+
+local ESCAPES <const> = { t = "\t", n = "\n", ["\\"] = "\\" }
+
+local function split_by_pattern(line, pattern)
+  local fields, from, at = {}, 1, 1
+  while at <= #line do
+    local first, last = line:find(pattern, at)
+    if not first then
+      break
+    elseif last < first then
+      at = first + 1 -- nothing separates nothing
+    else
+      fields[#fields + 1] = line:sub(from, first - 1)
+      from, at = last + 1, last + 1
+    end
+  end
+  if line ~= "" then
+    fields[#fields + 1] = line:sub(from)
+  end
+  return fields
+end
+
+--- How many fields of a line the expression can look at: as many as its highest place where it has
+--- nothing but places (f[3]), none where there is no f in it; else all.
+function lines.fields_of(expression)
+  local all, most, places = select(2, expression:gsub("%f[%w_]f%f[^%w_]", "")), 0, 0
+  for place in expression:gmatch "%f[%w_]f%[(%d+)%]" do
+    places, most = places + 1, math.max(most, math.tointeger(tonumber(place)) or math.maxinteger)
+  end
+  return places == all and most or math.maxinteger
+end
+
+-- What core.cursor_go takes: nil for runs of blanks, a character, or a function. `separator` is nil, a
+-- character, or a pattern.
+local function read_separator(separator)
+  local escaped = separator and separator:match "^\\([tn\\])$"
+  separator = escaped and ESCAPES[escaped] or separator
+  if separator == nil or #separator == 1 then
+    return separator
+  end
+  return function(line)
+    return split_by_pattern(line, separator)
+  end
+end
+
+-- ---- JSON ----
+
+local function to_json(value, ...)
+  if select("#", ...) > 0 then
+    value = table.pack(value, ...)
+  end
+  return value ~= nil and core.json_text(value, kinds.of, "value") or nil
+end
+
+local function value_of(line)
+  local ok, value, _, column = core.json_value(line)
+  if not ok then
+    error(("not JSON: %s, at column %d"):format(value, column), 0)
+  end
+  return value
+end
+
+-- The same as the expression's function, but from text to text.
+local function through_json(eval)
+  return function(line, n, _, file)
+    if line:find "%S" then
+      return to_json(eval(value_of(line), n, nil, file))
+    end
+  end
+end
+
+-- ---- in a worker ----
+
+local eval, separator, fields, keeps_going -- of this worker
+
+local function run_code(code)
+  local chunk, why = load(code, "=(command line)")
+  if not chunk then
+    error(why, 0)
+  end
+  chunk()
+end
+
+local function require_global(word)
+  local name, module = word:match "^([^=]*)=(.*)$"
+  _G[name or word] = _G.require(module or word)
+end
+
+--- Makes a worker fit for `run`: {expression, separator, json,
+--- keep_going, before = list of {"-l" or "-e", text}}.
+function lines.prepare(given)
+  require_global "mp=moonpool"
+  for _, step in ipairs(given.before) do
+    local do_step = step[1] == "-e" and run_code or require_global
+    do_step(step[2])
+  end
+  eval = lines.compile(given.expression)
+  eval = given.json and through_json(eval) or eval
+  fields = given.json and 0 or lines.fields_of(given.expression)
+  separator = fields > 0 and read_separator(given.separator)
+  keeps_going = given.keep_going
+end
+
+local function words_of(err)
+  if type(err) == "string" or type(err) == "number" then
+    return tostring(err)
+  end
+  local meta = getmetatable(err)
+  return type(meta) == "table" and meta.__tostring and tostring(err)
+    or ("(error object is a %s value)"):format(type(err))
+end
+
+--- The text that the lines of `block` give, the first of which has the number `n`; the seconds that
+--- it took; nil, or a list of {number, message} of the lines that failed: the first one where it
+--- ended by it.
+function lines.run(block, n, file)
+  local began, failed = core.monotonic(), nil
+  local cursor = core.cursor(block, n)
+  repeat
+    local ok, err = pcall(core.cursor_go, cursor, eval, separator, file, fields)
+    if not ok then
+      failed = failed or {}
+      failed[#failed + 1] = { core.cursor_at(cursor), words_of(err) }
+    end
+  until ok or not keeps_going
+  return core.cursor_text(cursor), core.monotonic() - began, failed
+end
+
+--- The same for a journal, which is not to take a block for done of which lines failed: raises a
+--- list of what run gives.
+function lines.run_whole(block, n, file)
+  local text, seconds, failed = lines.run(block, n, file)
+  if failed then
+    error({ text, seconds, failed })
+  end
+  return text, seconds
+end
+
+return lines
