@@ -11,6 +11,8 @@ work="$work local mp, path = require 'moonpool', os.tmpname() .. '.json' mp.save
 unset LUA_CPATH LUA_PATH
 
 "$prefix/bin/moonpool" -e "$work"
+bash -n "$prefix/share/bash-completion/completions/moonpool"
+head -n 1 "$prefix/share/zsh/site-functions/_moonpool" | grep -q '^#compdef moonpool$'
 spawning='require("moonpool").set_start_method "spawn" '$work
 "$prefix/bin/moonpool" -e "$spawning"
 LUA_CPATH="$libraries/lua/5.4/?.so" lua5.4 -e "$spawning"
