@@ -32,7 +32,8 @@ describe("where", function()
       local function outer() inner() return 1, 2, 3, "done" end
       local result = pool:apply_async(outer)
       local stack = where(busy())
-      print(stack:find("^stack traceback:\n") ~= nil, stack:find("inner") ~= nil, stack:find("in function <", 1, true) ~= nil)
+      print(stack:find("^stack traceback:\n") ~= nil, stack:find("inner") ~= nil,
+        stack:find("in function <", 1, true) ~= nil)
       flag:set()
       print(result:get())
     ]])
