@@ -17,18 +17,18 @@
 typedef struct mp_pool mp_pool;
 
 enum mp_event_kind {
-    MP_EVENT_DONE,      /* an item's result: data, size */
-    MP_EVENT_FAILED,    /* an item's failure as the handler wrote it: data, size */
-    MP_EVENT_LOST,      /* its worker died: pid, status (waitpid's, -1 unknown) */
-    MP_EVENT_TIMEOUT,   /* it ran too long: data, size as for FAILED, or nothing */
-    MP_EVENT_NO_ROOM,   /* its result found no memory: code */
-    MP_EVENT_DAMAGED,   /* its result cannot be read: code */
-    MP_EVENT_OUTPUT,    /* what a task wrote: data, size; index 0 where no item did, user NULL where it
-                           is not known whose */
-    MP_EVENT_LOG,       /* what it logged */
-    MP_EVENT_ANSWER,    /* what a worker is doing that was asked: data, size, seat */
-    MP_EVENT_STATE,     /* an item that runs has saved a state, which its next attempts start
-                           with: data, size. A code: there was no memory to keep it */
+    MP_EVENT_DONE,    /* an item's result: data, size */
+    MP_EVENT_FAILED,  /* an item's failure as the handler wrote it: data, size */
+    MP_EVENT_LOST,    /* its worker died: pid, status (waitpid's, -1 unknown) */
+    MP_EVENT_TIMEOUT, /* it ran too long: data, size as for FAILED, or nothing */
+    MP_EVENT_NO_ROOM, /* its result found no memory: code */
+    MP_EVENT_DAMAGED, /* its result cannot be read: code */
+    MP_EVENT_OUTPUT, /* what a task wrote: data, size; index 0 where no item did, user NULL where it
+                        is not known whose */
+    MP_EVENT_LOG,    /* what it logged */
+    MP_EVENT_ANSWER, /* what a worker is doing that was asked: data, size, seat */
+    MP_EVENT_STATE,  /* an item that runs has saved a state, which its next attempts start
+                        with: data, size. A code: there was no memory to keep it */
     MP_EVENT_CALL_OVER, /* nothing more will come for this call */
     MP_EVENT_TROUBLE,   /* no worker can be born: code, which is tried again; count: it
                            would have been that one, 0: one in place of another. Code 0:
