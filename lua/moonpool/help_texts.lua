@@ -12,6 +12,7 @@ return {
   timeit = { "timeit(f, ...)", "the seconds of one call, then its results" },
   wait = { "wait([seconds])", "waits until nothing is outstanding: true, else false" },
   workers = { "workers()", "the workers of all pools: name, pid, state, item" },
+  where = { "where(pid [, timeout])", "the Lua stack of a running worker, taken by itself" },
 
   -- ---- pools ----
   ["pool:apply"] = { "pool:apply(f, args [, options])", "runs f(args...) in a worker, returns its results" },

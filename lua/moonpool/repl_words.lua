@@ -6,6 +6,7 @@ local athand = require "moonpool.athand"
 local crew = require "moonpool.crew"
 local errors = require "moonpool.errors"
 local help = require "moonpool.help"
+local inspect = require "moonpool.inspect"
 local kinds = require "moonpool.kinds"
 local progress = require "moonpool.progress"
 local pump = require "moonpool.pump"
@@ -98,6 +99,16 @@ function given.workers()
     end
   end
   return lines
+end
+
+--- where(pid [, timeout]): the Lua stack of that worker, which goes on; nil and why not, where it has
+--- not answered within so many seconds.
+function given.where(pid, timeout)
+  local stack, why = inspect.where(pid, timeout)
+  if stack then
+    return setmetatable({ stack }, Lines)
+  end
+  return nil, why
 end
 
 --- help(what): its signature and what it does.
