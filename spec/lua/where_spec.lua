@@ -9,7 +9,7 @@ io.stderr = stderr
 local where = package.loaded["moonpool.inspect"].where
 
 local pool <close> = mp.Pool(2)
-local flag = mp.Event()
+local flag, there = mp.Event(), mp.Event()
 
 -- The pid of the worker that runs the item.
 local function busy(item)
@@ -27,10 +27,12 @@ describe("where", function()
     says("true	true	true\n1	2	3	done\n", [[
       local function inner()
         local n = 0
+        there:set()
         while not flag:is_set() do n = n + 1 end
       end
       local function outer() inner() return 1, 2, 3, "done" end
       local result = pool:apply_async(outer)
+      there:wait()
       local stack = where(busy())
       print(stack:find("^stack traceback:\n") ~= nil, stack:find("inner") ~= nil,
         stack:find("in function <", 1, true) ~= nil)
