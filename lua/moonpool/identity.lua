@@ -48,6 +48,11 @@ function Walk:digest()
   return core.digest(self.so_far .. table.concat(self.tokens, "", 1, self.n))
 end
 
+-- What goes by name counts by that.
+function Walk:named(name)
+  self:put(string.pack("<c1s8", "N", name))
+end
+
 -- A list whose values come next, before what is left of the others.
 function Walk:enter(list, n)
   self.depth = self.depth + 1
@@ -122,7 +127,7 @@ local function put_metatable(walk, meta)
   local name = core.name_of_metatable(meta)
   walk:put("M")
   if name then
-    walk:put(string.pack("<c1s8", "N", name))
+    walk:named(name)
   else
     walk:enter({ meta }, 1)
   end
@@ -152,7 +157,7 @@ end
 local function put_table(walk, t)
   local name = core.name_of(t)
   if name then
-    walk:put(string.pack("<c1s8", "N", name))
+    walk:named(name)
   elseif not walk:met(t) then
     local meta = debug.getmetatable(t)
     local reduce = meta and reduce_of(t)
@@ -196,7 +201,7 @@ local function put_function(walk, f)
   local name = core.name_of(f)
   local part = walk.parts[f]
   if name then
-    walk:put(string.pack("<c1s8", "N", name))
+    walk:named(name)
   elseif part then
     walk:put("P" .. part)
   elseif not walk:met(f) then
@@ -213,7 +218,7 @@ local function put_userdata(walk, value)
   local name = type(value) == "userdata" and core.name_of(value)
   local reduce = type(value) == "userdata" and reduce_of(value)
   if name then
-    walk:put(string.pack("<c1s8", "N", name))
+    walk:named(name)
   elseif kinds.of(value) or reduce then
     if not walk:met(value) then
       put_object(walk, value, reduce)
@@ -283,7 +288,7 @@ local function add(found, name, digest)
 end
 
 local function is_own(value)
-  return type(value) == "function" and not core.name_of(value) and core.function_parts(value) ~= nil
+  return type(value) == "function" and debug.getinfo(value, "S").what ~= "C" and not core.name_of(value)
 end
 
 local function collect_value(found, name, value)
@@ -308,7 +313,7 @@ local function find_functions(order, functions, name, f)
   local code, constants, names, values, _, globals = core.function_parts(f)
   table.sort(globals)
   functions[f] = code .. constants
-  order[#order + 1] = { f = f, name = name, code = code, constants = constants, names = names,
+  order[#order + 1] = { name = name, code = code, constants = constants, names = names,
     values = values, globals = globals }
   for i = 1, values.n do
     if is_own(values[i]) then
@@ -331,10 +336,9 @@ local function collect_function(found, one, met)
     collect_value(found, ("the upvalue %s%s"):format(one.names[i] or i, of), one.values[i])
   end
   for _, global in ipairs(one.globals) do
-    local value = rawget(_G, global)
     if not met[global] then
       met[global] = true
-      collect_value(found, "the global " .. global, value)
+      collect_value(found, "the global " .. global, rawget(_G, global))
     end
   end
 end

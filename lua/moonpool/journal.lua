@@ -77,9 +77,12 @@ end
 
 -- ---- what has changed ----
 
-local function hex(digest)
-  return (digest:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+--- A digest in hexadecimal.
+function journal.hex(digest)
+  return ("%02x"):rep(#digest):format(digest:byte(1, -1))
 end
+
+local hex = journal.hex
 
 local function digest_of(f, version)
   local digest = identity.of(share.held(f))
@@ -134,6 +137,26 @@ local function raise_changed(record, call_name, last)
   errors.raise("state", ("%s: the journal %s was written by another function: %s changed; "
     .. 'write journal = {path, on_change = "keep"} to use its results, "redo" to compute them anew'):format(
     call_name, record.path, table.concat(changed, ", ")), { changed = changed })
+end
+
+-- ---- reading ----
+
+--- What stands in the file: its heads, and what of it belongs to no record (bytes). take(record) is
+--- called with each record of an item, in the order of the file.
+function journal.read(path, take)
+  local file = core.journal_open(path, false)
+  local heads, i = core.journal_heads(file), 1
+  local record = core.journal_record(file, i)
+  while record ~= nil do
+    if record then -- else it cannot be read any more
+      take(record)
+    end
+    i = i + 1
+    record = core.journal_record(file, i)
+  end
+  local damaged = core.journal_damaged(file)
+  core.journal_close(file)
+  return heads, damaged
 end
 
 -- ---- opening ----

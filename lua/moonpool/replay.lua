@@ -7,6 +7,7 @@ local core, require = ...
 
 local identity = require "moonpool.identity"
 local iterable = require "moonpool.iterable"
+local journal = require "moonpool.journal"
 local share = require "moonpool.share"
 local task = require "moonpool.task"
 
@@ -34,34 +35,23 @@ end
 -- ---- what stands in the journal ----
 
 -- The item's last outcome, the state it has saved behind that, and its run's head.
-local function find(journal)
+local function read()
   local outcome, state
-  for i = 1, math.huge do
-    local record = core.journal_record(journal, i)
-    if record == nil then
-      break
-    elseif record and record.item == asked.index then
-      if record.state ~= nil then
-        state = record.state
-      else
-        outcome, state = record, nil
-      end
+  local heads = journal.read(asked.path, function(record)
+    if record.item ~= asked.index then
+      return
+    elseif record.state ~= nil then
+      state = record.state
+    else
+      outcome, state = record, nil
     end
-  end
-  local heads = core.journal_heads(journal)
+  end)
   for _, head in ipairs(heads) do
     if outcome and head.run == outcome.run then
       return outcome, state, head
     end
   end
-  return outcome, state, heads[#heads]
-end
-
-local function read()
-  local journal = core.journal_open(asked.path, false)
-  local outcome, state, head = find(journal)
-  core.journal_close(journal)
-  return outcome, state, head or {}
+  return outcome, state, heads[#heads] or {}
 end
 
 -- ---- the item ----

@@ -223,13 +223,6 @@ static int match_paths(lua_State *L)
     return 1;
 }
 
-/* core.is_terminal(): whether standard error is one */
-static int is_terminal(lua_State *L)
-{
-    lua_pushboolean(L, isatty(STDERR_FILENO));
-    return 1;
-}
-
 static int error_meta(lua_State *L)
 {
     luaL_getmetatable(L, MP_ERROR_META);
@@ -255,7 +248,6 @@ void mp_open_system(lua_State *L)
         {"default_processes", default_processes},
         {"where", where},
         {"glob", match_paths},
-        {"is_terminal", is_terminal},
         {"error_meta", error_meta},
         {NULL, NULL},
     };

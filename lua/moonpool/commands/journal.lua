@@ -4,6 +4,7 @@ local core, require = ...
 
 local csv = require "moonpool.csv"
 local errors = require "moonpool.errors"
+local journal = require "moonpool.journal"
 local kinds = require "moonpool.kinds"
 local show = require "moonpool.show"
 
@@ -25,10 +26,6 @@ local function say(text)
 end
 
 -- ---- reading ----
-
-local function hex(bytes)
-  return ("%02x"):rep(#bytes):format(bytes:byte(1, -1))
-end
 
 local function note(items, record)
   local item = items[record.item]
@@ -56,18 +53,8 @@ end
 
 -- The heads, and the last record of each item in the order of the items.
 local function read(path)
-  local journal = core.journal_open(path, false)
-  local heads, items = core.journal_heads(journal), {}
-  for i = 1, math.huge do
-    local record = core.journal_record(journal, i)
-    if record == nil then
-      break
-    elseif record then
-      note(items, record)
-    end
-  end
-  local damaged = core.journal_damaged(journal)
-  core.journal_close(journal)
+  local items = {}
+  local heads, damaged = journal.read(path, function(record) note(items, record) end)
   return heads, in_order(items), damaged
 end
 
@@ -201,7 +188,7 @@ end
 -- ---- tables ----
 
 local function row_of(record)
-  return { item = record.item, args = hex(record.args), run = record.run, attempt = record.attempt,
+  return { item = record.item, args = journal.hex(record.args), run = record.run, attempt = record.attempt,
     worker = record.worker, time = record.time, seconds = record.seconds,
     outcome = record.result and "done" or "failed",
     error = record.error and record.error.kind or nil,
