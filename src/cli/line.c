@@ -5,6 +5,10 @@
  * written between `hide` and `show`. Signals are not readline's business here (prompt.c). */
 #include "cli/prompt.h"
 
+#include "base/buffer.h"
+#include "base/fd.h"
+
+#include <errno.h>
 #include <lauxlib.h>
 #include <locale.h>
 #include <signal.h>
@@ -23,6 +27,19 @@ static lua_State *state; /* which feeds; valid within feed */
 static bool active;      /* a line is being edited */
 static bool complete;    /* ... and is done: */
 static char *taken;      /* it, to be freed; NULL: the end of input */
+
+/* What readline writes goes to the terminal, or is caught. */
+static bool catching;
+static mp_buffer caught;
+
+static ssize_t pass_on(void *cookie, const char *bytes, size_t size)
+{
+    (void)cookie;
+    int status =
+        catching ? mp_buffer_append(&caught, bytes, size) : mp_fd_write(STDOUT_FILENO, bytes, size);
+    errno = -status;
+    return status == 0 ? (ssize_t)size : 0;
+}
 
 static void take(char *line)
 {
@@ -45,12 +62,14 @@ static char **words_of(lua_State *L, int list)
         lua_rawgeti(L, list, (lua_Integer)i);
         words[i] = strdup(lua_tostring(L, -1));
         lua_pop(L, 1);
+        if (words[i] == NULL)
+            break;
         size_t same = 0;
         while (words[i][same] != '\0' && words[i][same] == words[1][same])
             same++;
         common = i == 1 || same < common ? same : common;
     }
-    if (words != NULL)
+    if (words != NULL && words[1] != NULL)
         words[0] = strndup(words[1], common);
     return words;
 }
@@ -92,10 +111,32 @@ static int set_completer(lua_State *L)
 
 /* ---- the line ---- */
 
+/* Here and not sooner: scripts have the locale "C". */
+static void prepare(void)
+{
+    static const cookie_io_functions_t functions = {.write = pass_on};
+    static bool done;
+    if (done)
+        return;
+    done = true;
+    mp_buffer_init_heap(&caught);
+    rl_outstream = fopencookie(NULL, "w", functions);
+    setlocale(LC_CTYPE, "");
+    rl_readline_name = "moonpool";
+    rl_catch_signals = 0;
+    rl_catch_sigwinch = 0;
+    rl_basic_word_break_characters = " \t\n\"'><=;:+-*/%^~#{}()[].,&|\\";
+    rl_completer_quote_characters = "\"'";
+    rl_basic_quote_characters = "\"'";
+    rl_attempted_completion_function = attempt;
+}
+
 /* begin(prompt): a new line is edited */
 static int begin(lua_State *L)
 {
     const char *prompt = luaL_checkstring(L, 1);
+    prepare();
+    fflush(stdout);
     complete = false;
     active = true;
     rl_callback_handler_install(prompt, take);
@@ -162,6 +203,25 @@ static int interrupt(lua_State *L)
     return leave(L);
 }
 
+/* strokes(): what takes the line away from where the cursor is, and what shows it again there;
+ * nothing where no line is edited */
+static int strokes(lua_State *L)
+{
+    if (!active)
+        return 0;
+    caught.len = 0;
+    catching = true;
+    rl_clear_visible_line();
+    fflush(rl_outstream);
+    size_t wipe = caught.len;
+    rl_forced_update_display();
+    fflush(rl_outstream);
+    catching = false;
+    lua_pushlstring(L, (const char *)caught.data, wipe);
+    lua_pushlstring(L, (const char *)caught.data + wipe, caught.len - wipe);
+    return 2;
+}
+
 static int resize(lua_State *L)
 {
     (void)L;
@@ -193,18 +253,6 @@ static int suspend(lua_State *L)
     return 0;
 }
 
-static void prepare(void)
-{
-    setlocale(LC_CTYPE, "");
-    rl_readline_name = "moonpool";
-    rl_catch_signals = 0;
-    rl_catch_sigwinch = 0;
-    rl_basic_word_break_characters = " \t\n\"'><=;:+-*/%^~#{}()[].,&|\\";
-    rl_completer_quote_characters = "\"'";
-    rl_basic_quote_characters = "\"'";
-    rl_attempted_completion_function = attempt;
-}
-
 void mp_line_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -213,8 +261,7 @@ void mp_line_open(lua_State *L)
         {"leave", leave},     {"abandon", interrupt},
         {"resize", resize},   {"remember", remember},
         {"suspend", suspend}, {"set_completer", set_completer},
-        {NULL, NULL},
+        {"strokes", strokes}, {NULL, NULL},
     };
-    prepare();
     luaL_setfuncs(L, functions, 0);
 }
