@@ -1,6 +1,7 @@
 -- timeout: 120
 local mp = require "moonpool"
 local script = require "spec.support.script"
+local tmux = require "spec.support.tmux"
 
 local PROGRAM = script.PROGRAMS.moonpool
 
@@ -195,6 +196,26 @@ describe("moonpool top", function()
     os.execute("kill -9 " .. pid)
     await(function() return script.read(out):find(("process %d has ended"):format(pid), 1, true) end)
     os.remove(out)
+  end)
+
+  it("gives the terminal back, whatever ends or stops it", function()
+    local pid = host(BUSY)
+    busy_pool(pid, 3)
+    local window <close> = tmux.start { columns = 120, env = { PS1 = "$ " }, command = "bash --norc -i" }
+    local top = ("%s top %d"):format(PROGRAM, pid)
+    window:matches "^%$\n"
+    window:keys(("(sleep 2; pkill -TERM -fx '%s') & clear; %s; stty -a | grep -o ' -*icanon'"):format(top,
+      top), "Enter")
+    window:sees "train"
+    window:sees "\n icanon\n"
+    window:keys("clear; " .. top, "Enter")
+    window:sees "train"
+    window:keys "C-z"
+    window:sees "Stopped"
+    window:keys("clear; fg; echo gone on $?", "Enter")
+    window:sees "train"
+    window:keys "q"
+    window:sees "gone on 0"
   end)
 
   it("shows programs that come and go all the time", function()

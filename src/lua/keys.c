@@ -29,6 +29,7 @@ static int screen_size(lua_State *L)
     return 2;
 }
 
+/* core.leave_keys(keys): the terminal is as it was before */
 static int restore(lua_State *L)
 {
     keys *k = luaL_checkudata(L, 1, keys_meta);
@@ -39,7 +40,7 @@ static int restore(lua_State *L)
 }
 
 /* core.keys(): from now on, and until what it gives is closed, keys come to standard input at once
- * and unseen, Ctrl-C as well; nil where that is no terminal */
+ * and unseen, but for those that are signals; nil where that is no terminal */
 static int open_keys(lua_State *L)
 {
     struct termios now;
@@ -49,7 +50,7 @@ static int open_keys(lua_State *L)
     if (isatty(STDIN_FILENO) != 1 || tcgetattr(STDIN_FILENO, &k->before) != 0)
         return 0;
     now = k->before;
-    now.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG);
+    now.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
     now.c_cc[VMIN] = 1;
     now.c_cc[VTIME] = 0;
     if (tcsetattr(STDIN_FILENO, TCSANOW, &now) != 0)
@@ -78,10 +79,8 @@ static int take_keys(lua_State *L)
 void mp_open_keys(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"screen_size", screen_size},
-        {"keys", open_keys},
-        {"take_keys", take_keys},
-        {NULL, NULL},
+        {"screen_size", screen_size}, {"keys", open_keys}, {"leave_keys", restore},
+        {"take_keys", take_keys},     {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, keys_meta);

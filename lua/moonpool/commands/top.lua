@@ -1,7 +1,8 @@
 -- moonpool top [--once | --json] [PID]: what the pools of running programs do.
 --
 -- It only reads, and ends by q, by Ctrl-C, and, where it was told of a process, with that. While
--- it draws on a terminal, keys come to it at once and unseen; Ctrl-C is one of them.
+-- it draws on a terminal, keys come to it at once and unseen, and signals are only noted: whatever
+-- ends or stops it, the terminal is given back as it was.
 
 local core, require = ...
 
@@ -88,24 +89,57 @@ local function frame(view, drawn)
   return head(view) .. "\n" .. table.concat(lines_of(view), "\n") .. "\n\n"
 end
 
+local Terminal = {}
+Terminal.__index = Terminal
+
+local function open_terminal()
+  local signals = debug.getregistry()["moonpool.prompt"] -- which the program has put there
+  put("\27[2J")
+  return setmetatable({ signals = signals, wake = signals.watch(), keys = core.keys() }, Terminal)
+end
+
+function Terminal:leave()
+  if self.keys then
+    core.leave_keys(self.keys)
+  end
+  put("\r\n")
+end
+
+function Terminal:__close()
+  self:leave()
+  self.signals.unwatch()
+end
+
+-- Whether somebody wants it to end, and whether it is to be drawn now.
+function Terminal:heed()
+  local name = self.signals.signal()
+  if name == "terminate" then
+    self:leave()
+    self.signals.finish()
+  elseif name == "stop" then
+    self:leave()
+    self.signals.suspend()
+    self.keys = core.keys()
+  end
+  local text = self.keys and core.take_keys()
+  return name == "interrupt" or text == false or text and text:find "[qQ\4]" ~= nil, name ~= nil
+end
+
 -- True: somebody wants it to end.
-local function pause(seconds, keys)
-  local deadline = core.monotonic() + seconds
+local function pause(seconds, terminal)
+  local deadline, over, now = core.monotonic() + seconds, false, false
   repeat
-    if keys then
-      core.sleep_on({ 0 }, deadline)
-      local text = core.take_keys()
-      if text == false or text and text:find("[qQ\3\4]") then
-        return true
-      end
+    if terminal then
+      core.sleep_on({ terminal.wake, terminal.keys and 0 or nil }, deadline)
+      over, now = terminal:heed()
     else
       core.nap(deadline)
     end
-  until core.monotonic() >= deadline
-  return false
+  until over or now or core.monotonic() >= deadline
+  return over
 end
 
-local function watch(pid, drawn, keys)
+local function watch(pid, terminal)
   local viewer, seen = inspect.viewer(pid), false
   repeat
     local view, why = viewer:look()
@@ -116,22 +150,16 @@ local function watch(pid, drawn, keys)
     end
     local first = not seen and #view.pools > 0
     if not first then
-      put(frame(view, drawn))
+      put(frame(view, terminal))
     end
     seen = true
-  until pause(first and FIRST or PERIOD, keys)
+  until pause(first and FIRST or PERIOD, terminal)
   return true
 end
 
 local function watch_on_terminal(pid)
-  put("\27[2J")
-  local keys <close> = core.keys()
-  local ok, result = pcall(watch, pid, true, keys)
-  put("\r\n")
-  if not ok then
-    errors.throw(result)
-  end
-  return result
+  local terminal <close> = open_terminal()
+  return watch(pid, terminal)
 end
 
 -- ---- the words ----
@@ -158,5 +186,5 @@ return function(_, ...)
   elseif core.screen_size() then
     return watch_on_terminal(pid)
   end
-  return watch(pid, false)
+  return watch(pid)
 end
