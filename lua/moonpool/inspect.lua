@@ -337,7 +337,7 @@ local function await_answer(pool, rank, number, pid, timeout)
       pump.pause(pool, math.min(again, deadline))
     until core.monotonic() >= math.min(again, deadline)
   until core.monotonic() >= deadline
-  return nil, ("no answer within %g seconds; it is in a C function"):format(timeout)
+  return nil, ("no answer within %g seconds; it is in a C function, or has a hook of its own"):format(timeout)
 end
 
 --- The Lua stack of a busy worker of one of this process's pools, as a traceback that the worker

@@ -76,7 +76,8 @@ describe("where", function()
   end)
 
   it("says when a worker does not answer", function()
-    says("nil	no answer within 0.2 seconds; it is in a C function\ntrue	exit	0\nnil	idle\nnil	foreign\ntrue\n", [[
+    says("nil	no answer within 0.2 seconds; it is in a C function, or has a hook of its own\n" ..
+      "true	exit	0\nnil	idle\nnil	foreign\ntrue\n", [[
       local result = pool:apply_async(os.execute, { "sleep 1" })
       local pid = busy()
       print(where(pid, 0.2))
