@@ -142,8 +142,14 @@ function Session:edit(prompt)
       text = nil
       break
     end
-    self.behind:attend(fds, protect)
-    text = self.reader:take()
+    local ok, err = pcall(self.behind.attend, self.behind, fds, protect)
+    if ok then
+      text = self.reader:take()
+    elseif errors.is_interrupt(err) then -- as a host's own handler raises it
+      broken = true
+    else
+      errors.throw(err)
+    end
   until text ~= nil
   self.behind:leave()
   return text
@@ -383,7 +389,11 @@ function Session:count_jobs()
   return n == 1 and "1 running job" or ("%d running jobs"):format(n)
 end
 
+-- Behind lines that nobody types nobody can be asked: the jobs come to their end.
 function Session:may_end()
+  if not self.reader.terminal then
+    self:protect(words.given.wait)
+  end
   self.behind:say(self.jobs:news())
   return self.jobs.running == 0 or not self.reader.terminal
     or self:ask(("Cancel %s and end?"):format(self:count_jobs()))

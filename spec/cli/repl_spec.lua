@@ -57,6 +57,14 @@ describe("the line loop", function()
         assert.are.equal("> 8\n> \n", answers("mp\n", "-e", "mp = 8"))
     end)
 
+    it("lets jobs come to their end where nobody can be asked", function()
+        local said = answers("r = pool:map_async(function(i) mp.sleep(0.2) return i end, {1, 2}, {callback = " ..
+            "function(v) print('got', v.n) end})\nmp.sleep(0.3) print 'told' &\n")
+        assert.matches("\ngot\t2\n", said)
+        assert.matches("\n%[2%] told\n", said)
+        assert.matches("\n%[1%] done: map 2 items in [^\n]*\n", said)
+    end)
+
     it("comes behind the script", function()
         assert.are.equal("1\n> 2\n> \n", answers("x + 1\n", "-e", "x = 1 print(x)"))
     end)
