@@ -1,5 +1,6 @@
 -- What goes on behind a prompt while a line is waited for: results are taken in, callbacks run, bars
--- move, and what there is to say appears above the line.
+-- move, and what there is to say appears above the line. So does what other processes write there: while
+-- this one sleeps, they know how the line is taken away and put back (shm/board).
 
 local core, require = ...
 
@@ -49,20 +50,39 @@ end
 
 -- ---- above the line ----
 
+-- What takes the bars away, and what shows them.
+local function bar_strokes(self)
+  if self.rows == 0 then
+    return "", ""
+  end
+  return ("\27[%dA\r\27[J"):format(self.rows), self.bars .. "\n"
+end
+
 --- Takes the line and the bars away; what is printed then stays above them.
 function behind:hide()
   self.reader:hide()
-  if self.rows > 0 then
-    io.stdout:write(("\27[%dA\r\27[J"):format(self.rows))
-  end
+  io.stdout:write((bar_strokes(self)))
 end
 
 function behind:show()
-  if self.rows > 0 then
-    io.stdout:write(self.bars, "\n")
-  end
+  io.stdout:write(select(2, bar_strokes(self)))
   io.stdout:flush()
   self.reader:show()
+end
+
+-- Sleeps; what others write meanwhile stands above the line.
+function behind:sleep(fds, deadline)
+  local wipe, draw = "", ""
+  if self.reader.edits then
+    wipe, draw = self.reader:strokes()
+  end
+  if wipe == "" then
+    return core.sleep_on(fds, deadline)
+  end
+  local wipe_bars, draw_bars = bar_strokes(self)
+  core.cover(wipe .. wipe_bars, draw_bars .. draw)
+  core.sleep_on(fds, deadline)
+  core.uncover()
 end
 
 -- Plain lines are not touched before there is something to say.
@@ -174,7 +194,7 @@ function behind:attend(fds, protect)
       deadline = math.min(deadline or math.huge, self.look)
     end
   end
-  core.sleep_on(fds, deadline)
+  self:sleep(fds, deadline)
 end
 
 --- Terminates the pools with work, or of this list alone.

@@ -40,6 +40,11 @@ function Edited:show()
   self.line.show()
 end
 
+--- What takes the line away, and what shows it again: for others, who write while it is waited for.
+function Edited:strokes()
+  return self.line.strokes()
+end
+
 function Edited:resize()
   self.line.resize()
 end

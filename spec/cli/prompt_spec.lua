@@ -76,6 +76,56 @@ describe("the prompt", function()
     window:sees "{n = 2}"
   end)
 
+  it("has what processes of the tree write above the line, too", function()
+    local window <close> = start { columns = 60 }
+    local go = home .. ".go"
+    window:keys(("path = %q"):format(go), "Enter")
+    window:keys("local function await() while not io.open(path) do mp.sleep(0.01) end end", "Enter")
+    window:keys("mp.Process{target = function() await() print 'a process' end}:start()", "Enter")
+    window:keys("local other = mp.Pool{processes = 1, output = print}", "Enter")
+    window:keys("await() warn('half a warning, ', 'and all') &", "Enter")
+    window:sees "\n[1] await() warn"
+    window:keys("'" .. ("é"):rep(70), "Left")
+    window:sees(("é"):rep(70))
+    io.open(go, "w"):close()
+    window:sees "\na process\n"
+    window:sees "\nLua warning: half a warning, and all\n"
+    window:matches("\n> '" .. ("é"):rep(70) .. "\n$")
+    window:keys("X", "End", "'", "Enter")
+    window:sees('\n"' .. ("é"):rep(69) .. 'Xé"\n')
+    os.remove(go)
+  end)
+
+  it("has words for what is to be known", function()
+    local window <close> = start()
+    local module = home .. ".lua"
+    local function write(text)
+      local file <close> = io.open(module, "w")
+      file:write(text)
+    end
+    write "return {answer = function() return 41 end}"
+    window:keys(("package.path = %q"):format(home:match "^.*/" .. "?.lua"), "Enter")
+    window:keys(("m = require %q"):format(home:match "[^/]*$"), "Enter")
+    window:keys("pool:map(function() return m.answer() end, {1, 2})", "Enter")
+    window:sees "{41, 41, n = 2}"
+    write "return {answer = function() return 42 end}"
+    window:keys(("m = reload %q"):format(home:match "[^/]*$"), "Enter")
+    window:keys("pool:map(function() return m.answer() end, {1, 2})", "Enter")
+    window:sees "{42, 42, n = 2}"
+    window:keys("local function dawdle(s) mp.sleep(s) return 'at last' end", "Enter")
+    window:keys("timeit(dawdle, 0.2)", "Enter")
+    window:matches "\n0%.2%d* +\"at last\"\n"
+    window:keys("dawdle(1) &", "Enter", "wait(0), wait()", "Enter")
+    window:matches "\nfalse +true\n"
+    window:keys("dawdle(1000) &", "Enter", "workers()", "Enter")
+    window:matches "\n +PoolWorker%-%d +%d+ +busy +item 1\n"
+    window:keys("for _, w in ipairs(pool:workers()) do if w.state == 'busy' then print(where(w.pid)) end end", "Enter")
+    window:matches "\nstack traceback:\n.*\n%s+stdin:6: in "
+    window:keys("help(pool.map)", "Enter")
+    window:matches "\npool:map%(f, [^\n]*\n"
+    os.remove(module)
+  end)
+
   it("keeps what is declared local, as all functions see it, in workers too", function()
     local window <close> = start()
     window:keys("local base, step <const> = 100, 10", "Enter")

@@ -10,8 +10,6 @@ Window.__index = Window
 
 local PATIENCE = 30 -- seconds
 
-local number = 0
-
 local function quoted(text)
   return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
 end
@@ -23,12 +21,12 @@ end
 
 --- Starts it in a shell, which says "ended N" behind it.
 function tmux.start(options)
-  number = number + 1
   local words = {}
   for name, value in pairs(options.env or {}) do
     words[#words + 1] = name .. "=" .. quoted(value)
   end
-  local socket = ("%s.%d"):format(os.tmpname(), number)
+  local socket = os.tmpname()
+  os.remove(socket)
   local window = setmetatable({ tmux = "tmux -f /dev/null -S " .. socket, socket = socket }, Window)
   local command = ("trap : INT; env -u LUA_INIT -u NO_COLOR %s %s; echo ended $?; exec sleep 1000"):format(
     table.concat(words, " "), options.command)

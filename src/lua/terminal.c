@@ -232,6 +232,25 @@ static int say(lua_State *L)
     return !failed;
 }
 
+/* core.cover(wipe, draw): see mp_board_cover; until core.uncover, which is to come before anything
+ * is drawn or printed */
+static int cover(lua_State *L)
+{
+    size_t wipe_size, draw_size;
+    const char *wipe = luaL_checklstring(L, 1, &wipe_size);
+    const char *text = luaL_checklstring(L, 2, &draw_size);
+    if (mp_board_take(STDOUT_FILENO))
+        mp_board_cover(wipe, wipe_size, text, draw_size);
+    return 0;
+}
+
+static int uncover(lua_State *L)
+{
+    (void)L;
+    mp_board_uncover();
+    return 0;
+}
+
 void mp_open_terminal(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -243,6 +262,8 @@ void mp_open_terminal(lua_State *L)
         {"draw_bars", draw},
         {"stop_bars", stop},
         {"say", say},
+        {"cover", cover},
+        {"uncover", uncover},
         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/columns.h"
 #include "base/fd.h"
 #include "shm/session_inner.h"
 
@@ -118,7 +119,7 @@ bool mp_board_take(int fd)
     board->device = device;
     board->place = MP_BOARD_ANYWHERE;
     board->torn = false;
-    board->rows = 0;
+    board->rows = board->wipe = 0;
     if (locked)
         mp_robust_unlock(&board->lock);
     return true;
@@ -155,6 +156,7 @@ static int write_at_once(mp_board *board, int fd, const mp_buffer *b)
 static void enter(mp_board *board, const mp_board_view *view)
 {
     bool fits = view->size <= MP_BOARD_ROOM;
+    board->wipe = 0;
     board->rows = fits ? view->rows : 0;
     board->size = fits ? (uint32_t)view->size : 0;
     memcpy(board->text, view->lines, board->size);
@@ -179,7 +181,7 @@ static int show_locked(mp_board *board, int fd, const mp_board_view *view, mp_bu
 /* What somebody has written while nothing was shown is not known. */
 static void hide(mp_board *board)
 {
-    board->rows = 0;
+    board->rows = board->wipe = 0;
     board->place = MP_BOARD_ANYWHERE;
 }
 
@@ -200,6 +202,41 @@ int mp_board_show(int fd, const mp_board_view *view, int patience)
     return status;
 }
 
+void mp_board_cover(const char *wipe, size_t wipe_size, const char *draw, size_t draw_size)
+{
+    mp_board *board = the_board();
+    if (wipe_size > MP_BOARD_ROOM || draw_size > MP_BOARD_ROOM - wipe_size ||
+        mp_robust_lock(&board->lock, mp_deadline(LAST_WAIT / 1e3)) < 0)
+        return;
+    board->rows = 0;
+    board->tail_size = 0;
+    board->wipe = (uint32_t)wipe_size;
+    board->size = (uint32_t)(wipe_size + draw_size);
+    memcpy(board->text, wipe, wipe_size);
+    memcpy(board->text + wipe_size, draw, draw_size);
+    mp_robust_unlock(&board->lock);
+}
+
+/* The board where this process keeps it, else NULL. */
+static mp_board *own_board(void)
+{
+    mp_board *board = the_board();
+    uint32_t self = mp_session_own.self;
+    return board != NULL && self != 0 && mp_load_relaxed(&board->keeper) == self ? board : NULL;
+}
+
+void mp_board_uncover(void)
+{
+    mp_board *board = own_board();
+    if (board == NULL)
+        return;
+    bool locked = mp_robust_lock(&board->lock, mp_deadline(writers_patience)) >= 0;
+    board->wipe = 0;
+    mp_store_release(&board->keeper, 0);
+    if (locked)
+        mp_robust_unlock(&board->lock);
+}
+
 /* Once more, and on to the line behind them. */
 static void write_last(mp_board *board, int fd)
 {
@@ -216,9 +253,8 @@ static void write_last(mp_board *board, int fd)
 
 void mp_board_leave(int fd)
 {
-    mp_board *board = the_board();
-    uint32_t self = mp_session_own.self;
-    if (board == NULL || self == 0 || mp_load_relaxed(&board->keeper) != self)
+    mp_board *board = own_board();
+    if (board == NULL)
         return;
     bool locked = mp_robust_lock(&board->lock, mp_deadline(LAST_WAIT / 1e3)) >= 0;
     if (locked && board->rows > 0 && in_front(fd) && await_room(fd, LAST_WAIT) == 0)
@@ -231,15 +267,60 @@ void mp_board_leave(int fd)
 
 /* ---- everybody ---- */
 
+/* Whether a terminal of that width shows it on one line, and as it is. */
+static bool is_plain_line(const char *text, size_t n, int fd)
+{
+    struct winsize w;
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)text[i] < ' ' || text[i] == '\177')
+            return false;
+    return ioctl(fd, TIOCGWINSZ, &w) == 0 && mp_columns(text, n) < w.ws_col;
+}
+
+/* Notes what stands unfinished behind these bytes, if it can be written again. */
+static void keep_tail(mp_board *board, int fd, const char *bytes, size_t size)
+{
+    const char *newline = memrchr(bytes, '\n', size);
+    size_t rest = newline != NULL ? size - (size_t)(newline + 1 - bytes) : size;
+    size_t before = newline != NULL ? 0 : board->tail_size;
+    bool fits = before <= MP_BOARD_TAIL && rest <= MP_BOARD_TAIL - before;
+    board->tail_size = fits ? (uint32_t)(before + rest) : 0;
+    memcpy(board->tail + before, bytes + size - rest, fits ? rest : 0);
+    if (!is_plain_line(board->tail, board->tail_size, fd))
+        board->tail_size = 0;
+}
+
+/* What is typed stands on lines of its own; an unfinished one above goes on. */
+static void put_around_typed(mp_buffer *b, mp_board *board, int fd, const char *bytes, size_t size)
+{
+    put(b, board->text, board->wipe);
+    if (board->tail_size > 0 && board->tail_size <= MP_BOARD_TAIL) {
+        put_text(b, "\033[A\r");
+        put(b, board->tail, board->tail_size);
+    }
+    put(b, bytes, size);
+    put_text(b, bytes[size - 1] == '\n' ? "" : "\r\n");
+    put(b, board->text + board->wipe, board->size - board->wipe);
+    keep_tail(board, fd, bytes, size);
+}
+
+static void put_around_bars(mp_buffer *b, mp_board *board, const char *bytes, size_t size)
+{
+    if (board->place != MP_BOARD_ANYWHERE)
+        board->place = bytes[size - 1] == '\n' ? MP_BOARD_FRESH : MP_BOARD_UNFINISHED;
+    put_text(b, board->rows > 0 ? WIPE : "");
+    put(b, bytes, size);
+    put_board(b, board);
+}
+
 static int write_above(mp_board *board, int fd, const char *bytes, size_t size)
 {
     mp_buffer b;
     mp_buffer_init_heap(&b);
-    if (board->place != MP_BOARD_ANYWHERE)
-        board->place = bytes[size - 1] == '\n' ? MP_BOARD_FRESH : MP_BOARD_UNFINISHED;
-    put_text(&b, board->rows > 0 ? WIPE : "");
-    put(&b, bytes, size);
-    put_board(&b, board);
+    if (board->wipe > 0)
+        put_around_typed(&b, board, fd, bytes, size);
+    else
+        put_around_bars(&b, board, bytes, size);
     int status = b.error == 0 ? mp_fd_write(fd, b.data, b.len) : mp_fd_write(fd, bytes, size);
     mp_buffer_free(&b);
     return status;
@@ -248,8 +329,8 @@ static int write_above(mp_board *board, int fd, const char *bytes, size_t size)
 static bool stands_on(const mp_board *board, int fd)
 {
     uint32_t keeper = mp_load_acquire(&board->keeper);
-    return keeper != 0 && board->size <= MP_BOARD_ROOM && device_of(fd) == board->device &&
-           mp_session_alive(keeper);
+    return keeper != 0 && board->size <= MP_BOARD_ROOM && board->wipe <= board->size &&
+           device_of(fd) == board->device && mp_session_alive(keeper);
 }
 
 int mp_board_write(int fd, const char *bytes, size_t size)

@@ -1,5 +1,5 @@
 /* The board: lines that one process of the tree keeps at the bottom of its terminal (bars of
- * progress), while any of the tree write to that.
+ * progress, a line that is typed), while any of the tree write to that.
  *
  * The cursor rests where the next text goes: at the start of the board's first line, or, behind an
  * unfinished line, on that one, with the board below. Whoever writes takes the board away, writes,
@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { MP_BOARD_ROOM = 8 << 10 };
+enum { MP_BOARD_ROOM = 8 << 10, MP_BOARD_TAIL = 256 };
 
 /* Where the cursor rests. */
 enum mp_board_place {
@@ -31,9 +31,13 @@ typedef struct mp_board {
     uint64_t device; /* of the terminal */
     enum mp_board_place place;
     bool torn;     /* the last writing was cut off */
-    uint32_t rows; /* 0: nothing is shown */
+    uint32_t rows; /* 0: no bars are shown */
+    uint32_t wipe; /* 0: no line is typed; else it is taken away by so many bytes of the text, and
+                      put back by the others */
     uint32_t size; /* of the text */
     char text[MP_BOARD_ROOM];
+    uint32_t tail_size;       /* 0: none that is known */
+    char tail[MP_BOARD_TAIL]; /* the unfinished line above what is typed */
 } mp_board;
 
 /* What is to be seen. */
@@ -53,6 +57,16 @@ bool mp_board_take(int fd);
  * (others write, the terminal takes nothing), or not now, since it belongs to other jobs; another
  * negative errno: the terminal is gone. */
 int mp_board_show(int fd, const mp_board_view *view, int patience);
+
+/* Keeper: it has drawn a line, and rests where that is typed. Whoever writes first writes `wipe`,
+ * which brings the cursor to the start of a free line, and in the end `draw`, which shows all of it
+ * again. Nothing is written now. Where they are too long, or the board cannot be had at once, the
+ * line is like any other text. */
+void mp_board_cover(const char *wipe, size_t wipe_size, const char *draw, size_t draw_size);
+
+/* Who is no keeper: nothing. Keeper: it is nobody's any more, and what is typed is no business of
+ * others. Waits for who writes, but not for ever. */
+void mp_board_uncover(void);
 
 /* Who is no keeper: nothing. Keeper: it is nobody's any more; the cursor goes to the line behind
  * what is shown, which stays, if that can be had at once. */
