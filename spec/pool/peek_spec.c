@@ -154,7 +154,7 @@ static void fill_with_noise(void *bytes, size_t size)
 /* Whatever is there, it ends, and what it tells has its bounds. */
 TEST(bears_any_damage)
 {
-    mp_peek_worker last;
+    mp_peek_worker last = {0};
     open_segment();
     for (int i = 0; i < 3000; i++) {
         size_t at = sizeof segment.control->magic + 8;
@@ -174,7 +174,7 @@ TEST(bears_any_damage)
 
 TEST(bears_memory_that_is_shortened)
 {
-    mp_peek_worker last;
+    mp_peek_worker last = {0};
     open_segment();
     for (off_t size = (off_t)sizeof(mp_control); size >= 0; size -= 100) {
         CHECK_EQ_INT(ftruncate(segment.region.fd, size), 0);
