@@ -125,6 +125,8 @@ function fields.writable(_, _, writes)
   return writes
 end
 
+kinds.note_methods(Connection, methods)
+
 function Connection:__index(key)
   local read = fields[key]
   return methods[key] or read and read(core.connection_fd(self))

@@ -27,12 +27,13 @@ local function reduce(self)
   return handle.by_name, kind, index, generation
 end
 
---- Makes a class of handles: `index` is its methods' table or an __index function; furnish(handle,
---- ...) gives a new handle what it keeps, of the cell or of what baggage(handle) has returned where
---- it was sent.
+--- Makes a class of handles: `index` is its methods' table or an __index function, `methods` then that
+--- table; furnish(handle, ...) gives a new handle what it keeps, of the cell or of what baggage(handle)
+--- has returned where it was sent.
 function handle.define(kind, class)
   local meta = kinds.note(core.shared_meta(kind), kind)
   meta.__reduce, meta.__tostring, meta.__index = reduce, describe, class.index
+  kinds.note_methods(meta, class.methods)
   classes[kind] = class
   return meta
 end

@@ -8,7 +8,9 @@ local texts = require "moonpool.help_texts"
 
 local help = {}
 
-local CLASSES = { pool = "moonpool.pool", result = "moonpool.result" }
+-- Classes that have the methods of another one.
+local LIKE = { Job = "AsyncResult", JoinableQueue = "Queue", SimpleQueue = "Queue", BoundedSemaphore = "Semaphore",
+  Context = "mp" }
 
 local function text_of(name)
   local entry = texts[name]
@@ -35,13 +37,12 @@ local function list(names)
   return table.concat(lines, "\n")
 end
 
--- Which name stands for that function: pool:map and the like, mp.range, jobs.
+-- Which name stands for that function: Pool:map and the like, mp.range, jobs.
 local function name_of(mp, f)
-  for prefix, module in pairs(CLASSES) do
-    for name, value in pairs(require(module)) do
-      if value == f and texts[prefix .. ":" .. name] then
-        return prefix .. ":" .. name
-      end
+  for kind, method, value in kinds.methods() do
+    local name = (LIKE[kind] or kind) .. ":" .. tostring(method)
+    if value == f and texts[name] then
+      return name
     end
   end
   for name in pairs(texts) do
@@ -52,14 +53,18 @@ local function name_of(mp, f)
   end
 end
 
--- A name as somebody writes it: "map", "pool.map", "mp.range".
-local function find_name(name)
-  local candidates = { name, (name:gsub("%.", ":")), "mp." .. name, "pool:" .. name, "result:" .. name }
-  for _, candidate in ipairs(candidates) do
-    if texts[candidate] then
-      return candidate
+-- The names that somebody may mean who writes "map", "pool.map", "mp.range" or "queue".
+local function find_names(word)
+  word = "." .. word:lower():gsub(":", ".")
+  local names = {}
+  for name in pairs(texts) do
+    local dotted = "." .. name:lower():gsub(":", ".")
+    if dotted:sub(-#word) == word or dotted:sub(1, #word + 1) == word .. "." then
+      names[#names + 1] = name
     end
   end
+  table.sort(names)
+  return names
 end
 
 local function overview()
@@ -75,21 +80,17 @@ local function overview()
 end
 
 local function about(mp, what)
-  if what == mp then
-    return list(names_from "mp.")
+  if type(what) == "function" then
+    return text_of(name_of(mp, what))
   elseif type(what) == "string" then
-    local name = find_name(what)
-    return name and text_of(name)
-  elseif kinds.of(what) == "Pool" then
-    return list(names_from "pool:")
-  elseif kinds.of(what) == "AsyncResult" or kinds.of(what) == "Job" then
-    return list(names_from "result:")
+    local names = find_names(what)
+    return #names == 1 and text_of(names[1]) or list(names)
   end
-  local name = name_of(mp, what)
-  return name and text_of(name)
+  local kind = what == mp and "mp" or kinds.of(what)
+  return list(names_from(kind == "mp" and "mp." or (LIKE[kind] or tostring(kind)) .. ":"))
 end
 
---- Prints what is known of a function, of a name, of a pool or the module; without an argument, what
+--- Prints what is known of a function, of a name, of an object or the module; without an argument, what
 --- can be said at the prompt.
 function help.about(mp, ...)
   local text
@@ -98,7 +99,7 @@ function help.about(mp, ...)
   else
     text = about(mp, (...))
   end
-  print(text or ("nothing is known of %s; help() lists what is"):format(errors.describe((...))))
+  print(text and text ~= "" and text or ("nothing is known of %s; help() lists what is"):format(errors.describe((...))))
 end
 
 return help

@@ -389,6 +389,8 @@ function readable.exitcode(state, self)
   return state.exitcode
 end
 
+kinds.note_methods(Process, methods)
+
 function Process:__index(key)
   if methods[key] then
     return methods[key]

@@ -36,6 +36,7 @@ function value:get_lock()
 end
 
 local value_meta = handle.define("Value", {
+  methods = value,
   index = function(self, key)
     if key == "value" then
       return core.value_get(self)
@@ -119,7 +120,7 @@ end
 
 array.get_lock = value.get_lock
 
-handle.define("Array", { index = array, furnish = furnish })
+handle.define("Array", { index = array, methods = array, furnish = furnish })
 array_meta.__index, array_meta.__newindex, array_meta.__len = core.array_access(array)
 
 function array_meta:__tostring()

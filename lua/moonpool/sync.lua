@@ -311,6 +311,7 @@ handle.define("Condition", {
 })
 
 handle.define("Barrier", {
+  methods = barrier,
   index = function(self, key)
     local read = fields[key]
     return barrier[key] or read and read(self)

@@ -65,6 +65,23 @@ describe("the line loop", function()
         assert.matches("\n%[1%] done: map 2 items in [^\n]*\n", said)
     end)
 
+    it("has help on all that is public", function()
+        local said = answers([[
+for name, f in pairs(mp) do if type(f) == "function" and name:sub(1, 1) ~= "_" then help(f) end end
+a, b = mp.Pipe(); q = mp.JoinableQueue()
+known = {[pool] = "map", [a] = "send recv close", [q] = "put get task_done", [mp.Lock()] = "acquire hold"}
+known[mp.Array("d", 2)], known[mp.Value("d")], known[mp.Process{}] = "slice fill", "add get_lock", "start join"
+known[mp.Barrier(2)], known[mp.Condition()], known[mp.Event()] = "wait abort", "notify", "is_set"
+for object, names in pairs(known) do help(object) for name in names:gmatch "%S+" do help(object[name]) end end
+help(q.put) help "QUEUE.put" help "map"
+]])
+        assert.is_nil(said:find("nothing is known", 1, true), said)
+        local _, puts = said:gsub("queue:put%(v %[, block %[, timeout%]%]%)\n  puts", "")
+        assert.equal(3, puts, said)
+        assert.matches("\npool:map%(f, [^\n]*\n  table of", said)
+        assert.equal("> nothing is known of number 3; help() lists what is\n> \n", answers("help(3)\n"))
+    end)
+
     it("comes behind the script", function()
         assert.are.equal("1\n> 2\n> \n", answers("x + 1\n", "-e", "x = 1 print(x)"))
     end)
