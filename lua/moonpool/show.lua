@@ -29,8 +29,17 @@ local function is_opaque(value)
   return type(value) ~= "table" or type(meta) == "table" and meta.__tostring ~= nil
 end
 
+-- Its first bytes, without the part of a character.
+local function cut_off(text, widest)
+  local last = widest
+  while last > widest - 4 and (text:byte(last + 1) or 0) & 0xC0 == 0x80 do
+    last = last - 1
+  end
+  return text:sub(1, last) .. "..."
+end
+
 local function escaped(text, widest)
-  local cut = #text > widest and text:sub(1, widest) .. "..." or text
+  local cut = #text > widest and cut_off(text, widest) or text
   local quoted = (("%q"):format(cut):gsub("\\\n", "\\n"))
   if utf8 and not utf8.len(cut) then
     quoted = quoted:gsub("[\128-\255]", function(c) return ("\\%d"):format(c:byte()) end)

@@ -105,6 +105,7 @@ describe("mp.show", function()
     for i = 1, 60 do many[i] = i end
     assert.matches("50,\n  %.%.%. 10 more\n}$", mp.show(many))
     assert.equal("{{{{{...}}}}}", mp.show { { { { {} } } } })
+    assert.equal(('{\n  "x%s..."\n}'):format(("é"):rep(99)), mp.show { "x" .. ("é"):rep(200) })
     local round = {}
     round.self = round
     assert.equal("{self = {cycle}}", mp.show(round))
