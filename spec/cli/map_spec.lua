@@ -154,6 +154,12 @@ describe("moonpool map", function()
         :format(worker))))
     end)
 
+    it("all to a pipe that is full now and then, and would not have it wait", function()
+      local start = "import os, sys; os.set_blocking(1, False); os.execv(sys.argv[1], sys.argv[1:])"
+      says("300000\n", ("seq 300000 | python3 -c %s $(command -v $m) map line | (sleep 0.3; wc -l)"):format(
+        quoted(start)))
+    end)
+
     it("that nothing can be written", function()
       fails("^moonpool map: cannot write: No space left on device\n$", "seq 100000 | $m map line >/dev/full")
     end)

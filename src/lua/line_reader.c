@@ -1,5 +1,5 @@
 /* Text in blocks of whole lines, for lua/moonpool/commands/map.lua: what a file or pipe holds now,
- * cut behind a line's end.
+ * cut behind a line's end; and text that is written.
  *
  * Invariants: a byte is looked at for a line's end a bounded number of times, however long its line
  * is; where a block ends depends on the bytes and the size asked for, not on how they came. */
@@ -198,16 +198,35 @@ static int cut(lua_State *L)
     return 2;
 }
 
+/* ---- writing ---- */
+
+/* core.lines_put(text): writes it to standard output, whatever that is set to: true; nil, why not
+ * and the error's number. What an interrupt leaves unwritten is lost with it. */
+static int put(lua_State *L)
+{
+    size_t left;
+    const char *at = luaL_checklstring(L, 1, &left);
+    struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    while (left > 0 && lua_gethook(L) == NULL) {
+        ssize_t n = write(STDOUT_FILENO, at, left);
+        if (n < 0 && errno == EAGAIN)
+            poll(&p, 1, -1);
+        else if (n < 0 && errno != EINTR)
+            return refuse(L);
+        at += n > 0 ? n : 0;
+        left -= n > 0 ? (size_t)n : 0;
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 void mp_open_lines(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"lines_open", open_reader},
-        {"lines_close", close_reader},
-        {"lines_fd", reader_fd},
-        {"lines_left", bytes_left},
-        {"lines_fill", fill},
-        {"lines_cut", cut},
-        {NULL, NULL},
+        {"lines_open", open_reader}, {"lines_close", close_reader},
+        {"lines_fd", reader_fd},     {"lines_left", bytes_left},
+        {"lines_fill", fill},        {"lines_cut", cut},
+        {"lines_put", put},          {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, reader_meta);

@@ -137,8 +137,7 @@ local function flush(run)
   if run.held > 0 then
     local text = table.concat(run.texts)
     run.texts, run.held = {}, 0
-    check_written(io.stdout:write(text))
-    check_written(io.stdout:flush())
+    check_written(core.lines_put(text))
   end
 end
 
