@@ -137,7 +137,12 @@ local function flush(run)
   if run.held > 0 then
     local text = table.concat(run.texts)
     run.texts, run.held = {}, 0
-    check_written(core.lines_put(text))
+    if core.screen_size() then -- where bars may be in the way
+      check_written(io.stdout:write(text))
+      check_written(io.stdout:flush())
+    else
+      check_written(core.lines_put(text))
+    end
   end
 end
 
