@@ -8,8 +8,10 @@ local LONGEST = 4000             -- of a string that is all there is
 local COLOURS = { string = "\27[32m", number = "\27[36m", boolean = "\27[35m", ["nil"] = "\27[35m" }
 local PLAIN = "\27[0m"
 
+-- Whether { key = ... } can be written so.
 local function is_name(key)
   return type(key) == "string" and key:match "^[%a_][%w_]*$" ~= nil
+    and load("local " .. key, "=", "t") ~= nil
 end
 
 local function before(a, b)
@@ -47,8 +49,12 @@ local function escaped(text, widest)
   return quoted
 end
 
-local function show_scalar(value, state)
+-- Of a text of several lines that stands within a table the first one.
+local function show_scalar(value, state, depth)
   local text = type(value) == "string" and escaped(value, state.widest or WIDEST) or tostring(value)
+  if depth > 0 then
+    text = text:gsub("\n.*", " ...")
+  end
   local colour = state.coloured and COLOURS[type(value)]
   return colour and colour .. text .. PLAIN or text
 end
@@ -111,6 +117,23 @@ local function write_line(entries, more, room, depth, state)
   return fits and line or nil
 end
 
+-- The lines of a table: what is short in its list stands side by side.
+local function fill(entries, parts, room, state)
+  local lines, before = {}, false
+  for i, part in ipairs(parts) do
+    local entry = entries[i]
+    local is_short = entry ~= nil and entry[1] == "" and is_opaque(entry[2])
+    local line = is_short and before and lines[#lines] .. ", " .. part
+    if line and width_of(line, state) < room then
+      lines[#lines] = line
+    else
+      lines[#lines + 1] = part
+    end
+    before = is_short
+  end
+  return lines
+end
+
 -- On one line, or where that is too long an entry a line.
 local function write_table(t, width, indent, depth, state)
   local entries, more = entries_of(t)
@@ -121,12 +144,13 @@ local function write_table(t, width, indent, depth, state)
   local margin = (" "):rep(indent + INDENT)
   local parts = write_entries(entries, width, indent + INDENT, depth, state)
   parts[#parts + 1] = more > 0 and ("... %d more"):format(more) or nil
-  return ("{\n%s%s\n%s}"):format(margin, table.concat(parts, ",\n" .. margin), (" "):rep(indent))
+  local lines = fill(entries, parts, width and width - indent - INDENT or 0, state)
+  return ("{\n%s%s\n%s}"):format(margin, table.concat(lines, ",\n" .. margin), (" "):rep(indent))
 end
 
 function write(value, width, indent, depth, state)
   if is_opaque(value) then
-    return show_scalar(value, state)
+    return show_scalar(value, state, depth)
   elseif state[value] then
     return "{cycle}"
   elseif depth >= DEEPEST then

@@ -103,7 +103,10 @@ describe("mp.show", function()
       .. 'number = 2},\n  {list = {1, 2, 3}, name = "%s", number = 3}\n}'):format(x, x, x), mp.show(rows))
     local many = {}
     for i = 1, 60 do many[i] = i end
-    assert.matches("50,\n  %.%.%. 10 more\n}$", mp.show(many))
+    assert.matches("^{\n  1, 2, 3, [%d, ]+, 21, 22,\n  23, [%d, ]+,\n  [%d, ]+, 50,\n  %.%.%. 10 more\n}$",
+      mp.show(many))
+    assert.equal('{["end"] = 3, over = "x", t = task error: oh ...}', mp.show { ["end"] = 3, over = "x",
+      t = setmetatable({}, { __tostring = function() return "task error: oh\nstack traceback: ..." end }) })
     assert.equal("{{{{{...}}}}}", mp.show { { { { {} } } } })
     assert.equal(('{\n  "x%s..."\n}'):format(("é"):rep(99)), mp.show { "x" .. ("é"):rep(200) })
     local round = {}
