@@ -4,6 +4,7 @@
  * `require "moonpool"`, which loads it; a script that does not ask for it pays
  * nothing for it. Everything runs inside one protected call, so that an error
  * outside of the user's code (no memory) is reported too. */
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -232,9 +233,19 @@ static int protected_main(lua_State *L)
     return 0;
 }
 
+/* A standard descriptor that is closed would be the next thing that is opened, which scripts would
+ * then read or write: it is one that refuses both. */
+static void occupy_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
     mp_options options;
+    occupy_standard_descriptors();
     moonpool_worker_main(argc, argv);
     const char *wrong = mp_options_read(&options, argv);
     if (wrong != NULL) {
