@@ -26,6 +26,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lua/threads.h"
 
@@ -35,9 +36,10 @@ static const char place[] = "moonpool.interrupt.place";   /* there: a coroutine'
 
 static lua_State *main_state;
 static pthread_t main_thread;
-static bool interrupted; /* since mp_interrupt_begin */
-static bool keeps_on;    /* a second SIGINT raises, too */
-static bool in_flight;   /* raised, and by no pcall caught so far */
+static bool interrupted;           /* since mp_interrupt_begin */
+static bool keeps_on;              /* a second SIGINT raises, too */
+static volatile sig_atomic_t vain; /* SIGINTs since the hook was set, which has not fired */
+static bool in_flight;             /* raised, and by no pcall caught so far */
 static lua_CFunction stock_resume;
 
 /* Pushes the place of the innermost Lua function. */
@@ -87,6 +89,7 @@ static void arm(lua_State *L)
 static void fire(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
+    vain = 0;
     mp_threads_each(disarm);
     disarm(main_state);
     interrupted = true;
@@ -95,6 +98,15 @@ static void fire(lua_State *L, lua_Debug *ar)
         lua_setfield(L, LUA_REGISTRYINDEX, place);
     }
     raise_interrupt(L);
+}
+
+/* Nothing ends a C function but its process. */
+static void hint(void)
+{
+    static const char text[] =
+        "\n(in a C function, which cannot be interrupted: Ctrl-\\ ends the program)\n";
+    ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)ignored;
 }
 
 /* The handler. A signal may be given to any thread of the process; Lua's is
@@ -106,6 +118,8 @@ static void on_signal(int number)
         struct sigaction standard = {.sa_handler = SIG_DFL};
         if (!keeps_on)
             sigaction(number, &standard, NULL);
+        if (++vain == 2 && keeps_on)
+            hint();
         arm(main_state);
         mp_threads_each(arm);
     } else {
@@ -263,6 +277,7 @@ void mp_interrupt_begin(lua_State *L, struct sigaction *before, bool lasting)
     if (interrupted)
         forget_interrupt(L);
     keeps_on = lasting;
+    vain = 0;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, before);
 }

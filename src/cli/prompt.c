@@ -11,14 +11,15 @@
 #include <lauxlib.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli/interrupt.h"
 
-enum { NOTED = 4, AT_ONCE = 2 };
+enum { NOTED = 5, AT_ONCE = 2 };
 
-static const int noted[NOTED] = {SIGINT, SIGWINCH, SIGTERM, SIGTSTP};
-static const char *const names[NOTED] = {"interrupt", "resize", "terminate", "stop"};
+static const int noted[NOTED] = {SIGINT, SIGWINCH, SIGTERM, SIGTSTP, SIGQUIT};
+static const char *const names[NOTED] = {"interrupt", "resize", "terminate", "stop", "quit"};
 static volatile sig_atomic_t came[NOTED];
 static struct sigaction before[NOTED];
 static int wake[2] = {-1, -1};
@@ -85,11 +86,12 @@ static int next_signal(lua_State *L)
     return 0;
 }
 
-/* finish(): ends the process as SIGTERM does */
+/* finish(name): ends the process as the signal of that name does */
 static int finish(lua_State *L)
 {
-    signal(SIGTERM, SIG_DFL);
-    raise(SIGTERM);
+    int number = strcmp(luaL_checkstring(L, 1), "quit") == 0 ? SIGQUIT : SIGTERM;
+    signal(number, SIG_DFL);
+    raise(number);
     return luaL_error(L, "terminated");
 }
 
@@ -101,7 +103,7 @@ static int stop(lua_State *L)
     return 0;
 }
 
-/* SIGTERM and SIGTSTP as elsewhere, or noted. */
+/* Those that end or stop the program as elsewhere, or noted. */
 static void set_aside(bool aside)
 {
     struct sigaction action = {.sa_handler = note};

@@ -113,9 +113,9 @@ end
 -- Whether somebody wants it to end, and whether it is to be drawn now.
 function Terminal:heed()
   local name = self.signals.signal()
-  if name == "terminate" then
+  if name == "terminate" or name == "quit" then
     self:leave()
-    self.signals.finish()
+    self.signals.finish(name)
   elseif name == "stop" then
     self:leave()
     self.signals.suspend()
