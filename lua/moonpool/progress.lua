@@ -303,14 +303,16 @@ function progress.unwatch(pool, holder)
   next_look = 0
 end
 
-local function add_bar(pool, holder, title, total, reports)
+-- `began`: when the call did, if not now; what it has done since counts for the mean alone.
+local function add_bar(pool, holder, title, total, reports, began)
   local now = core.monotonic()
+  local _, done, failed = core.counts(holder.call)
   at_home()
   number = number + 1
   pool.bars = pool.bars or {}
   pool.bars[#pool.bars + 1] = { number = number, holder = holder, title = title, total = total,
-    reports = reports, next_report = now + REPORT, began = now, at = now, done = 0,
-    items = 0, time = 0 }
+    reports = reports, next_report = now + REPORT, began = began or now, at = now,
+    done = began and done + failed or 0, items = began and done + failed or 0, time = began and now - began or 0 }
   pools[pool] = true
   if not progress.active then
     next_look, progress.active = now + LOOK / 2, true
@@ -341,7 +343,7 @@ function progress.watch(pool, name, holder, given)
     local terminal = core.is_terminal()
     if terminal or what == "always" then
       local title = what ~= true and what ~= "always" and what or nil
-      add_bar(pool, holder, title, given.total, not terminal)
+      add_bar(pool, holder, title, given.total, not terminal, given.began)
     end
   end
 end

@@ -4,6 +4,7 @@
 --   repl_pools    what goes on meanwhile         repl_jobs      what was submitted
 --   repl_words    jobs(), fg(n), help(f) ...     repl_complete  what a tab gives
 --   repl_history  what was typed before          repl_errors    what went wrong, and where
+--   repl_submit   lines that end in &
 
 local core, require = ...
 
@@ -16,6 +17,7 @@ local history = require "moonpool.repl_history"
 local jobs = require "moonpool.repl_jobs"
 local reader = require "moonpool.repl_reader"
 local show = require "moonpool.show"
+local submit = require "moonpool.repl_submit"
 local trace = require "moonpool.repl_errors"
 local words = require "moonpool.repl_words"
 
@@ -114,9 +116,9 @@ function Session:heed()
     self.reader:resize()
   elseif name == "stop" then
     self.reader:suspend()
-  elseif name == "terminate" then
+  elseif name == "terminate" or name == "quit" then
     self.reader:leave()
-    self.reader.host.finish()
+    self.reader.host.finish(name)
   end
   return name == "interrupt"
 end
@@ -167,9 +169,6 @@ function Session:line(prompt)
     end
     text = table.remove(self.pasted, 1)
   end
-  if text then
-    history.keep(self.reader, text)
-  end
   return text
 end
 
@@ -189,6 +188,11 @@ local function has_global(name)
   return rawget(_G, name) ~= nil
 end
 
+function Session:make_pool()
+  self.pools[#self.pools + 1] = self.mp.Pool()
+  return self.pools[#self.pools]
+end
+
 -- `pool` is made when a line first speaks of it.
 function Session:want_pool(text)
   if has_global "pool" or self.scope.pool then
@@ -203,34 +207,20 @@ function Session:want_pool(text)
     if word.text == "pool" then
       local before = list[i - 1] and list[i - 1].text
       if before ~= "local" and not (after == "=" and (not list[i + 2] or list[i + 2].text ~= "=")) then
-        self.pool = self.mp.Pool()
-        rawset(_G, "pool", self.pool)
+        rawset(_G, "pool", self:make_pool())
       end
       return
     end
   end
 end
 
--- `f(x) &` submits f(x).
-function Session:submit(text)
-  local f, message, more = chunk.compile_task(text, self.first, self.scope)
-  if not f then
-    return nil, message, more
-  end
-  self:want_pool "pool"
-  local pool = self.scope.pool and chunk.value(self.scope, "pool") or rawget(_G, "pool")
-  return function()
-    self.jobs.text = text
-    pool:apply_async(f())
-    self.jobs.text = nil
-    io.stdout:write(("[%d] %s\n"):format(self.jobs.last, text))
-  end
-end
-
 function Session:compile(text)
-  local background = text:match "^(.-[^&%s])%s+&%s*$"
+  local background = submit.background(text)
   if background then
-    return self:submit(background)
+    local f, message = submit.compile(self, background)
+    if f or message then
+      return f, message
+    end
   end
   self:want_pool(text)
   return chunk.compile(text, self.first, self.scope)
@@ -245,7 +235,11 @@ function Session:read()
   while text do
     self:count(text)
     lines[#lines + 1] = text
-    local f, message, more = self:compile(table.concat(lines, "\n"))
+    local whole = table.concat(lines, "\n")
+    local f, message, more = self:compile(whole)
+    if f or not more then
+      history.keep(self.reader, whole)
+    end
     if f then
       return f, more -- what it declares
     elseif not more then
@@ -256,6 +250,7 @@ function Session:read()
       return self:complain(message)
     end
   end
+  history.keep(self.reader, table.concat(lines, "\n"))
   return nil, text == false and "end" or "interrupt"
 end
 
@@ -330,18 +325,20 @@ function Session:evaluate(f, names)
   else
     close_opened(values, failure)
   end
-  self.evaluated = nil
+  self.evaluated, self.jobs.text = nil, nil
   self:let_go()
   self.behind:say(self.jobs:news(self.first))
 end
 
--- A call that was waited for until Ctrl-C goes on as a job.
+-- A call that was waited for until Ctrl-C goes on as a job, if it is none.
 function Session:let_go()
   local held = self.held
   self.held = nil
   if held and not held[3].done and held[1].state == "open" then
-    self.jobs:add(held[1], held[2], held[3])
-    local n = self.jobs.last
+    if not self.jobs.numbers[held[3]] then
+      self.jobs:add(held[1], held[2], held[3])
+    end
+    local n = self.jobs.numbers[held[3]].number
     self.behind:say { ("[%d] goes on: %s; fg(%d) waits for it, cancel(%d) stops it"):format(n,
       self.jobs:find("job", n):name(), n, n) }
   end
@@ -458,11 +455,13 @@ function Session:close()
   for i = #self.closers, 1, -1 do
     self:protect(close, self.closers[i])
   end
-  if self.pool and self.pool.state ~= "joined" then
-    self:protect(close, self.pool)
-  end
-  if rawget(_G, "pool") == self.pool then
-    rawset(_G, "pool", nil)
+  for _, pool in ipairs(self.pools) do
+    if pool.state ~= "joined" then
+      self:protect(close, pool)
+    end
+    if rawget(_G, "pool") == pool then
+      rawset(_G, "pool", nil)
+    end
   end
   desk.open(nil, nil)
   self.uninstall()
@@ -478,7 +477,7 @@ function repl.run(mp)
   local r = reader.open()
   local list = jobs.new()
   local session = setmetatable({ mp = mp, reader = r, jobs = list, behind = behind.new(list, r), scope = {},
-    closers = {}, typed = {}, number = 0, first = 1, pasted = {}, coloured = wants_colour(r) }, Session)
+    closers = {}, pools = {}, typed = {}, number = 0, first = 1, pasted = {}, coloured = wants_colour(r) }, Session)
   session:open()
   local ok, err = pcall(session.converse, session)
   r:leave()

@@ -270,16 +270,14 @@ function chunk.compile(text, line, scope)
   return nil, message, is_incomplete(message)
 end
 
---- The same for a text that a worker is to run: a function that gives a function of no arguments.
+--- The same for a text that a worker is to run: a function that gives a function of no arguments, and
+--- what the text is, "expression" or "statements"; nil where it is neither.
 function chunk.compile_task(text, line, scope)
-  for _, form in ipairs { "return function() return %s\nend", "return function() %s\nend" } do
-    local whole = form:format(text)
-    if plain(whole, line) then
-      return compile(whole, line, scope)
-    end
+  local form = plain("return " .. text, line) and "expression" or plain(text, line) and "statements"
+  local whole = form == "expression" and "return function() return %s\nend" or "return function() %s\nend"
+  if form then
+    return (compile(whole:format(text), line, scope)), form
   end
-  local _, message = plain(text, line)
-  return nil, message or "what stands before & is not complete", false
 end
 
 --- The value that a name declared by some line has now.

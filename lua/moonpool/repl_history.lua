@@ -1,11 +1,11 @@
--- The lines typed in earlier sessions, and in this one: in a file of the user's state directory.
-
-local core = ...
+-- What was typed in earlier sessions, and in this one: in a file of the user's state directory, a line
+-- each; what took several lines has a mark between them.
 
 local history = {}
 
 local MOST = 1 << 18  -- bytes of the file
 local LINES = 2000    -- of it that a session begins with
+local BREAK = "\30"   -- between lines that belong together
 
 local function path()
   local state, home = os.getenv "XDG_STATE_HOME", os.getenv "HOME"
@@ -27,18 +27,18 @@ function history.load(reader)
   end
   file:close()
   for i = math.max(#lines - LINES + 1, 1), #lines do
-    reader:remember(lines[i])
+    reader:remember((lines[i]:gsub(BREAK, "\n")))
   end
 end
 
---- Adds a line, where lines are edited. What cannot be kept is forgotten with the session.
-function history.keep(reader, line)
-  if not reader.edits or not line:find "%S" then
+--- Adds what was typed, where lines are edited. What cannot be kept is forgotten with the session.
+function history.keep(reader, text)
+  if not reader.edits or not text:find "%S" then
     return
   end
-  reader:remember(line)
-  if path() and core.pid() then
-    reader.host.keep(path(), line .. "\n", MOST)
+  reader:remember(text)
+  if path() then
+    reader.host.keep(path(), text:gsub("\n", BREAK) .. "\n", MOST)
   end
 end
 

@@ -13,7 +13,9 @@ local jobs = {}
 
 local KEPT = 1000      -- jobs that are over
 local NOTICES = 20     -- lines told of them at once, then a number
-local LINES = 50       -- printed by tasks of jobs that are shown in a second
+local LINES = 50       -- printed by a job's tasks that are shown in a second
+local ALL_LINES = 500  -- by those of all jobs
+local PRINTED = 1 << 20 -- bytes of what a job has printed that are kept
 
 local Job = kinds.class "Job"
 
@@ -26,7 +28,7 @@ function Job.__index(job, name)
   end
   local method = job.result[name]
   if type(method) ~= "function" then
-    return nil
+    return method
   end
   return function(self, ...)
     return method(self.result, ...)
@@ -48,7 +50,7 @@ end
 --- "map 1000 items", or the line that has submitted it.
 function Job:name()
   if self.text then
-    return self.text
+    return (self.text:gsub("%s*\n%s*", " "))
   elseif self.what == "apply" then
     return "apply"
   end
@@ -85,6 +87,40 @@ function Job:__tostring()
     self:seconds(), self:name())
 end
 
+-- ---- what it prints ----
+
+local Printed = kinds.class "Printed"
+
+function Printed:__tostring()
+  return table.concat(self, "\n")
+end
+
+--- What its tasks have printed, line by line: the last megabyte.
+function Job:output()
+  local lines = setmetatable({}, Printed)
+  local printed = self.printed
+  if printed and printed.first > 1 then
+    lines[1] = ("... %d lines"):format(printed.first - 1)
+  end
+  for i = printed and printed.first or 1, printed and printed.last or 0 do
+    lines[#lines + 1] = printed[i]
+  end
+  return lines
+end
+
+local function keep_line(job, line)
+  local printed = job.printed or { first = 1, last = 0, size = 0 }
+  job.printed = printed
+  printed.last = printed.last + 1
+  printed[printed.last] = line
+  printed.size = printed.size + #line + 1
+  while printed.size > PRINTED and printed.first < printed.last do
+    printed.size = printed.size - #printed[printed.first] - 1
+    printed[printed.first] = nil
+    printed.first = printed.first + 1
+  end
+end
+
 -- ---- all of them ----
 
 local List = kinds.class "JobList"
@@ -100,7 +136,7 @@ end
 --- The jobs of a new prompt.
 function jobs.new()
   return setmetatable({ all = {}, numbers = setmetatable({}, { __mode = "k" }), last = 0, ended = {},
-    over = { first = 1 }, line = 0, shown = 0, held = 0, second = 0, running = 0 },
+    over = { first = 1 }, printing = {}, withholding = {}, shown = 0, held = 0, second = 0, running = 0 },
     { __index = jobs })
 end
 
@@ -214,32 +250,55 @@ end
 
 -- ---- what they print ----
 
---- The line as it is to be shown, nil where there have been too many in this second. What somebody
+local nobody = {} -- whose lines are those of no job
+
+-- Whether a line of that job may be shown now.
+local function may_show(self, job)
+  local second = core.monotonic() // 1
+  if second ~= self.second then
+    self.second, self.shown, self.printing = second, 0, {}
+  end
+  local shown = self.printing[job] or 0
+  if shown >= LINES or self.shown >= ALL_LINES then
+    return false
+  end
+  self.printing[job], self.shown = shown + 1, self.shown + 1
+  return true
+end
+
+--- The line as it is to be shown; nil where there are too many of the job in this second. What somebody
 --- waits for (`awaited`) is all shown.
 function jobs:say(line, result, awaited)
   local job = result and self.numbers[result]
-  if not job and awaited then
+  if job then
+    keep_line(job, line)
+  elseif awaited then
     return line
   end
-  local second = core.monotonic() // 1
-  if second ~= self.second then
-    self.second, self.shown = second, 0
-  end
-  if self.shown >= LINES then
+  if not may_show(self, job or nobody) then
     self.held = self.held + 1
+    self.withholding[job or nobody] = (self.withholding[job or nobody] or 0) + 1
     return nil
   end
-  self.shown = self.shown + 1
   return job and ("[%d] %s"):format(job.number, line) or line
 end
 
---- What to say of lines that were not shown, once their second is over.
+--- What is to be said of lines that were not shown, once their second is over: a list of lines.
 function jobs:withheld()
-  if self.held > 0 and core.monotonic() // 1 ~= self.second then
-    local text = ("... %d more lines"):format(self.held)
-    self.held = 0
-    return text
+  local lines = {}
+  if self.held == 0 or core.monotonic() // 1 == self.second then
+    return lines
   end
+  for job, n in pairs(self.withholding) do
+    lines[#lines + 1] = job == nobody and ("... %d more lines"):format(n)
+      or ("[%d] ... %d more lines; job(%d):output() has them"):format(job.number, n, job.number)
+  end
+  if #lines > NOTICES then
+    lines = { ("... %d more lines of %d jobs; job(n):output() has them"):format(self.held, #lines) }
+  end
+  table.sort(lines)
+  self.held, self.withholding = 0, {}
+  return lines
 end
 
 return jobs

@@ -148,7 +148,7 @@ function behind:turn(list, protect)
   end
   protect(turn_all, list)
   self:say(self.jobs:news())
-  self:say { self.jobs:withheld() }
+  self:say(self.jobs:withheld())
   self.turning = false
   if self.hidden then
     self:show()

@@ -24,9 +24,6 @@ function Edited:take()
   while core.readable(STDIN) do
     local text = self.line.feed()
     if text ~= nil then
-      if text == false then
-        io.stdout:write("\n")
-      end
       return text
     end
   end

@@ -10,6 +10,7 @@ local inspect = require "moonpool.inspect"
 local kinds = require "moonpool.kinds"
 local progress = require "moonpool.progress"
 local pump = require "moonpool.pump"
+local trace = require "moonpool.repl_errors"
 
 local words = {}
 
@@ -49,10 +50,12 @@ function given.fg(n)
   local job = jobs_of("fg"):find("fg", n)
   local result = job.result
   if not result.done then
-    progress.watch(result.pool, "fg", result, { progress = ("[%d] %s"):format(job.number, job:name()) })
+    progress.watch(result.pool, "fg", result, { progress = ("[%d] %s"):format(job.number, job:name()),
+      began = job.began })
     local ok, err = pcall(result.wait, result)
     if not ok then
       progress.unwatch(result.pool, result)
+      session.held = { result.pool, job.what, result }
       errors.throw(err)
     end
   end
@@ -106,7 +109,7 @@ end
 function given.where(pid, timeout)
   local stack, why = inspect.where(pid, timeout)
   if stack then
-    return setmetatable({ stack }, Lines)
+    return setmetatable({ session and trace.with_lines(stack, session.typed) or stack }, Lines)
   end
   return nil, why
 end

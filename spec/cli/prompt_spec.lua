@@ -70,7 +70,9 @@ describe("the prompt", function()
     local window <close> = start { rows = 60 }
     window:keys("pool:apply_async(function() for i = 1, 10000 do print(i) end end, {})", "Enter")
     window:matches "%[1%] 1\n%[1%] 2\n"
-    window:matches "\n%.%.%. 9%d%d%d more lines\n>\n$"
+    window:matches "\n%[1%] %.%.%. 9%d%d%d more lines; job%(1%):output%(%) has them\n>\n$"
+    window:keys("#job(1):output(), job(1):output()[10000]", "Enter")
+    window:matches "\n10000 +\"10000\"\n"
     window:keys("pool:map(print, {'one', 'two'})", "Enter")
     window:matches "\none\n"
     window:sees "{n = 2}"

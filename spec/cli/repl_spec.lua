@@ -65,6 +65,17 @@ describe("the line loop", function()
         assert.matches("\n%[1%] done: map 2 items in [^\n]*\n", said)
     end)
 
+    it("submits what stands before &, and says what cannot be", function()
+        local result = talk("f = function(x) return x + 1 end\nx = f(1) &\nlocal y = 2 &\nf(1)& -- two\n" ..
+            "wait() &\npool:map(f, {1, 2}) &\nfor i = 1, 2 do io.write(i) end &\nlocal c = coroutine.create(f)\n" ..
+            "c &\napply = pool:apply_async(f, {8})\n1 +\n1 &\npool = 5\nf(2) &\nwait()\n_1, _2, _3.n, _5, _6\n")
+        assert.matches(">> %[6%] 1 %+ 1\n", result.out)
+        assert.matches("> 2\ttrue\t2\t9\t2\n", result.out)
+        assert.are.equal(2, select(2, result.err:gsub("a worker would have that name", "")))
+        assert.matches("cannot send a thread", result.err)
+        assert.matches("%[5%] done: apply in", result.out)
+    end)
+
     it("has help on all that is public", function()
         local said = answers([[
 for name, f in pairs(mp) do if type(f) == "function" and name:sub(1, 1) ~= "_" then help(f) end end
@@ -80,6 +91,11 @@ help(q.put) help "QUEUE.put" help "map"
         assert.equal(3, puts, said)
         assert.matches("\npool:map%(f, [^\n]*\n  table of", said)
         assert.equal("> nothing is known of number 3; help() lists what is\n> \n", answers("help(3)\n"))
+    end)
+
+    it("ends where there is no input, and lets nothing take its place", function()
+        local result = program.run("sh", {"-c", program.moonpool .. " -i <&-; echo ended $?"}, {})
+        assert.matches("\n> \nended 0\n$", result.out)
     end)
 
     it("comes behind the script", function()

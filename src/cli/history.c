@@ -1,6 +1,6 @@
-/* The lines that were typed, in a file that several sessions may write to at a time.
+/* What was typed, in a file that several sessions may write to at a time.
  *
- * Each line is added as it is entered, by one write under a lock, so that nothing is lost however a
+ * It is added as it is entered, by one write under a lock, so that nothing is lost however a
  * session ends; where the file has grown beyond its bound, its older half is dropped under the same
  * lock. It is its owner's alone (0600). */
 #include "cli/prompt.h"
@@ -36,7 +36,7 @@ static int open_locked(const char *path)
         free(copy);
         fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
     }
-    if (fd >= 0 && flock(fd, LOCK_EX) < 0) {
+    if (fd >= 0 && (fchmod(fd, 0600) < 0 || flock(fd, LOCK_EX) < 0)) {
         close(fd);
         fd = -1;
     }

@@ -137,10 +137,20 @@ static int begin(lua_State *L)
     const char *prompt = luaL_checkstring(L, 1);
     prepare();
     fflush(stdout);
+    rl_eof_found = 0; /* else it ends lines for Ctrl-D once more */
     complete = false;
     active = true;
     rl_callback_handler_install(prompt, take);
     return 0;
+}
+
+/* Behind Ctrl-D readline does so itself where it has to end bracketed paste. */
+static void end_line_of_end(void)
+{
+    const char *bracketed = rl_variable_value("enable-bracketed-paste");
+    if (bracketed == NULL || strcmp(bracketed, "on") != 0)
+        fputs("\n", rl_outstream);
+    fflush(rl_outstream);
 }
 
 /* feed(): takes what was typed: the line when that ends it, false at the end of input, or nil */
@@ -152,6 +162,8 @@ static int feed(lua_State *L)
     if (!complete)
         return 0;
     complete = false;
+    if (taken == NULL)
+        end_line_of_end();
     if (taken == NULL)
         lua_pushboolean(L, 0);
     else
