@@ -7,6 +7,7 @@ local crew = require "moonpool.crew"
 local errors = require "moonpool.errors"
 local help = require "moonpool.help"
 local inspect = require "moonpool.inspect"
+local inspect_text = require "moonpool.inspect_text"
 local kinds = require "moonpool.kinds"
 local progress = require "moonpool.progress"
 local pump = require "moonpool.pump"
@@ -87,19 +88,16 @@ function Lines:__tostring()
   return #self > 0 and table.concat(self, "\n") or "no pools"
 end
 
-local function line_of(worker)
-  return ("%-16s %7s  %-8s  %s"):format(worker.name, worker.pid or "-", worker.state,
-    worker.item and "item " .. worker.item or "")
-end
+local viewer -- of this process's pools
 
---- workers(): those of all pools, to be read.
+--- workers(): those of all pools and what they do, as `moonpool top` shows it, to be read; rates are
+--- those since it was asked last.
 function given.workers()
-  local lines = setmetatable({}, Lines)
-  for _, pool in ipairs(crew.open_pools()) do
-    lines[#lines + 1] = tostring(pool)
-    for _, worker in ipairs(pool:workers()) do
-      lines[#lines + 1] = "  " .. line_of(worker):match "^(.-)%s*$"
-    end
+  viewer = viewer and viewer.pid == core.pid() and viewer or inspect.viewer(core.pid())
+  local columns = session and session.reader.terminal and core.terminal_size() or math.maxinteger
+  local lines = setmetatable(inspect_text.lines(viewer:look(true) or { pools = {}, problems = {} }), Lines)
+  for i, line in ipairs(lines) do
+    lines[i] = core.fit(line, columns)
   end
   return lines
 end

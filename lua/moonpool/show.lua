@@ -119,17 +119,17 @@ end
 
 -- The lines of a table: what is short in its list stands side by side.
 local function fill(entries, parts, room, state)
-  local lines, before = {}, false
+  local lines, beside = {}, false
   for i, part in ipairs(parts) do
     local entry = entries[i]
     local is_short = entry ~= nil and entry[1] == "" and is_opaque(entry[2])
-    local line = is_short and before and lines[#lines] .. ", " .. part
+    local line = is_short and beside and lines[#lines] .. ", " .. part
     if line and width_of(line, state) < room then
       lines[#lines] = line
     else
       lines[#lines + 1] = part
     end
-    before = is_short
+    beside = is_short
   end
   return lines
 end

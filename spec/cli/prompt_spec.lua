@@ -120,7 +120,7 @@ describe("the prompt", function()
     window:keys("dawdle(1) &", "Enter", "wait(0), wait()", "Enter")
     window:matches "\nfalse +true\n"
     window:keys("dawdle(1000) &", "Enter", "workers()", "Enter")
-    window:matches "\n +PoolWorker%-%d +%d+ +busy +item 1\n"
+    window:matches "\npid %d+ .*\n +%d +%d+ +busy +1 +[%d.]+ m?s "
     window:keys("for _, w in ipairs(pool:workers()) do if w.state == 'busy' then print(where(w.pid)) end end", "Enter")
     window:matches "\nstack traceback:\n.*\n%s+stdin:6: in "
     window:keys("help(pool.map)", "Enter")
