@@ -1,6 +1,9 @@
 /* luaopen_moonpool: the core's functions in one table, handed to the Lua files
  * that are compiled in. They get it, and a `require` of their own that needs no
- * package library, as the arguments of their chunk. */
+ * package library, as the arguments of their chunk.
+ *
+ * Invariant: the basic functions and libraries that these files use are those of when the library
+ * was opened, whatever a script then calls `table` or `next`. */
 #include "moonpool_lua.h"
 
 #include "lua/sources.h"
@@ -20,7 +23,62 @@ static const mp_lua_source *find_source(const char *name)
     return NULL;
 }
 
-/* require(name) for the library's own files; upvalue 1: the core table. */
+/* ---- what the files use of Lua's ---- */
+
+#define BASICS                                                                                     \
+    "coroutine,debug,error,getmetatable,io,ipairs,load,loadfile,math,next,os,package,pairs,pcall," \
+    "rawget,rawlen,rawset,select,setmetatable,string,table,tonumber,tostring,type,utf8,xpcall"
+
+/* Stands before the text of each file, on its first line: locals in the place of globals. */
+static const char head[] = "local _,_," BASICS "=... ";
+
+/* Pushes a list of them as they are now, its number 0 their number. */
+static void note_basics(lua_State *L)
+{
+    lua_Integer n = 0;
+    lua_newtable(L);
+    for (const char *at = BASICS; at != NULL; at = strchr(at, ',')) {
+        at += *at == ',';
+        lua_pushglobaltable(L);
+        lua_pushlstring(L, at, strcspn(at, ","));
+        lua_gettable(L, -2);
+        lua_rawseti(L, -3, ++n);
+        lua_pop(L, 1);
+    }
+    lua_pushinteger(L, n);
+    lua_rawseti(L, -2, 0);
+}
+
+/* Pushes what stands in that list, and returns their number. */
+static int push_basics(lua_State *L, int list)
+{
+    lua_rawgeti(L, list, 0);
+    int n = (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    luaL_checkstack(L, n, NULL);
+    for (int i = 1; i <= n; i++)
+        lua_rawgeti(L, list, i);
+    return n;
+}
+
+/* The text of a file, behind the head. */
+typedef struct text {
+    const mp_lua_source *source;
+    int part;
+} text;
+
+static const char *read_text(lua_State *L, void *ud, size_t *size)
+{
+    text *t = ud;
+    (void)L;
+    t->part++;
+    *size = t->part == 1 ? sizeof head - 1 : t->part == 2 ? t->source->size : 0;
+    return t->part == 1 ? head : (const char *)t->source->bytes;
+}
+
+/* ---- modules ---- */
+
+/* require(name) for the library's own files; upvalue 1: the core table, 2: the basics. */
 static int require_own(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
@@ -30,13 +88,14 @@ static int require_own(lua_State *L)
     const mp_lua_source *source = find_source(name);
     if (source == NULL)
         return luaL_error(L, "module '%s' is not part of the library", name);
-    if (luaL_loadbufferx(L, (const char *)source->bytes, source->size, source->chunkname, "t") !=
-        LUA_OK)
+    text t = {.source = source};
+    if (lua_load(L, read_text, &t, source->chunkname, "t") != LUA_OK)
         return lua_error(L);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushvalue(L, lua_upvalueindex(1));
-    lua_pushcclosure(L, require_own, 1);
-    lua_call(L, 2, 1);
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_pushcclosure(L, require_own, 2);
+    lua_call(L, 2 + push_basics(L, lua_upvalueindex(2)), 1);
     lua_pushvalue(L, -1);
     lua_setfield(L, 2, name);
     return 1;
@@ -107,7 +166,8 @@ int luaopen_moonpool(lua_State *L)
         return 1;
     lua_settop(L, 0);
     push_core(L);
-    lua_pushcclosure(L, require_own, 1);
+    note_basics(L);
+    lua_pushcclosure(L, require_own, 2);
     lua_pushliteral(L, "moonpool");
     lua_call(L, 1, 1);
     luaL_getmetatable(L, MP_ERROR_META);

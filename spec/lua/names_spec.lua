@@ -1,0 +1,23 @@
+-- Scripts may call their own things as Lua calls its own.
+local script = require "spec.support.script"
+
+local says = script.says ""
+
+describe("the library", function()
+  it("bears that a script has other things of the names of Lua's", function()
+    says("10\t20\n5050\n1\nkind\tresults\n", [[
+      local print, ipairs, pcall = print, ipairs, pcall
+      for _, name in ipairs { "pcall", "select", "type", "table", "string", "next", "pairs", "ipairs", "error",
+        "math", "tostring", "setmetatable", "getmetatable", "io", "os", "debug" } do
+        _G[name] = 7
+      end
+      local pool <close> = mp.Pool(2)
+      local r = pool:map(function(x) return x * 2 end, mp.range(10), { on_error = "collect" })
+      print(r.n, r[10])
+      print(pool:reduce(function(x) return x end, function(a, b) return a + b end, mp.range(100)))
+      print(pool:apply(function() table = 3 string = 4 type = nil return 1 end))
+      local ok, err = pcall(pool.map, pool, function(x) return x .. {} end, { 1 })
+      print(err.kind == "task" and "kind", err.results and "results")
+    ]])
+  end)
+end)
