@@ -6,10 +6,12 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
-local journal = require "moonpool.journal"
 local kinds = require "moonpool.kinds"
+local later = require "moonpool.later"
 local progress = require "moonpool.progress"
 local pump = require "moonpool.pump"
+
+local journal = later "moonpool.journal"
 
 local Iterator = kinds.class "Iterator"
 Iterator.__index = Iterator

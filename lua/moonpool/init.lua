@@ -8,19 +8,16 @@ local completed = require "moonpool.completed"
 local connection = require "moonpool.connection"
 local context = require "moonpool.context"
 local errors = require "moonpool.errors"
-local experiment = require "moonpool.experiment"
-local files = require "moonpool.files"
-local grid = require "moonpool.grid"
 local handle = require "moonpool.handle"
 local iterable = require "moonpool.iterable"
 local kinds = require "moonpool.kinds"
+local later = require "moonpool.later"
 local manager = require "moonpool.manager"
 local process = require "moonpool.process"
 local pump = require "moonpool.pump"
 local queue = require "moonpool.queue"
 local reload = require "moonpool.reload"
 local run = require "moonpool.run"
-local sample = require "moonpool.sample"
 local share = require "moonpool.share"
 local shared = require "moonpool.shared"
 local show = require "moonpool.show"
@@ -28,6 +25,11 @@ local sync = require "moonpool.sync"
 local task = require "moonpool.task"
 local wait = require "moonpool.wait"
 local waiter = require "moonpool.waiter"
+
+local experiment = later "moonpool.experiment"
+local files = later "moonpool.files"
+local grid = later "moonpool.grid"
+local sample = later "moonpool.sample"
 
 local mp = { _VERSION = "Moonpool " .. core.version }
 
@@ -41,10 +43,32 @@ mp.range = iterable.range
 mp.linspace = iterable.linspace
 mp.zip = iterable.zip
 mp.each = iterable.each
-mp.grid = grid.grid
-mp.sample = sample.sample
-mp.experiment = experiment.experiment
 mp.as_completed = completed.iterate
+
+--- All combinations of values, as grid.lua says.
+function mp.grid(...)
+  return grid.grid(...)
+end
+
+--- Random points of a space, as sample.lua says.
+function mp.sample(...)
+  return sample.sample(...)
+end
+
+--- Runs a function over a space, as experiment.lua says.
+function mp.experiment(...)
+  return experiment.experiment(...)
+end
+
+--- Writes a value to a file, as files.lua says.
+function mp.save(...)
+  return files.save(...)
+end
+
+--- Reads what save has written.
+function mp.load(...)
+  return files.load(...)
+end
 
 --- Sleeps so many seconds; a signal that is to interrupt the script ends it early.
 function mp.sleep(seconds)
@@ -81,8 +105,6 @@ end
 
 mp.timeit = athand.timeit
 mp.glob = athand.glob
-mp.save = files.save
-mp.load = files.load
 
 mp.time = core.time
 mp.monotonic = core.monotonic

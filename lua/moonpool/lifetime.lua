@@ -7,10 +7,12 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
-local journal = require "moonpool.journal"
+local later = require "moonpool.later"
 local progress = require "moonpool.progress"
 local pump = require "moonpool.pump"
 local timeline = require "moonpool.timeline"
+
+local journal = later "moonpool.journal"
 
 local lifetime = {}
 
@@ -184,7 +186,9 @@ function lifetime.install(Pool, check_self)
     self.state = "joined"
     pump.release_sent()
     close_iterators(self)
-    journal.finish_all(self)
+    if self.journals then
+      journal.finish_all(self)
+    end
     timeline.keep(self)
     core.free(self.core)
     local unwritten = timeline.finish(self)
@@ -217,7 +221,9 @@ function lifetime.install(Pool, check_self)
       end
       progress.leave(self)
       timeline.finish(self)
-      journal.finish_all(self)
+      if self.journals then
+        journal.finish_all(self)
+      end
       core.free(self.core)
     end
   end

@@ -9,7 +9,9 @@
 
 local core, require = ...
 
-local bars = require "moonpool.bars"
+local later = require "moonpool.later"
+
+local bars = later "moonpool.bars"
 
 local progress = {
   active = false, -- some bar is there: the three functions of pump.lua's below are to be called

@@ -9,9 +9,11 @@ local core, require = ...
 
 local errors = require "moonpool.errors"
 local freight = require "moonpool.freight"
-local journal = require "moonpool.journal"
+local later = require "moonpool.later"
 local progress = require "moonpool.progress"
 local texts = require "moonpool.texts"
+
+local journal = later "moonpool.journal"
 
 local pump = {
   pools = setmetatable({}, { __mode = "k" }), -- of this process, and those inherited by a fork

@@ -7,17 +7,19 @@
 local core, require = ...
 
 local errors = require "moonpool.errors"
-local page = require "moonpool.timeline_page"
-local trace = require "moonpool.timeline_trace"
+local later = require "moonpool.later"
+
+local page = later "moonpool.timeline_page"
+local trace = later "moonpool.timeline_trace"
 
 local timeline = {}
 
-local WRITERS = { timeline = page.write, trace = trace.write }
+local WRITERS = { timeline = page, trace = trace }
 
 -- Writes the file; `known` is as data.arguments takes it.
 local function write(pool, ask, known)
   local parts = {}
-  WRITERS[ask.name](pool, known, function(text)
+  WRITERS[ask.name].write(pool, known, function(text)
     parts[#parts + 1] = text
   end)
   core.write_whole(ask.path, table.concat(parts))

@@ -111,6 +111,16 @@ static void push_require(lua_State *L)
     lua_rawget(L, -2);
 }
 
+/* A file of the library's that nobody has used here so far. */
+static bool push_own_module(lua_State *L, const char *module)
+{
+    if (strncmp(module, "moonpool.", 9) != 0 ||
+        lua_getfield(L, LUA_REGISTRYINDEX, MP_NAMES_REQUIRE) != LUA_TFUNCTION)
+        return false;
+    lua_pushstring(L, module);
+    return lua_pcall(L, 1, 1, 0) == LUA_OK;
+}
+
 static void push_module(lua_State *L, const char *module)
 {
     if (lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE) == LUA_TTABLE) {
@@ -119,6 +129,8 @@ static void push_module(lua_State *L, const char *module)
         if (lua_toboolean(L, -1))
             return;
     }
+    if (push_own_module(L, module))
+        return;
     push_require(L);
     lua_pushstring(L, module);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK)

@@ -52,6 +52,10 @@ int mp_name_of_metatable(lua_State *L, int idx, const char **name, size_t *len);
  * attempt before an error. */
 int mp_name_search(lua_State *L, int idx, const char **name, size_t *len);
 
+/* In the registry: a function that loads the library's own module of a name, which raises where
+ * there is none; whoever opens the library sets it. */
+#define MP_NAMES_REQUIRE "moonpool.require"
+
 /* Pushes the value that `name` leads to here and returns 0; a module that is
  * not loaded is required. On failure returns -1 and pushes a message that
  * names the module and this process's package.path. Runs the module's code,

@@ -168,6 +168,8 @@ int luaopen_moonpool(lua_State *L)
     push_core(L);
     note_basics(L);
     lua_pushcclosure(L, require_own, 2);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, MP_NAMES_REQUIRE);
     lua_pushliteral(L, "moonpool");
     lua_call(L, 1, 1);
     luaL_getmetatable(L, MP_ERROR_META);
