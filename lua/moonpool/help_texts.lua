@@ -6,7 +6,7 @@ return {
   cancel = { "cancel(n)", "takes job n back, or stops what runs of it; true if it was not over" },
   fg = { "fg([n])", "waits for job n under a bar and gives its result; Ctrl-C leaves it running" },
   help = { "help([what])", "signature and meaning of a function, a name, pool or mp" },
-  job = { "job([n])", "job n, with the methods of its AsyncResult: get, wait, ready, cancel" },
+  job = { "job([n])", "job n, with the methods of its AsyncResult, and output() and state()" },
   jobs = { "jobs()", "all jobs: number, state, items, time" },
   reload = { "reload(name)", "loads a module anew, here and in all workers" },
   timeit = { "timeit(f, ...)", "the seconds of one call, then its results" },
