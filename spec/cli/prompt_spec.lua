@@ -1,5 +1,4 @@
 -- timeout: 300
--- label: plain
 -- The prompt as somebody at a terminal has it: keys are sent, and the window is looked at.
 
 local script = require "spec.support.script"
