@@ -118,7 +118,7 @@ describe("the prompt", function()
     window:matches "\n0%.2%d* +\"at last\"\n"
     window:keys("dawdle(1) &", "Enter", "wait(0), wait()", "Enter")
     window:matches "\nfalse +true\n"
-    window:keys("dawdle(1000) &", "Enter", "workers()", "Enter")
+    window:keys("dawdle(1000) &", "Enter", "mp.sleep(0.5)", "Enter", "workers()", "Enter")
     window:matches "\npid %d+ .*\n +%d +%d+ +busy +1 +[%d.]+ m?s "
     window:keys("for _, w in ipairs(pool:workers()) do if w.state == 'busy' then print(where(w.pid)) end end", "Enter")
     window:matches "\nstack traceback:\n.*\n%s+stdin:6: in "

@@ -1,7 +1,7 @@
 local script = require "spec.support.script"
 require "moonpool"
 
-local bars = package.loaded["moonpool.bars"]
+local bars = debug.getregistry()["moonpool.require"] "moonpool.bars"
 
 local function numbers(given)
   local n = { done = 450, total = 1000, rate = 12.34, seconds = 37, left = 44.6, failed = 0, retried = 0,
@@ -117,7 +117,7 @@ end)
 describe("the locale", function()
   it("is the environment's, and stays the program's", function()
     local body = [[
-      local bars = package.loaded["moonpool.bars"]
+      local bars = debug.getregistry()["moonpool.require"] "moonpool.bars"
       io.write(os.setlocale(), " ", bars.line({ title = "漢字", done = 1, seconds = 0, failed = 0,
         retried = 0, busy = 0 }, 13, true), "\n")]]
     assert.equal("C 漢字 1 done\n", script.output(body, { under = "env LC_ALL=C" }))

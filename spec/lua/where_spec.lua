@@ -2,11 +2,7 @@
 local script = require "spec.support.script"
 
 local says = script.says [[
-local stderr = io.stderr
-io.stderr = { write = function() end }
-mp._command("top", "?") -- which loads it
-io.stderr = stderr
-local where = package.loaded["moonpool.inspect"].where
+local where = debug.getregistry()["moonpool.require"] "moonpool.inspect".where
 
 local pool <close> = mp.Pool(2)
 local flag, there = mp.Event(), mp.Event()

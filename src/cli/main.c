@@ -4,6 +4,7 @@
  * `require "moonpool"`, which loads it; a script that does not ask for it pays
  * nothing for it. Everything runs inside one protected call, so that an error
  * outside of the user's code (no memory) is reported too. */
+#include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/interrupt.h"
@@ -237,8 +239,9 @@ static int protected_main(lua_State *L)
  * then read or write: it is one that refuses both. */
 static void occupy_standard_descriptors(void)
 {
+    struct stat s;
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0)
+        if (fstat(fd, &s) < 0 && errno == EBADF)
             open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
