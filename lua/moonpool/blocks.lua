@@ -156,18 +156,32 @@ local function learn(self, size, seconds)
   self.want = math.max(want // 1 | 0, 1)
 end
 
---- Block number i has come back, after so many seconds of work where that is known. Returns the
---- numbers of its first and its last line.
-function Blocks:came(i, seconds)
-  local size, first, count = self.sizes[i], self.firsts[i], self.counts[i]
-  self.sizes[i], self.firsts[i], self.counts[i] = nil, nil, nil
-  self.flying = self.flying - size
-  self.bytes = self.bytes + size
-  self.come = self.come + count
+--- The numbers of the first and the last line of block number i, until it has come back.
+function Blocks:range(i)
+  return self.firsts[i], self.firsts[i] + self.counts[i] - 1
+end
+
+--- Block number i has come back, after so many seconds of work where that is known, but for a rest
+--- that is on its way again: so many bytes and lines.
+function Blocks:came(i, seconds, rest_bytes, rest_lines)
+  local bytes, lines = self.sizes[i] - rest_bytes, self.counts[i] - rest_lines
+  self.sizes[i], self.counts[i], self.firsts[i] = nil, nil, nil
+  self:rest_came(bytes, lines)
   if seconds and not self.recorded then
-    learn(self, size, seconds)
+    learn(self, bytes, seconds)
   end
-  return first, first + count - 1
+end
+
+--- So much of a rest has come back.
+function Blocks:rest_came(bytes, lines)
+  self.flying = self.flying - bytes
+  self.bytes = self.bytes + bytes
+  self.come = self.come + lines
+end
+
+--- So many bytes of text have to wait, or (less than 0) need no longer.
+function Blocks:hold(bytes)
+  self.flying = self.flying + bytes
 end
 
 return Blocks

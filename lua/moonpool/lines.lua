@@ -1,7 +1,8 @@
 -- What `moonpool map` does in its workers: the lines of a block, through an expression.
 --
 -- Invariants: of a line that fails nothing is written, and the lines before it are; a line is
--- evaluated once.
+-- evaluated once. What takes longer than a block is meant to is given back where others may take it
+-- up.
 
 local core, require = ...
 
@@ -10,6 +11,7 @@ local kinds = require "moonpool.kinds"
 local lines = {}
 
 local PARAMETERS <const> = "line, n, f, file"
+local SLICE <const> = 0.02 -- seconds in which lines of a block are begun; several times what one is to take
 
 -- ---- the expression ----
 
@@ -146,28 +148,44 @@ local function words_of(err)
     or ("(error object is a %s value)"):format(type(err))
 end
 
---- The text that the lines of `block` give, the first of which has the number `n`; the seconds that
---- it took; nil, or a list of {number, message} of the lines that failed: the first one where it
---- ended by it.
-function lines.run(block, n, file)
-  local began, failed = core.monotonic(), nil
-  local cursor = core.cursor(block, n)
+-- What is to be told of a block besides its text: nil where there is nothing.
+local function remarks_on(cursor, failures, file)
+  local rest, first
+  if not failures or keeps_going then
+    rest, first = core.cursor_rest(cursor)
+  end
+  if failures or rest then
+    return { failures = failures, rest = rest, first = first, file = rest and file }
+  end
+end
+
+local function evaluate(block, n, file, limit)
+  local began, failures = core.monotonic(), nil
+  local cursor = core.cursor(block, n, limit)
   repeat
     local ok, err = pcall(core.cursor_go, cursor, eval, separator, file, fields)
     if not ok then
-      failed = failed or {}
-      failed[#failed + 1] = { core.cursor_at(cursor), words_of(err) }
+      failures = failures or {}
+      failures[#failures + 1] = { core.cursor_at(cursor), words_of(err) }
     end
   until ok or not keeps_going
-  return core.cursor_text(cursor), core.monotonic() - began, failed
+  return core.cursor_text(cursor), core.monotonic() - began, remarks_on(cursor, failures, file)
 end
 
---- The same for a journal, which is not to take a block for done of which lines failed: raises a
---- list of what run gives.
+--- The text that the lines of `block` give, the first of which has the number `n`; the seconds that
+--- it took; nil, or {failures: a list of {number, message} of the lines that failed, the first one
+--- where it ended by it; rest, first, file: the lines that it has not come to within its time, the
+--- number of the first of them, and their file}.
+function lines.run(block, n, file)
+  return evaluate(block, n, file, SLICE)
+end
+
+--- The same for a journal, which is to have blocks as they were cut, and is not to take one for done
+--- of which lines failed: raises what run gives, as a list.
 function lines.run_whole(block, n, file)
-  local text, seconds, failed = lines.run(block, n, file)
-  if failed then
-    error({ text, seconds, failed })
+  local text, seconds, remarks = evaluate(block, n, file)
+  if remarks then
+    error({ text, seconds, remarks })
   end
   return text, seconds
 end

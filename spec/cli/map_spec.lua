@@ -136,6 +136,32 @@ describe("moonpool map", function()
         exec 3>&-; wait $!]])
     end)
 
+    it("with slow ones behind fast ones, which several workers share", function()
+      local said = shell([[(seq 100000; for i in $(seq 8); do echo s; echo f; done) |
+        $m map -j 4 'if line == "s" then mp.sleep(0.2) return mp.getpid() end return line == "f" and n or nil']])
+      local workers, count, number = {}, 0, 100000
+      for worker, after in said:gmatch "(%d+)\n(%d+)\n" do
+        count = count + (workers[worker] and 0 or 1)
+        workers[worker], number = true, number + 2
+        assert.equal(number, tonumber(after))
+      end
+      assert.equal(100016, number)
+      assert.truthy(count >= 3, said)
+    end)
+
+    it("with slow ones among them, each once, and tells of those that fail", function()
+      local run = [[$m map %s -j 3 'if n %% 5003 == 0 then mp.sleep(0.03) end
+        if n %% 20000 == 19999 then error("no " .. n, 0) end
+        if n %% 30000 == 7 then os.exit(3) end return line' in]]
+      local said, told = shell("seq 100000 >in;" .. run:format "-k"
+        .. "| cmp - <(seq 100000 | awk '$1 % 20000 != 19999 && $1 % 30000 != 7')")
+      assert.equal("", said)
+      assert.equal(9, select(2, told:gsub("moonpool map: line %d+: [^\n]+\n", "")), told)
+      assert.equal("", (shell("sed -i s/$/x/ in;" .. run:format "-uk" .. " 2>/dev/null | sort | uniq -d")))
+      assert.equal("19999\n", (shell("seq 100000 >in;"
+        .. run:format "":gsub("== 7", "== 20002") .. [[ | wc -l | awk '{ print $1 + 1 }']])))
+    end)
+
     it("without an end", function()
       says("1\n2\n3\n", "yes | $m map n | head -n 3")
     end)

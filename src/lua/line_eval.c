@@ -2,7 +2,9 @@
  * the text that is to be written.
  *
  * Invariants: an error within a line leaves the text as it was behind the line before, and the
- * cursor at that line; going on begins with the next one. */
+ * cursor at that line; going on begins with the next one. A cursor whose time is over stops behind
+ * a line, and never before its first one. */
+#include "base/clock.h"
 #include "lua/message.h"
 #include "lua/state.h"
 
@@ -12,7 +14,9 @@ enum { CURSOR_BLOCK = 1, CURSOR_BUFFER, CURSOR_VALUES };
 
 typedef struct cursor {
     const char *at, *end; /* what is left of the block */
+    lua_Integer first;    /* number of the block's first line */
     lua_Integer number;   /* of the line it is at */
+    int64_t until;        /* it takes up lines, by the rough clock */
     size_t whole;         /* bytes of the text that are of lines that did not fail */
     mp_buffer *out;
 } cursor;
@@ -24,14 +28,27 @@ static cursor *check_cursor(lua_State *L)
     return luaL_checkudata(L, 1, cursor_meta);
 }
 
-/* core.cursor(block, number): for the lines of the block, the first of which has that number */
+/* The rough clock may be behind: this begins by it, too. */
+static int64_t deadline(lua_State *L, int index)
+{
+    if (lua_isnoneornil(L, index))
+        return MP_NEVER;
+    return mp_now_roughly() + (int64_t)(luaL_checknumber(L, index) * 1e9);
+}
+
+/* core.cursor(block, number, seconds): for the lines of the block, the first of which has that
+ * number; none is begun later than so many seconds from now, where they are given */
 static int begin(lua_State *L)
 {
     size_t n;
     const char *block = luaL_checklstring(L, 1, &n);
     lua_Integer number = luaL_checkinteger(L, 2);
     cursor *c = lua_newuserdatauv(L, sizeof *c, CURSOR_VALUES - 1);
-    *c = (cursor){.at = block, .end = block + n, .number = number - 1};
+    *c = (cursor){.at = block,
+                  .end = block + n,
+                  .first = number,
+                  .number = number - 1,
+                  .until = deadline(L, 3)};
     luaL_setmetatable(L, cursor_meta);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, CURSOR_BLOCK);
@@ -55,6 +72,18 @@ static int text_of(lua_State *L)
     mp_buffer_free(c->out);
     c->whole = 0;
     return 1;
+}
+
+/* core.cursor_rest(cursor): the lines that it has not come to, and the number of the first of them;
+ * nothing where it has come to all */
+static int rest_of(lua_State *L)
+{
+    cursor *c = check_cursor(L);
+    if (c->at == c->end)
+        return 0;
+    lua_pushlstring(L, c->at, (size_t)(c->end - c->at));
+    lua_pushinteger(L, c->number + 1);
+    return 2;
 }
 
 /* ---- fields ---- */
@@ -177,13 +206,20 @@ static void evaluate(lua_State *L, cursor *c)
     lua_settop(L, base);
 }
 
+/* Of lines that fail, too, the time is counted. */
+static bool is_over(const cursor *c)
+{
+    return c->at == c->end ||
+           (c->until != MP_NEVER && c->number >= c->first && mp_now_roughly() > c->until);
+}
+
 /* core.cursor_go(cursor, f, separator, file, fields): f(line, number, fields, file) for each line
- * from where it is on; raises what f raises */
+ * from where it is on, while it has time; raises what f raises */
 static int go(lua_State *L)
 {
     cursor *c = check_cursor(L);
     lua_settop(L, 5);
-    for (c->out->len = c->whole; c->at < c->end; c->whole = c->out->len)
+    for (c->out->len = c->whole; !is_over(c); c->whole = c->out->len)
         evaluate(L, c);
     return 0;
 }
@@ -191,8 +227,8 @@ static int go(lua_State *L)
 void mp_open_line_eval(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"cursor", begin}, {"cursor_at", number_at}, {"cursor_text", text_of}, {"cursor_go", go},
-        {NULL, NULL},
+        {"cursor", begin},        {"cursor_at", number_at}, {"cursor_text", text_of},
+        {"cursor_rest", rest_of}, {"cursor_go", go},        {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, cursor_meta);

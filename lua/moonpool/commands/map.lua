@@ -1,7 +1,7 @@
 -- moonpool map [OPTIONS] EXPR [FILE...]: the lines of files through an expression, in parallel.
 --
 -- This process reads blocks of lines (blocks.lua), which workers evaluate (lines.lua), and writes
--- what they give.
+-- what they give, in order (landing.lua).
 --
 -- Invariants: text is written in the order of the lines unless told otherwise, up to the first line
 -- that failed unless told otherwise; what there is is written before anything is waited for.
@@ -11,6 +11,7 @@ local core, require = ...
 local Blocks = require "moonpool.blocks"
 local errors = require "moonpool.errors"
 local gauge = require "moonpool.gauge"
+local Landing = require "moonpool.landing"
 local lines = require "moonpool.lines"
 
 local USAGE <const> = "usage: moonpool map [-F sep] [-j n] [-l mod] [-e stat] [-u] [-k] [--json]\n"
@@ -167,55 +168,13 @@ local function fail(run, format, ...)
   end
 end
 
-local function is_partly_done(err)
-  return err.kind == "task" and type(err.value) == "table" and type(err.value[3]) == "table"
-end
-
+-- What Landing tells.
 local function put_result(run, text, failures)
   put(run, text)
   for _, failure in ipairs(failures or {}) do
-    fail(run, "line %d: %s", failure[1], failure[2])
-  end
-end
-
--- A worker was lost by one line of this block: the others are not to be lost with it.
-local function take_singly(run, block, first, file)
-  local results = {}
-  for line in block:gmatch "[^\n]*\n?" do
-    if line ~= "" then
-      results[#results + 1] = run.pool:apply_async(lines.run, { line, first + #results, file })
-    end
-  end
-  for i, result in ipairs(results) do
-    local ok, text, _, failures = pcall(result.get, result)
-    if ok then
-      put_result(run, text, failures)
-    elseif errors.is(text) then
-      fail(run, "line %d: %s", first + i - 1, text.message)
-    else
-      error(text, 0)
-    end
-  end
-end
-
--- What has become of a block with these lines.
-local function meet_failure(run, err, first, last)
-  if is_partly_done(err) then
-    put_result(run, err.value[1], err.value[3])
-  elseif run.given.keep_going and first < last then
-    take_singly(run, table.unpack(err.args, 1, 3))
-  else
-    fail(run, "%s: %s", (first == last and "line %d" or "lines %d to %d"):format(first, last), err.message)
-  end
-end
-
--- What has become of block i: what lines.run gives, or nil and an error.
-local function meet(run, i, text, seconds, failures)
-  local first, last = run.blocks:came(i, text and seconds)
-  if text then
-    put_result(run, text, failures)
-  else
-    meet_failure(run, seconds, first, last)
+    local first, message, last = table.unpack(failure, 1, 3)
+    fail(run, "%s: %s", (last or first) == first and ("line %d"):format(first)
+      or ("lines %d to %d"):format(first, last), message)
   end
 end
 
@@ -224,7 +183,7 @@ end
 -- Takes what the iterator's try gives. Whether something had come, and whether more may come.
 local function take(run, i, ...)
   if i then
-    meet(run, i, ...)
+    run.landing:block(i, ...)
   end
   return i ~= false, i ~= nil
 end
@@ -232,7 +191,9 @@ end
 -- The same of what has come by now, the input being asked for more.
 local function look(run)
   run.blocks.hungry = false -- it need not be asked
-  return take(run, run.iterator:try())
+  local came, more = take(run, run.iterator:try())
+  local pieces_came, pieces_more = run.landing:look()
+  return came and more or pieces_came, more or pieces_more
 end
 
 -- Sleeps until there is something to do. One looks again behind asking for the pool's descriptor.
@@ -240,7 +201,7 @@ local function rest(run)
   flush(run)
   local descriptor = run.pool:fileno()
   local came, more = look(run)
-  if not came then
+  if more and not came then
     core.sleep_on({ descriptor, run.blocks:descriptor() }, run.gauge and run.gauge:deadline())
   end
   return more
@@ -280,7 +241,7 @@ local function take_all(run)
   while more do
     local came
     came, more = look(run)
-    if not came then
+    if more and not came then
       more = rest(run)
     end
     if run.gauge then
@@ -305,6 +266,9 @@ local function run_with(mp, given)
       give_up(message)
     end
     fail(run, "%s", message)
+  end)
+  run.landing = Landing.new(pool, run.blocks, given, function(text, failures)
+    put_result(run, text, failures)
   end)
   local iterator <close> = begin(pool, given, run.blocks)
   run.iterator = iterator
