@@ -2,11 +2,12 @@
 --
 -- Where nothing is recorded a block is as long as some milliseconds of work are, by what the blocks
 -- before it took; single lines at the beginning. Where a journal is to know it again its length
--- depends on its number alone: single lines for the first thousand, so that slow ones are lost one
--- by one, and then more and more.
+-- depends on the bytes before it alone, of which it has a thousandth: what a kill loses is little
+-- beside what had been done, however slow lines are.
 --
--- Invariants: a block is of one file; what is on its way to be written stays bounded, whatever the
--- input's length; a pipe that has little now gets no worker to wait for more.
+-- Invariants: a block is of one file; the same input is recorded in the same blocks; what is on its
+-- way to be written stays bounded, whatever the input's length; a pipe that has little now gets no
+-- worker to wait for more.
 
 local core, require = ...
 
@@ -20,8 +21,8 @@ local MOST <const> = 256 * 1024      -- bytes of a block
 local GROWTH <const> = 16            -- of one measured block to the next, at most
 local DEPTH <const> = 3              -- blocks a worker has before it, its own one too
 local FLYING <const> = 8 << 20       -- bytes a worker on their way
-local SINGLE <const> = 1024          -- blocks of a recorded input that are single lines
-local STEP, MOST_RECORDED <const> = 64, 64 * 1024
+local SHARE <const> = 1000           -- of the bytes before a recorded block it has one part in so many
+local MOST_RECORDED <const> = 64 * 1024
 
 --- The input that these files (a list of paths, "-" is the standard input; it alone where the list
 --- is empty) are, for so many workers. `recorded`: a journal is to know its blocks again.
@@ -30,7 +31,7 @@ local STEP, MOST_RECORDED <const> = 64, 64 * 1024
 --- to false again.
 function Blocks.new(paths, workers, recorded, refused)
   return setmetatable({ paths = #paths > 0 and paths or { "-" }, workers = workers,
-    recorded = recorded, refused = refused, at = 0, lines = 0, given = 0, bytes = 0, come = 0,
+    recorded = recorded, refused = refused, at = 0, lines = 0, given = 0, read = 0, bytes = 0, come = 0,
     sizes = {}, counts = {}, firsts = {}, flying = 0, want = 1, hungry = false }, Blocks)
 end
 
@@ -87,8 +88,7 @@ end
 
 local function size_wanted(self)
   if self.recorded then
-    local number = self.given + 1
-    return number <= SINGLE and 1 or math.min((number - SINGLE) * STEP, MOST_RECORDED)
+    return math.max(math.min(self.read // SHARE, MOST_RECORDED), 1)
   end
   return self.want
 end
@@ -104,6 +104,7 @@ local function give(self, block, count)
   local first = self.lines + 1
   self.given = self.given + 1
   self.sizes[self.given], self.counts[self.given], self.firsts[self.given] = #block, count, first
+  self.read = self.read + #block
   self.flying = self.flying + #block
   self.lines = self.lines + count
   return block, first, self.paths[self.at]

@@ -282,6 +282,14 @@ describe("moonpool map", function()
       says("1\n2\n3\n", run)
     end)
 
+    it("loses no more than a thousandth of what was done", function()
+      local run = [[$m map -k --resume J -e 'function look(n) io.open("seen", "a"):write(n, "\n"):close() end' \
+        'look(n) return n == 15000 and not io.open "there" and error("none", 0) or line' in]]
+      shell("seq 20000 >in;" .. run .. "; rm seen; touch there; " .. run)
+      local _, count = script.read(folder .. "/seen"):gsub("\n", "")
+      assert.truthy(count >= 1 and count <= 15, count)
+    end)
+
     it("refuses the journal of another expression, and what is none", function()
       file("in", "1\n")
       says("1\n", "$m map --resume J line in")
