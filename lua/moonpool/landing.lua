@@ -18,10 +18,11 @@ local PIECES <const> = 4 -- of a rest a worker: the last ones are to end at abou
 
 --- What comes of `blocks` by the workers of `pool`. `tell(text, failures)` is called with it:
 --- failures is nil, or a list of {number of a line, message, number of the last line where it is about
---- several}. `how`: {unordered, keep_going}.
-function Landing.new(pool, blocks, how, tell)
+--- several}. `refused(why, code)` is called where a worker could not write what it printed. `how`:
+--- {unordered, keep_going}.
+function Landing.new(pool, blocks, how, tell, refused)
   return setmetatable({ pool = pool, blocks = blocks, unordered = how.unordered,
-    keep_going = how.keep_going, tell = tell, away = 0, landed = {} }, Landing)
+    keep_going = how.keep_going, tell = tell, refused = refused, away = 0, landed = {} }, Landing)
 end
 
 -- ---- the queue ----
@@ -97,9 +98,16 @@ local function is_partly_done(err)
   return err.kind == "task" and type(err.value) == "table" and type(err.value[3]) == "table"
 end
 
+local function check_printed(self, remarks)
+  if remarks and remarks.unwritten then
+    self.refused(table.unpack(remarks.unwritten))
+  end
+end
+
 -- The lines of that spot have come to nothing.
 local function meet_error(self, spot, err)
   if is_partly_done(err) then
+    check_printed(self, err.value[3])
     fill(self, spot, err.value[1], err.value[3].failures)
   elseif self.keep_going and spot.first < spot.last then
     fill(self, spot, "")
@@ -115,6 +123,7 @@ local function meet(self, spot, text, seconds, remarks)
     meet_error(self, spot, seconds)
     return
   end
+  check_printed(self, remarks)
   fill(self, spot, text, remarks and remarks.failures)
   local rest = remarks and remarks.rest
   if rest then

@@ -154,8 +154,10 @@ local function remarks_on(cursor, failures, file)
   if not failures or keeps_going then
     rest, first = core.cursor_rest(cursor)
   end
-  if failures or rest then
-    return { failures = failures, rest = rest, first = first, file = rest and file }
+  local why, code = core.lines_unwritten()
+  if failures or rest or why then
+    return { failures = failures, rest = rest, first = first, file = rest and file,
+      unwritten = why and { why, code } }
   end
 end
 

@@ -191,6 +191,19 @@ describe("moonpool map", function()
     end)
   end)
 
+  describe("lets expressions print", function()
+    it("no more where nobody reads", function()
+      says("1\n141\n", [[yes | { $m map -j 2 'print(n)'; echo ${PIPESTATUS[0]} >status; } | head -n 1; cat status]])
+      says("x\n141\n", [[{ yes | $m map --resume J -j 1 'print "x"'; echo $? >status; } | head -n 1; cat status]])
+    end)
+
+    it("and tells that it cannot be written", function()
+      fails("^moonpool map: cannot write: No space left on device\n$", "echo | $m map 'print(n)' >/dev/full")
+      fails("^moonpool map: cannot write: No space left on device\n$", "echo | $m map 'io.write(n) and nil' >/dev/full")
+      fails("^moonpool map: cannot write: Bad file descriptor\n$", "echo | $m map --resume J 'print(n)' >&-")
+    end)
+  end)
+
   describe("where lines fail", function()
     it("writes what is before the first one", function()
       assert.equal("1\n2\n", fails("^moonpool map: line 3: EXPR:1: attempt to perform arithmetic.-\n$",

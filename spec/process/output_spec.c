@@ -300,6 +300,8 @@ static void print_expecting(int error)
     CHECK_EQ_INT(fputs("begun", stdout) >= 0, 1);
     CHECK_EQ_INT(mp_output_flush(), -error);
     CHECK_EQ_INT(mp_output_flush(), 0);
+    CHECK_EQ_INT(mp_output_error(), -error);
+    CHECK_EQ_INT(mp_output_error(), 0);
 }
 
 TEST(a_broken_pipe_is_the_writers_error)

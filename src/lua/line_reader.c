@@ -5,6 +5,8 @@
  * is; where a block ends depends on the bytes and the size asked for, not on how they came. */
 #include "lua/state.h"
 
+#include "process/output.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -220,13 +222,25 @@ static int put(lua_State *L)
     return 1;
 }
 
+/* core.lines_unwritten(): in a worker, why what was printed since it was asked could not be
+ * written, and the error's number; nothing where all was. An unfinished line is written, too. */
+static int unwritten(lua_State *L)
+{
+    mp_output_flush();
+    errno = -mp_output_error();
+    if (errno == 0)
+        return 0;
+    refuse(L);
+    lua_remove(L, -3);
+    return 2;
+}
+
 void mp_open_lines(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"lines_open", open_reader}, {"lines_close", close_reader},
-        {"lines_fd", reader_fd},     {"lines_left", bytes_left},
-        {"lines_fill", fill},        {"lines_cut", cut},
-        {"lines_put", put},          {NULL, NULL},
+        {"lines_open", open_reader}, {"lines_close", close_reader},  {"lines_fd", reader_fd},
+        {"lines_left", bytes_left},  {"lines_fill", fill},           {"lines_cut", cut},
+        {"lines_put", put},          {"lines_unwritten", unwritten}, {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, reader_meta);

@@ -41,6 +41,7 @@ static struct {
     void *ctx;
     mp_output_writer write; /* to descriptor 1 */
     mp_buffer partial;      /* an unfinished line */
+    int error;              /* the first one, until it is asked for */
     bool at_exit;
 } out = {.write = write_plainly};
 
@@ -109,7 +110,9 @@ static int write_locked(const char *bytes, size_t size)
 
 static int deliver(const char *bytes, size_t size)
 {
-    return out.sink != NULL ? out.sink(out.ctx, bytes, size) : write_locked(bytes, size);
+    int status = out.sink != NULL ? out.sink(out.ctx, bytes, size) : write_locked(bytes, size);
+    out.error = out.error < 0 ? out.error : status;
+    return status;
 }
 
 /* Delivered or not, it is not tried again: the writer gets the error. */
@@ -157,6 +160,13 @@ int mp_output_flush(void)
     }
     funlockfile(out.stream);
     return status;
+}
+
+int mp_output_error(void)
+{
+    int error = out.error;
+    out.error = 0;
+    return error;
 }
 
 bool mp_output_detach(void)
@@ -221,6 +231,7 @@ int mp_output_install(mp_robust *lock, mp_output_sink sink, void *ctx, mp_error 
         return mp_fail(error, status, "standard output of a worker");
     __fpurge(stdout);
     out.partial.len = 0;
+    out.error = 0;
     out.lock = lock;
     out.sink = sink;
     out.ctx = ctx;

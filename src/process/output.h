@@ -42,4 +42,8 @@ bool mp_output_detach(void);
  * installed) or a negative errno. */
 int mp_output_flush(void);
 
+/* Worker: the first error (negative errno) of what could not be passed on since it was asked for;
+ * 0 where there was none. Few look at what their prints return. */
+int mp_output_error(void);
+
 #endif

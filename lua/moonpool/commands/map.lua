@@ -125,13 +125,17 @@ end
 
 local WRITE <const> = 64 * 1024 -- bytes that are collected before they are written
 
-local function check_written(ok, why, code)
-  if ok then
-    return
-  elseif code == EPIPE then -- as if it were not ignored
+local function refuse(why, code)
+  if code == EPIPE then -- as if it were not ignored
     core.end_by(SIGPIPE)
   end
   give_up("cannot write: " .. why)
+end
+
+local function check_written(ok, why, code)
+  if not ok then
+    refuse(why, code)
+  end
 end
 
 local function flush(run)
@@ -269,7 +273,7 @@ local function run_with(mp, given)
   end)
   run.landing = Landing.new(pool, run.blocks, given, function(text, failures)
     put_result(run, text, failures)
-  end)
+  end, refuse)
   local iterator <close> = begin(pool, given, run.blocks)
   run.iterator = iterator
   local measured <close> = given.progress and gauge.new(run.blocks:total()) or nil
