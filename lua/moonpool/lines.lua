@@ -11,6 +11,7 @@ local kinds = require "moonpool.kinds"
 local lines = {}
 
 local PARAMETERS <const> = "line, n, f, file"
+local MOST_TOLD <const>, WIDTH <const> = 5, 200 -- failures in the text of a block's, and bytes of each
 local SLICE <const> = 0.02 -- seconds in which lines of a block are begun; several times what one is to take
 
 -- ---- the expression ----
@@ -177,9 +178,29 @@ end
 --- The text that the lines of `block` give, the first of which has the number `n`; the seconds that
 --- it took; nil, or {failures: a list of {number, message} of the lines that failed, the first one
 --- where it ended by it; rest, first, file: the lines that it has not come to within its time, the
---- number of the first of them, and their file}.
+--- number of the first of them, and their file; unwritten: why what they print cannot be written, and
+--- the error's number}.
 function lines.run(block, n, file)
   return evaluate(block, n, file, SLICE)
+end
+
+-- What run gives of a block that a journal is not to take for done; its text is for those who read that.
+local Partly = {}
+lines.Partly = Partly -- by which name it travels
+
+function Partly.__tostring(partly)
+  local remarks, texts = partly[3], {}
+  for i, failure in ipairs(remarks.failures or {}) do
+    if i > MOST_TOLD then
+      texts[i] = ("and %d more"):format(#remarks.failures - MOST_TOLD)
+      break
+    end
+    texts[i] = ("line %d: %s"):format(failure[1], core.fit(failure[2], WIDTH))
+  end
+  if remarks.unwritten then
+    texts[#texts + 1] = "cannot write: " .. remarks.unwritten[1]
+  end
+  return table.concat(texts, "; ")
 end
 
 --- The same for a journal, which is to have blocks as they were cut, and is not to take one for done
@@ -187,7 +208,7 @@ end
 function lines.run_whole(block, n, file)
   local text, seconds, remarks = evaluate(block, n, file)
   if remarks then
-    error({ text, seconds, remarks })
+    error(setmetatable({ text, seconds, remarks }, Partly))
   end
   return text, seconds
 end

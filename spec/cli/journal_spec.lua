@@ -47,6 +47,13 @@ describe("moonpool journal", function()
     assert.is_nil(said:find("damaged", 1, true))
   end)
 
+  it("tells which lines of moonpool map have failed", function()
+    shell(("printf 'a\\nb\\n' | %s map -k --resume %s 'error(\"no \" .. line, 0)'"):format(PROGRAM, path))
+    local said = moonpool("journal " .. path)
+    assert.truthy(said:find("item 1, .-: task: line 1: no a\n"), said)
+    assert.truthy(said:find("item 2, .-: task: line 2: no b\n"), said)
+  end)
+
   it("tells of damage", function()
     run()
     local file = io.open(path, "a")
