@@ -84,11 +84,15 @@ end
 
 -- ---- JSON ----
 
-local function to_json(value, ...)
-  if select("#", ...) > 0 then
-    value = table.pack(value, ...)
+local function to_json(...)
+  local n, texts = select("#", ...), {}
+  if n < 2 then
+    return (...) ~= nil and core.json_text((...), kinds.of, "value") or nil
   end
-  return value ~= nil and core.json_text(value, kinds.of, "value") or nil
+  for i = 1, n do
+    texts[i] = core.json_text((select(i, ...)), kinds.of, ("value[%d]"):format(i))
+  end
+  return "[" .. table.concat(texts, ", ") .. "]"
 end
 
 local function value_of(line)

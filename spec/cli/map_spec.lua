@@ -69,8 +69,8 @@ describe("moonpool map", function()
     end)
 
     it("several values, of which nil is empty; and nil alone, which is nothing", function()
-      says("\ta\t\t1\nfalse\n", [[printf 'a\nb\nc\n' | $m map 'if n == 1 then return nil, line, nil, 1 end
-        if n == 2 then return false end return nil, nil' ]])
+      says("\ta\t\t1\nfalse\n\t\n", [[seq 5 | $m map 'if n == 1 then return nil, "a", nil, 1 end
+        if n == 2 then return false end if n == 3 then return nil, nil end if n == 4 then return nil end return' ]])
     end)
 
     it("what has a text, and no other table", function()
@@ -254,6 +254,12 @@ describe("moonpool map", function()
         [[printf '{"a": [1, 2]}\n\n"x"\n3\nnull\n{"a": 1.5, "b": true}\n' | $m map --json \
           'if n == 4 then return nil, 1 end
            return type(line) == "table" and #line == 0 and type(line.a) == "table" and line.a or line']])
+    end)
+
+    it("has several values as a list of all, and nil alone as nothing", function()
+      says('[null, null]\n[{"a": 1}, null, null]\n', [[seq 4 | $m map --json \
+        'if n == 1 then return nil, nil end if n == 2 then return {a = 1}, nil, nil end if n == 3 then return nil end return' ]])
+      fails("line 1: value%[2%]%.f: cannot write a function as JSON", [[seq 4 | $m map --json '1, { f = print }']])
     end)
 
     it("tells what is none", function()

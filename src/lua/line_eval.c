@@ -164,13 +164,11 @@ static void put_value(lua_State *L, cursor *c, int index)
     put(L, c, text, n);
 }
 
-/* The values above `base` as a line, tabs between them; nothing where none is other than nil. */
+/* The values above `base` as a line, tabs between them; nothing for none, or nil alone. */
 static void put_values(lua_State *L, cursor *c, int base)
 {
-    int n = lua_gettop(L) - base, some = 0;
-    for (int i = 1; i <= n && some == 0; i++)
-        some = lua_isnil(L, base + i) ? 0 : i;
-    if (some == 0)
+    int n = lua_gettop(L) - base;
+    if (n == 0 || (n == 1 && lua_isnil(L, -1)))
         return;
     for (int i = 1; i <= n; i++) {
         if (i > 1)
