@@ -96,7 +96,7 @@ local function to_json(...)
 end
 
 local function value_of(line)
-  local ok, value, _, column = core.json_value(line)
+  local ok, value, _, column = core.json_value(line, true)
   if not ok then
     error(("not JSON: %s, at column %d"):format(value, column), 0)
   end

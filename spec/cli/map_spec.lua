@@ -256,9 +256,18 @@ describe("moonpool map", function()
            return type(line) == "table" and #line == 0 and type(line.a) == "table" and line.a or line']])
     end)
 
+    it("writes what is empty as it was", function()
+      local text = '{}\n[]\n[null, null]\n{"a": {}, "b": [], "c": [{}, [null]]}\n'
+      file("in", text)
+      says(text, "$m map --json line in")
+      says('{}\n{"x": 1}\n[1]\n{"n": 1, "x": 1}\n', [[printf '{"a": null}\n{}\n{}\n[null]' | $m map --json '
+        if n == 2 or n == 4 then line.x = 1 elseif n == 3 then line[1] = 1 end return line']])
+    end)
+
     it("has several values as a list of all, and nil alone as nothing", function()
       says('[null, null]\n[{"a": 1}, null, null]\n', [[seq 4 | $m map --json \
-        'if n == 1 then return nil, nil end if n == 2 then return {a = 1}, nil, nil end if n == 3 then return nil end return' ]])
+        'if n == 1 then return nil, nil end if n == 2 then return {a = 1}, nil, nil end
+        if n == 3 then return nil end return' ]])
       fails("line 1: value%[2%]%.f: cannot write a function as JSON", [[seq 4 | $m map --json '1, { f = print }']])
     end)
 

@@ -14,45 +14,59 @@ enum { FLAGS = JSON_DECODE_ANY | JSON_ALLOW_NUL, SAFE_DIGITS = 18, STACK_ROOM = 
 
 /* ---- values ---- */
 
-static void push_value(lua_State *L, const json_t *value);
+const char mp_json_object[] = "moonpool.core.JsonObject", mp_json_list[] = "moonpool.core.JsonList";
+
+static void push_value(lua_State *L, const json_t *value, bool mark);
+
+/* Marks the table on top, which alone does not tell what it has been. */
+static void mark_as(lua_State *L, const char *name)
+{
+    luaL_newmetatable(L, name);
+    lua_setmetatable(L, -2);
+}
 
 /* Nils keep their place where the length is told, which a list without any needs not. */
-static void push_list(lua_State *L, const json_t *list)
+static void push_list(lua_State *L, const json_t *list, bool mark)
 {
-    size_t n = json_array_size(list);
-    bool nils = false;
+    size_t n = json_array_size(list), nils = 0;
     lua_createtable(L, n < INT32_MAX ? (int)n : 0, 0);
     for (size_t i = 0; i < n; i++) {
         const json_t *item = json_array_get(list, i);
-        nils = nils || json_is_null(item);
-        push_value(L, item);
+        nils += json_is_null(item) ? 1 : 0;
+        push_value(L, item, mark);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
-    if (nils) {
+    if (nils > 0) {
         lua_pushinteger(L, (lua_Integer)n);
         lua_setfield(L, -2, "n");
     }
+    if (mark && nils > 0 && nils == n)
+        mark_as(L, mp_json_list);
 }
 
-static void push_object(lua_State *L, json_t *object)
+static void push_object(lua_State *L, json_t *object, bool mark)
 {
+    bool empty = true;
     lua_createtable(L, 0, (int)json_object_size(object));
     for (void *at = json_object_iter(object); at != NULL; at = json_object_iter_next(object, at)) {
         lua_pushstring(L, json_object_iter_key(at));
-        push_value(L, json_object_iter_value(at));
+        push_value(L, json_object_iter_value(at), mark);
+        empty = empty && lua_isnil(L, -1);
         lua_rawset(L, -3);
     }
+    if (mark && empty)
+        mark_as(L, mp_json_object);
 }
 
-static void push_value(lua_State *L, const json_t *value)
+static void push_value(lua_State *L, const json_t *value, bool mark)
 {
     luaL_checkstack(L, STACK_ROOM, NULL);
     switch (json_typeof(value)) {
     case JSON_OBJECT:
-        push_object(L, (json_t *)(uintptr_t)value);
+        push_object(L, (json_t *)(uintptr_t)value, mark);
         break;
     case JSON_ARRAY:
-        push_list(L, value);
+        push_list(L, value, mark);
         break;
     case JSON_STRING:
         lua_pushlstring(L, json_string_value(value), json_string_length(value));
@@ -182,10 +196,12 @@ static json_t **push_holder(lua_State *L)
     return value;
 }
 
-/* core.json_value(text): true and the value, or false, what is wrong, its line and column */
+/* core.json_value(text, mark): true and the value, or false, what is wrong, its line and column.
+ * `mark`: objects without members and lists of nothing but null are written again as they were */
 static int json_value(lua_State *L)
 {
     size_t n;
+    bool mark = lua_toboolean(L, 2) != 0;
     json_error_t error = {0};
     const char *text = luaL_checklstring(L, 1, &n);
     json_t **value = push_holder(L);
@@ -199,7 +215,7 @@ static int json_value(lua_State *L)
         lua_pushinteger(L, error.column > 0 ? error.column : 1);
         return 4;
     }
-    push_value(L, *value);
+    push_value(L, *value, mark);
     json_decref(*value);
     *value = NULL;
     return 2;

@@ -245,6 +245,17 @@ static void check_table(writer *w, const place *at)
     lua_pop(w->L, 2);
 }
 
+/* What the table on top was when it was read, which itself does not tell. */
+static bool is_marked(const writer *w, const char *name)
+{
+    if (lua_getmetatable(w->L, -1) == 0)
+        return false;
+    luaL_getmetatable(w->L, name);
+    bool marked = lua_istable(w->L, -1) && lua_rawequal(w->L, -1, -2);
+    lua_pop(w->L, 2);
+    return marked;
+}
+
 static void write_table(writer *w, const place *at)
 {
     place here = *at;
@@ -252,7 +263,9 @@ static void write_table(writer *w, const place *at)
     luaL_checkstack(w->L, STACK_ROOM, NULL);
     check_table(w, &here);
     shape s = look_at(w, &here);
-    if (s.items > 0 || s.names == 0)
+    if (s.items == 0 && s.names == 0 && is_marked(w, mp_json_object))
+        put_text(w, "{}");
+    else if (s.items > 0 || s.names == 0 || (s.names == 1 && s.has_n && is_marked(w, mp_json_list)))
         write_list(w, &here, length_of(w, &here, &s));
     else
         write_object(w, &here, s.names);

@@ -296,6 +296,9 @@ void mp_open_journal(lua_State *L);
 void mp_open_journal_state(lua_State *L);
 void mp_open_files(lua_State *L);
 void mp_open_text(lua_State *L);
+/* Metatables of what JSON had that a table alone does not tell: objects without members, lists of
+ * nothing but null. */
+extern const char mp_json_object[], mp_json_list[];
 void mp_open_json_read(lua_State *L);
 void mp_open_json_write(lua_State *L);
 void mp_open_terminal(lua_State *L);
