@@ -108,6 +108,37 @@ describe("moonpool top", function()
     assert.same({ 1, 2, 3 }, items)
   end)
 
+  it("names functions by their variables, fields and expressions", function()
+    local pid, path = host [[
+      package.loaded.score = { rate = function() mp.sleep(1000) end }
+      tools = { wait = function() mp.sleep(1000) end }
+      local function train() mp.sleep(1000) end
+      local first, second, third, fourth = mp.Pool(1), mp.Pool(1), mp.Pool(1), mp.Pool(1)
+      first:apply_async(package.loaded.score.rate, {})
+      second:apply_async(tools.wait, {});
+      (function(f) third:apply_async(f, {}) end)(train)
+      fourth:apply_async(function() mp.sleep(1000) end, {})
+      mp.sleep(1000)
+    ]]
+    local names = await(function()
+      local names = {}
+      for _, pool in ipairs(json(pid).pools) do
+        names[#names + 1] = pool.workers[1] and pool.workers[1]["function"]
+      end
+      return #names == 4 and names
+    end)
+    table.sort(names)
+    assert.same({ path .. ":9", ("score.rate (%s:2)"):format(path), ("tools.wait (%s:3)"):format(path),
+      ("train (%s:4)"):format(path) }, names)
+  end)
+
+  it("shows the expression of moonpool map", function()
+    os.execute(("echo | timeout 20 %s map -j 1 'mp.sleep(3)' >/dev/null &"):format(PROGRAM))
+    assert.is_true(await(function()
+      return moonpool("top --json"):find('"function": "mp.sleep(3)"', 1, true) ~= nil
+    end))
+  end)
+
   it("tells it as text, once", function()
     local pid, path = host(BUSY)
     busy_pool(pid, 3)

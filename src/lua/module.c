@@ -134,6 +134,7 @@ static void push_core(lua_State *L)
     mp_open_text(L);
     mp_open_json_read(L);
     mp_open_json_write(L);
+    mp_open_label(L);
     mp_open_terminal(L);
     mp_open_peek(L);
     mp_open_keys(L);

@@ -301,6 +301,7 @@ void mp_open_text(lua_State *L);
 extern const char mp_json_object[], mp_json_list[];
 void mp_open_json_read(lua_State *L);
 void mp_open_json_write(lua_State *L);
+void mp_open_label(lua_State *L);
 void mp_open_terminal(lua_State *L);
 void mp_open_peek(lua_State *L);
 void mp_open_keys(lua_State *L);

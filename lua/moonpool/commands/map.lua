@@ -17,6 +17,7 @@ local lines = require "moonpool.lines"
 local USAGE <const> = "usage: moonpool map [-F sep] [-j n] [-l mod] [-e stat] [-u] [-k] [--json]\n"
   .. "         [--progress] [--resume file] EXPR [FILE...]; moonpool help map says more\n"
 
+local LABEL <const> = 200 -- bytes of the expression that others see
 local EPIPE <const>, SIGPIPE <const>, SIGINT <const> = 32, 13, 2
 
 -- ---- the command line ----
@@ -231,6 +232,7 @@ end
 local function begin(pool, given, blocks)
   local form = given.unordered and pool.istarmap_unordered or pool.istarmap
   local work = given.resume and lines.run_whole or lines.run
+  core.label(work, core.fit(given.expression, LABEL))
   local ok, iterator = pcall(form, pool, work, function() return blocks() end,
     { on_error = "collect", journal = given.resume and journal_of(given) })
   if not ok then
