@@ -16,10 +16,10 @@ local replay = {}
 local asked -- {path, index, begun, ended, pid}
 
 --- The call that has the journal at `path` is to run its item `index` alone. begun(item) hears what
---- is about to run, ended(ok, ...) what it came to and does not return: its values, or what was
---- raised and the traceback.
-function replay.ask(path, index, begun, ended)
-  asked = { path = path, index = index, begun = begun, ended = ended, pid = core.pid() }
+--- is about to run, ended(ok, ...) what it came to: its values, or what was raised and the traceback;
+--- refused(message) why nothing can run. The last two do not return.
+function replay.ask(path, index, begun, ended, refused)
+  asked = { path = path, index = index, begun = begun, ended = ended, refused = refused, pid = core.pid() }
 end
 
 local function path_of(option)
@@ -105,7 +105,7 @@ end
 
 -- What goes wrong here is not for the script to catch.
 local function give_up(err)
-  asked.ended(false, err, tostring(err))
+  asked.refused(tostring(err))
 end
 
 --- The item of a call over an input.

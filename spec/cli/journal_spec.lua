@@ -48,7 +48,7 @@ describe("moonpool journal", function()
   end)
 
   it("tells which lines of moonpool map have failed", function()
-    shell(("printf 'a\\nb\\n' | %s map -k --resume %s 'error(\"no \" .. line, 0)'"):format(PROGRAM, path))
+    shell(("(printf 'a\\nb\\n' | %s map -k --resume %s 'error(\"no \" .. line, 0)')"):format(PROGRAM, path))
     local said = moonpool("journal " .. path)
     assert.truthy(said:find("item 1, .-: task: line 1: no a\n"), said)
     assert.truthy(said:find("item 2, .-: task: line 2: no b\n"), said)

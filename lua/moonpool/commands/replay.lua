@@ -42,28 +42,42 @@ local function ended(ok, ...)
   os.exit(ok, true)
 end
 
+local function refused(message)
+  say("%s", message)
+  io.stdout:flush()
+  os.exit(false, true)
+end
+
 local function usage()
   io.stderr:write("usage: moonpool replay FILE INDEX SCRIPT [ARGS]\n")
   return false
 end
 
-return function(_, path, index, script, ...)
-  index = math.tointeger(tonumber(index))
-  if not script or not index or index < 1 then
-    return usage()
-  end
+local function check_journal(path)
   local journal = core.journal_open(path, false)
   local runs = #core.journal_heads(journal)
   core.journal_close(journal)
   if runs == 0 then
     errors.raise("argument", ("the journal %s has no run"):format(path))
   end
+end
+
+return function(mp, path, index, script, ...)
+  if path == "-h" or path == "--help" then
+    return require "moonpool.commands.help"(mp, "replay")
+  end
+  index = index and index:find "^%d+$" and math.tointeger(tonumber(index))
+  if not script or not index or index < 1 then
+    return usage()
+  end
+  check_journal(path)
   arg = { [0] = script, ... } -- luacheck: globals arg
   local chunk, message = loadfile(script)
   if not chunk then
-    error(message, 0)
+    io.stderr:write("moonpool: ", message, "\n")
+    return false
   end
-  replay.ask(path, index, begun, ended)
+  replay.ask(path, index, begun, ended, refused)
   chunk(...)
   say("%s made no call that has the journal %s", script, path)
   return false
