@@ -2,7 +2,8 @@
 --
 -- Everything is read out of /proc and of memory that the pools share with their workers; nobody
 -- that is looked at notices. What differs from look to look (items a second, the share of a
--- processor) a viewer works out of two looks.
+-- processor) a viewer works out of two looks; with one look that is whole it is what the worker has
+-- had on the average since it began.
 --
 -- Of an item it is known when it began where its call is timed (a journal, a timeline) or it is the
 -- first of what its worker has taken up at once; else only when that was taken up, and that another
@@ -19,6 +20,7 @@ local inspect = {}
 
 local DISCOVER = 3      -- seconds between two looks for further programs
 local BUDGET = 0.002    -- seconds that a look may take for what can be looked at later
+local TICK <const> = 0.01   -- seconds: how exactly a process's beginning is known
 local COMMAND <const> = 200 -- bytes of a command line
 
 local Viewer = {}
@@ -94,7 +96,7 @@ local function discover(viewer)
   end
 end
 
--- ---- what two looks tell ----
+-- ---- what two looks tell, or one ----
 
 -- How many items it has ended: the one that runs does not count yet.
 local function ended(worker)
@@ -109,6 +111,15 @@ local function compare(worker, before, time)
   worker.rate = math.max(ended(worker) - (same and ended(before) or 0), 0) / time
   if same and worker.cpu and before.cpu then
     worker.share = math.max(worker.cpu - before.cpu, 0) / time
+  end
+end
+
+local function average(worker)
+  local entry = worker.pid and core.census_of(worker.pid)
+  if entry and worker.state ~= "gone" then
+    local age = math.max(entry.age, worker.cpu or 0, TICK)
+    worker.rate = ended(worker) / age
+    worker.share = worker.cpu and worker.cpu / age
   end
 end
 
@@ -132,6 +143,8 @@ local function trace(viewer, key, pool)
     seats[worker.number] = worker
     if before then
       compare(worker, old, pool.now - before.now)
+    elseif viewer.whole then
+      average(worker)
     end
     date(worker, old, pool.now, before and before.now)
   end
@@ -246,9 +259,9 @@ end
 --- waiting (granules in its ring), handed (those that workers hold), counts (of workers by state),
 --- rate (items a second), share (of a processor), workers}; a worker {number, pid, state, item,
 --- label (its function), seconds (that this item has run), exact, progress, memory (bytes), begun,
---- rate, share, paused, everywhere, held}. The first look knows neither rates nor shares. nil and a
---- reason where the process that was asked for is not there or cannot be looked into. `whole`: all
---- that takes its time, too.
+--- rate, share, paused, everywhere, held}. The first look at a pool knows neither rates nor shares.
+--- nil and a reason where the process that was asked for is not there or cannot be looked into.
+--- `whole`: all that takes its time, too, and averages since the worker began for what is not known.
 function Viewer:look(whole)
   local view = { time = core.time(), pools = {}, problems = {} }
   self.whole, self.next = whole, {}

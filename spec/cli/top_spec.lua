@@ -150,6 +150,46 @@ describe("moonpool top", function()
     assert.equal(3, rows, said)
   end)
 
+  it("gives averages since a worker began where it looks once, and at once", function()
+    local pid = host [[
+      local pool <close> = mp.Pool(1)
+      pool:map(function(i)
+        if i > 40 then mp.sleep(1000) end
+        local till = os.clock() + 0.01
+        repeat until os.clock() > till
+      end, mp.range(41), 1)
+    ]]
+    local worker = await(function()
+      local pool = json(pid).pools[1]
+      return pool.workers[1] and pool.workers[1].item == 41 and pool.workers[1]
+    end)
+    assert.equal(40, worker.items)
+    assert.truthy(worker.items_per_second > 1, worker.items_per_second)
+    assert.truthy(worker.cpu > 0.02 and worker.cpu <= 1.1, worker.cpu)
+    local began = mp.monotonic()
+    moonpool("top --once " .. pid)
+    assert.truthy(mp.monotonic() - began < 0.2)
+  end)
+
+  it("shows pools with busy workers first where there is no room for all", function()
+    local pid = host [[
+      local idle, busy = mp.Pool(12), mp.Pool(1)
+      idle:map(function(x) return x end, mp.range(100))
+      busy:map(function() mp.sleep(1000) end, { 1 })
+    ]]
+    local window <close> = tmux.start { columns = 120, rows = 14, command = ("%s top %d"):format(PROGRAM, pid) }
+    window:sees "1 busy"
+    window:sees "more lines"
+  end)
+
+  it("says that it cannot write, and why", function()
+    local errors = os.tmpname()
+    os.execute(("%s top --json </dev/null >/dev/full 2>%s"):format(PROGRAM, errors))
+    local told = script.read(errors)
+    os.remove(errors)
+    assert.truthy(told:find("cannot write: No space left on device", 1, true), told)
+  end)
+
   it("finds all programs of this user", function()
     local one, other = host(BUSY), host("local pool = mp.Pool(2) mp.sleep(1000)")
     busy_pool(one, 3)
@@ -191,7 +231,7 @@ describe("moonpool top", function()
     _, told, code = moonpool("top --json " .. mp.getpid())
     assert.equal(("moonpool top: process %d has no pool\n"):format(mp.getpid()), told)
     assert.equal(1, code)
-    for _, words in ipairs { "x", "0", "1 2", "--twice" } do
+    for _, words in ipairs { "x", "0", "1 2", "--twice", "0x1", "1e0", "-1" } do
       _, told, code = moonpool("top " .. words)
       assert.truthy(told:find("^usage: moonpool top"), told)
       assert.equal(1, code)
@@ -225,8 +265,20 @@ describe("moonpool top", function()
     os.execute(("%s top %d </dev/null >%s 2>&1 &"):format(PROGRAM, pid, out))
     await(function() return script.read(out):find("train", 1, true) end)
     os.execute("kill -9 " .. pid)
-    await(function() return script.read(out):find(("process %d has ended"):format(pid), 1, true) end)
+    await(function() return script.read(out):find(("\nmoonpool top: process %d has ended\n"):format(pid), 1, true) end)
+    assert.is_nil(script.read(out):find("q ends", 1, true))
     os.remove(out)
+  end)
+
+  it("tells of its end below the screen", function()
+    local pid = host(BUSY)
+    busy_pool(pid, 3)
+    local window <close> = tmux.start { columns = 120, env = { PS1 = "$ " }, command = "bash --norc -i" }
+    window:matches "^%$\n"
+    window:keys(("clear; %s top %d"):format(PROGRAM, pid), "Enter")
+    window:sees "q ends"
+    os.execute("kill -9 " .. pid)
+    window:sees(("\nmoonpool top: process %d has ended\n"):format(pid))
   end)
 
   it("gives the terminal back, whatever ends or stops it", function()

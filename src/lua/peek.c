@@ -60,6 +60,12 @@ static int give_numbers(lua_State *L, mp_buffer *b, int status)
     return 2;
 }
 
+static void set_number(lua_State *L, const char *name, lua_Number n)
+{
+    lua_pushnumber(L, n);
+    lua_setfield(L, -2, name);
+}
+
 /* core.census(): a list of the pids of this user's processes; or nil and an errno's text */
 static int census(lua_State *L)
 {
@@ -69,7 +75,8 @@ static int census(lua_State *L)
     return give_numbers(L, &b, status);
 }
 
-/* core.census_of(pid): {name, state, start} of anybody's process; nil where there is none */
+/* core.census_of(pid): {name, state, start, age (seconds)} of anybody's process; nil where there is
+ * none */
 static int census_of(lua_State *L)
 {
     mp_census_entry entry;
@@ -77,6 +84,7 @@ static int census_of(lua_State *L)
         return 0;
     lua_createtable(L, 0, 5);
     set_integer(L, "start", (lua_Integer)entry.start);
+    set_number(L, "age", mp_census_age(&entry));
     lua_pushstring(L, entry.name);
     lua_setfield(L, -2, "name");
     lua_pushlstring(L, &entry.state, 1);
@@ -113,12 +121,6 @@ static void push_label(lua_State *L, const look *l, int labels, uint64_t call)
     lua_pushlstring(L, text, mp_peek_label_read(l->tasks_fd, call, text));
     lua_pushvalue(L, -1);
     lua_rawseti(L, labels, (lua_Integer)call);
-}
-
-static void set_number(lua_State *L, const char *name, lua_Number n)
-{
-    lua_pushnumber(L, n);
-    lua_setfield(L, -2, name);
 }
 
 /* Into the table on top. */

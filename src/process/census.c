@@ -65,6 +65,15 @@ int mp_census_look(pid_t pid, mp_census_entry *entry)
     return parse(text, entry) ? 0 : -ESRCH;
 }
 
+double mp_census_age(const mp_census_entry *entry)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    double now = (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    double age = now - (double)entry->start / (double)sysconf(_SC_CLK_TCK);
+    return age > 0 ? age : 0;
+}
+
 int mp_census_mine(void (*visit)(void *ctx, int pid), void *ctx)
 {
     DIR *all = opendir("/proc");

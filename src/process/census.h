@@ -22,6 +22,9 @@ int mp_census_mine(void (*visit)(void *ctx, int pid), void *ctx);
 /* One of anybody's. 0 or a negative errno: -ESRCH where there is none. */
 int mp_census_look(pid_t pid, mp_census_entry *entry);
 
+/* Seconds since the process was started. */
+double mp_census_age(const mp_census_entry *entry);
+
 /* Visits the numbers of all descriptors of the process that are memfds of this name. 0 or a
  * negative errno: -EACCES where it may not be looked into. */
 int mp_census_memfds(pid_t pid, const char *name, void (*visit)(void *ctx, int fd), void *ctx);

@@ -16,8 +16,11 @@ local FIRST <const> = 0.25   -- and between the first two, which rates need
 
 local function put(...)
   local ok, why = io.stdout:write(...)
-  if not ok or not io.stdout:flush() then
-    errors.raise("system", "cannot write: " .. (why or "standard output"))
+  if ok then
+    ok, why = io.stdout:flush()
+  end
+  if not ok then
+    errors.raise("system", "cannot write: " .. why)
   end
 end
 
@@ -44,12 +47,7 @@ local function lines_of(view, most)
 end
 
 local function once(pid, json)
-  local viewer = inspect.viewer(pid)
-  local view, why = viewer:look(true)
-  if view and #view.pools > 0 then
-    core.nap(core.monotonic() + FIRST)
-    view = viewer:look(true) or view
-  end
+  local view, why = inspect.viewer(pid):look(true)
   if not view or lacks_pools(view, pid) then
     return complain(why or NO_POOL:format(pid))
   elseif json then
@@ -63,7 +61,18 @@ end
 -- ---- again and again ----
 
 local function head(view)
-  return ("moonpool top  %s  (q ends)"):format(os.date("%H:%M:%S", view.time // 1))
+  return ("moonpool top  %s"):format(os.date("%H:%M:%S", view.time // 1))
+end
+
+-- The pools with busy workers first, otherwise as they were.
+local function put_busy_first(pools)
+  local order = {}
+  for _, busy in ipairs { true, false } do
+    for _, pool in ipairs(pools) do
+      order[#order + 1] = (pool.counts.busy > 0) == busy and pool or nil
+    end
+  end
+  return order
 end
 
 -- As much as the terminal shows.
@@ -72,10 +81,12 @@ local function screen(view)
   local room = math.max((rows or 24) - 3, 1)
   local lines, n = lines_of(view, room)
   if n > room then
+    view.pools = put_busy_first(view.pools)
+    lines = lines_of(view, room)
     lines[room] = ("... and %d more lines"):format(n - room + 1)
   end
   table.insert(lines, 1, "")
-  table.insert(lines, 1, head(view))
+  table.insert(lines, 1, head(view) .. "  (q ends)")
   for i, line in ipairs(lines) do
     lines[i] = core.fit(line, columns or 80) .. "\27[K"
   end
@@ -139,14 +150,15 @@ local function pause(seconds, terminal)
   return over
 end
 
+-- Whether it is well, and what there is to be told in the end.
 local function watch(pid, terminal)
   local viewer, seen = inspect.viewer(pid), false
   repeat
     local view, why = viewer:look()
     if not view then
-      return complain(seen and ("process %d has ended"):format(pid) or why) or seen
+      return seen, seen and ("process %d has ended"):format(pid) or why
     elseif not seen and lacks_pools(view, pid) then
-      return complain(NO_POOL:format(pid))
+      return false, NO_POOL:format(pid)
     end
     local first = not seen and #view.pools > 0
     if not first then
@@ -162,6 +174,14 @@ local function watch_on_terminal(pid)
   return watch(pid, terminal)
 end
 
+local function follow(pid)
+  local well, message = (core.screen_size() and watch_on_terminal or watch)(pid)
+  if message then
+    complain(message)
+  end
+  return well
+end
+
 -- ---- the words ----
 
 local function usage()
@@ -169,11 +189,13 @@ local function usage()
   return false
 end
 
-return function(_, ...)
+return function(mp, ...)
   local pid, how
   for _, word in ipairs { ... } do
-    local n = math.tointeger(tonumber(word))
-    if word == "--once" or word == "--json" then
+    local n = word:find "^%d+$" and math.tointeger(tonumber(word))
+    if word == "-h" or word == "--help" then
+      return require "moonpool.commands.help"(mp, "top")
+    elseif word == "--once" or word == "--json" then
       how = how == "--json" and how or word
     elseif n and n > 0 and not pid then
       pid = n
@@ -183,8 +205,6 @@ return function(_, ...)
   end
   if how then
     return once(pid, how == "--json")
-  elseif core.screen_size() then
-    return watch_on_terminal(pid)
   end
-  return watch(pid)
+  return follow(pid)
 end
