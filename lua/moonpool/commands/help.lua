@@ -34,7 +34,7 @@ Evaluates EXPR for each line of the files (- or none: standard input), in parall
 its values in the order of the lines. EXPR is an expression, or code with 'return', of
   line      the line, without its end       n     its number, over all files
   f         the list of its fields          file  its file's path
-Several values are joined by tabs; nil writes nothing.
+Several values are joined by tabs, nil being empty; nil alone writes nothing.
 
   -F sep         what separates fields: a character, or a Lua pattern (default: runs of blanks)
   -j n           n workers (default: one a processor)
@@ -62,12 +62,19 @@ moonpool replay FILE INDEX SCRIPT [ARGS]
 
 Runs the script up to the call that has the journal FILE, and of that call the item INDEX alone,
 in this process, with the arguments and random numbers that it had.
+
+  -h, --help   show this
 ]],
   top = [[
 moonpool top [--once | --json] [PID]
 
-Shows what the pools of a running program of yours do, once a second: their workers, what each is
-at and for how long. --once shows it once, --json as JSON.
+Shows what the pools of your running programs do, once a second: their workers, what each is at and
+for how long. Items a second and processor time are those since the look before; with --once and
+--json, since the worker began. Processor time is a share of one processor (in JSON, 1 is all of it).
+
+  --once       show it once
+  --json       show it once, as JSON
+  -h, --help   show this
 ]],
   help = [[
 moonpool help [SUBCOMMAND]
@@ -76,12 +83,24 @@ Shows what there is, or what a subcommand takes.
 ]],
 }
 
+local function put(text)
+  local ok, why = io.stdout:write(text)
+  if ok then
+    ok, why = io.stdout:flush()
+  end
+  if not ok then
+    io.stderr:write("moonpool help: cannot write: ", why, "\n")
+  end
+  return ok and true or false
+end
+
 return function(_, word, more)
+  word = (word == "-h" or word == "--help") and "help" or word
   local text = not word and GENERAL:format(core.version) or TEXTS[word]
   if not text or more then
     io.stderr:write(more and "usage: moonpool help [SUBCOMMAND]\n"
       or ("moonpool help: there is no subcommand '%s'; moonpool help shows all\n"):format(word))
     return false
   end
-  return io.stdout:write(text) and io.stdout:flush() and true or false
+  return put(text)
 end
