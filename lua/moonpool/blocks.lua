@@ -26,9 +26,9 @@ local MOST_RECORDED <const> = 64 * 1024
 
 --- The input that these files (a list of paths, "-" is the standard input; it alone where the list
 --- is empty) are, for so many workers. `recorded`: a journal is to know its blocks again.
---- `refused(path, why)` is called for a file that cannot be read. The field call is to be set to the
---- core's call before anything is taken; hungry is true once a pipe had too little, until it is set
---- to false again.
+--- `refused(path, why, code)` is called for a file that cannot be read; code is the error's number
+--- where it cannot be opened. The field call is to be set to the core's call before anything is taken;
+--- hungry is true once a pipe had too little, until it is set to false again.
 function Blocks.new(paths, workers, recorded, refused)
   return setmetatable({ paths = #paths > 0 and paths or { "-" }, workers = workers,
     recorded = recorded, refused = refused, at = 0, lines = 0, given = 0, read = 0, bytes = 0, come = 0,
@@ -57,10 +57,10 @@ local function open_next(self)
   if not path then
     return false
   end
-  local reader, why = core.lines_open(path ~= "-" and path or nil)
+  local reader, why, code = core.lines_open(path ~= "-" and path or nil)
   self.reader = reader
   if not reader then
-    self.refused(path, why)
+    self.refused(path, why, code)
   end
   return true
 end

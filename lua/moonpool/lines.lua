@@ -126,7 +126,11 @@ end
 
 local function require_global(word)
   local name, module = word:match "^([^=]*)=(.*)$"
-  _G[name or word] = _G.require(module or word)
+  local ok, value = pcall(_G.require, module or word) -- which would name this line
+  if not ok then
+    error(value, 0)
+  end
+  _G[name or word] = value
 end
 
 --- Makes a worker fit for `run`: {expression, separator, json,

@@ -151,14 +151,24 @@ static void put(lua_State *L, cursor *c, const char *text, size_t n)
         mp_raise(L, "system", "no memory for the text of line %lld", (long long)c->number);
 }
 
+/* An address is no text of anything: it differs from run to run. */
+static void check_has_text(lua_State *L, int index, int type)
+{
+    if (type == LUA_TBOOLEAN || type == LUA_TNUMBER || type == LUA_TSTRING ||
+        luaL_getmetafield(L, index, "__tostring") != LUA_TNIL)
+        return;
+    if (type == LUA_TTABLE)
+        luaL_error(L, "a table is no text: write --json, or what of it is to be written");
+    luaL_error(L, "a %s is no text: write what of it is to be written", lua_typename(L, type));
+}
+
 static void put_value(lua_State *L, cursor *c, int index)
 {
     size_t n;
     int type = lua_type(L, index);
     if (type == LUA_TNIL)
         return;
-    if (type == LUA_TTABLE && luaL_getmetafield(L, index, "__tostring") == LUA_TNIL)
-        luaL_error(L, "a table is no text: write --json, or what of it is to be written");
+    check_has_text(L, index, type);
     const char *text =
         type == LUA_TSTRING ? lua_tolstring(L, index, &n) : luaL_tolstring(L, index, &n);
     put(L, c, text, n);

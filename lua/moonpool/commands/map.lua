@@ -18,7 +18,7 @@ local USAGE <const> = "usage: moonpool map [-F sep] [-j n] [-l mod] [-e stat] [-
   .. "         [--progress] [--resume file] EXPR [FILE...]; moonpool help map says more\n"
 
 local LABEL <const> = 200 -- bytes of the expression that others see
-local EPIPE <const>, SIGPIPE <const>, SIGINT <const> = 32, 13, 2
+local ENOENT <const>, EPIPE <const>, SIGPIPE <const>, SIGINT <const> = 2, 32, 13, 2
 
 -- ---- the command line ----
 
@@ -96,8 +96,10 @@ local function read_words(words)
 end
 
 local function check(given)
-  if not given.expression then
+  if not given.expression or not given.expression:find "%S" then
     misuse "an expression is needed"
+  elseif given.json and given.separator then
+    misuse "-F separates fields, which lines of --json have none of"
   end
   local f, why = lines.compile(given.expression)
   if not f then
@@ -262,16 +264,21 @@ local function open_pool(mp, given)
     keep_going = given.keep_going, before = given.before } } }
 end
 
+local function refuse_file(run, path, why, code)
+  local message = ("cannot read %s: %s%s"):format(path == "-" and "standard input" or path, why,
+    code == ENOENT and path:find "^%-" and " (options stand before the expression)" or "")
+  if not run.given.keep_going then
+    give_up(message)
+  end
+  fail(run, "%s", message)
+end
+
 local function run_with(mp, given)
   local run = { given = given, texts = {}, held = 0, failures = 0 }
   local pool <close> = open_pool(mp, given)
   run.pool = pool
-  run.blocks = Blocks.new(given.paths, pool.processes, given.resume ~= nil, function(path, why)
-    local message = ("cannot read %s: %s"):format(path == "-" and "standard input" or path, why)
-    if not given.keep_going then
-      give_up(message)
-    end
-    fail(run, "%s", message)
+  run.blocks = Blocks.new(given.paths, pool.processes, given.resume ~= nil, function(path, why, code)
+    refuse_file(run, path, why, code)
   end)
   run.landing = Landing.new(pool, run.blocks, given, function(text, failures)
     put_result(run, text, failures)
