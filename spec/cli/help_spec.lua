@@ -1,3 +1,4 @@
+local mp = require "moonpool"
 local script = require "spec.support.script"
 
 local PROGRAM = script.PROGRAMS.moonpool
@@ -66,9 +67,10 @@ describe("bash completion", function()
       words[i] = "'" .. word .. "'"
     end
     local path = run("pwd"):gsub("\n", "") .. "/src/packaging/moonpool.bash"
-    return (run(([[cd %s; bash -c '. %s; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _moonpool
+    return (run(([[cd %s; bash -c 'moonpool() { command %s "$@"; }; . %s
+      COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _moonpool
       [ ${#COMPREPLY[@]} = 0 ] || printf "%%s\n" "${COMPREPLY[@]}" | LC_ALL=C sort' x moonpool %s]]):format(folder,
-      path, table.concat(words, " "))))
+      PROGRAM, path, table.concat(words, " "))))
   end
 
   it("is one that bash can read", function()
@@ -86,7 +88,23 @@ describe("bash completion", function()
     assert.equal("--csv\n", complete("journal", "--c"))
     assert.equal("a file.lua\n", complete("journal", "a"))
     assert.equal("replay\n", complete("help", "r"))
+    assert.equal("", complete("help", "map", ""))
     assert.equal("one\nother\n", complete("script.lua", "o"))
+  end)
+
+  it("knows that the options of map stand before its expression", function()
+    assert.equal("--json\n", complete("map", "-kF", ",", "--resume", "=", "J", "-u", "--j"))
+    assert.equal("", complete("map", "line", "--j"))
+    assert.equal("", complete("map", "-k", "--", "--j"))
+    assert.equal("", complete("map", "-F", ",", "line", "-"))
+    assert.equal("one\nother\n", complete("map", "line", "-e", "o"))
+  end)
+
+  it("knows the programs that have pools", function()
+    local pool <close> = mp.Pool(1)
+    pool:apply(math.sqrt, { 4 })
+    assert.truthy(("\n" .. complete("top", "")):find(("\n%d\n"):format(mp.getpid()), 1, true))
+    assert.equal("--once\n", complete("top", "--o"))
   end)
 
   it("has every option that help knows", function()
