@@ -12,7 +12,9 @@ local lines = {}
 
 local PARAMETERS <const> = "line, n, f, file"
 local MOST_TOLD <const>, WIDTH <const> = 5, 200 -- failures in the text of a block's, and bytes of each
-local SLICE <const> = 0.02 -- seconds in which lines of a block are begun; several times what one is to take
+-- Seconds in which lines of a block are begun: many times what one is to take, since a worker may have
+-- to wait for a processor, too.
+local SLICE <const> = 0.05
 
 -- ---- the expression ----
 

@@ -153,7 +153,7 @@ describe("moonpool map", function()
     end)
 
     it("with slow ones among them, each once, and tells of those that fail", function()
-      local run = [[$m map %s -j 3 'if n %% 5003 == 0 then mp.sleep(0.03) end
+      local run = [[$m map %s -j 3 'if n %% 5003 == 0 then mp.sleep(0.07) end
         if n %% 20000 == 19999 then error("no " .. n, 0) end
         if n %% 30000 == 7 then os.exit(3) end return line' in]]
       local said, told = shell("seq 100000 >in;" .. run:format "-k"
