@@ -291,13 +291,11 @@ describe("moonpool top", function()
       top), "Enter")
     window:sees "train"
     window:sees "\n icanon\n"
-    window:keys("clear; " .. top, "Enter")
-    window:sees "train"
+    window:keys("echo second; " .. top, "Enter")
+    window:matches "\nsecond\n.*train"
     window:keys "C-z"
     window:sees "Stopped"
-    window:keys("clear; fg; echo gone on $?", "Enter")
-    window:sees "train"
-    window:keys "q"
+    window:keys("clear; fg; echo gone on $?", "Enter", "q")
     window:sees "gone on 0"
   end)
 
