@@ -29,9 +29,9 @@ double mp_census_age(const mp_census_entry *entry);
  * negative errno: -EACCES where it may not be looked into. */
 int mp_census_memfds(pid_t pid, const char *name, void (*visit)(void *ctx, int fd), void *ctx);
 
-/* Opens what the process has as that descriptor, for reading, if it is a memfd of this name.
- * The caller's; or a negative errno: -ENOENT where it is not. Never blocks. */
-int mp_census_open(pid_t pid, int fd, const char *name);
+/* Opens what the process has as the descriptor of that number, for reading, if it is a memfd of
+ * this name. The caller's; or a negative errno: -ENOENT where it is not. Never blocks. */
+int mp_census_open(pid_t pid, int number, const char *name);
 
 /* Bytes of memory that the process has for itself alone; below 0: unknown. Costs tens of
  * microseconds and more. */
