@@ -4,6 +4,16 @@ local script = require "spec.support.script"
 local says = script.says ""
 
 describe("the library", function()
+  it("says which of Lua's functions it lacks, and needs no globals for libraries", function()
+    local function load(body)
+      local pipe <close> = io.popen(("%s -e %q 2>&1"):format(script.PROGRAMS.stock,
+        ("local require, print, pcall = require, print, pcall %s print(pcall(require, 'moonpool'))"):format(body)))
+      return pipe:read "a"
+    end
+    assert.matches("^true\ttable", load "table, string, math, io, debug = 1, 2, 3, 4, 5")
+    assert.matches("moonpool needs Lua's function 'next', and the global of that name is a string", load "next = 'x'")
+  end)
+
   it("bears that a script has other things of the names of Lua's", function()
     says("10\t20\n5050\n1\nkind\tresults\n", [[
       local print, ipairs, pcall = print, ipairs, pcall

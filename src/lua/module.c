@@ -25,27 +25,67 @@ static const mp_lua_source *find_source(const char *name)
 
 /* ---- what the files use of Lua's ---- */
 
-#define BASICS                                                                                     \
-    "coroutine,debug,error,getmetatable,io,ipairs,load,loadfile,math,next,os,package,pairs,pcall," \
-    "rawget,rawlen,rawset,select,setmetatable,string,table,tonumber,tostring,type,utf8,xpcall"
+#define LIBRARIES "coroutine,debug,io,math,os,package,string,table,utf8"
+#define FUNCTIONS                                                                                  \
+    "error,getmetatable,ipairs,load,loadfile,next,pairs,pcall,rawget,rawlen,rawset,select,"        \
+    "setmetatable,tonumber,tostring,type,xpcall"
 
 /* Stands before the text of each file, on its first line: locals in the place of globals. */
-static const char head[] = "local _,_," BASICS "=... ";
+static const char head[] = "local _,_," LIBRARIES "," FUNCTIONS "=... ";
+
+/* These the library cannot do without. */
+static bool is_needed(const char *library)
+{
+    static const char *const needed[] = {LUA_TABLIBNAME, LUA_STRLIBNAME, LUA_MATHLIBNAME,
+                                         LUA_IOLIBNAME, LUA_DBLIBNAME};
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
+        if (strcmp(library, needed[i]) == 0)
+            return true;
+    return false;
+}
+
+static void push_library(lua_State *L, const char *name)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, name) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        lua_getglobal(L, name);
+    }
+    lua_remove(L, -2);
+    if (is_needed(name) && !lua_istable(L, -1))
+        luaL_error(L, "moonpool needs Lua's library '%s', which is not open in this state", name);
+}
+
+static void push_function(lua_State *L, const char *name)
+{
+    int type = lua_getglobal(L, name);
+    if (type == LUA_TNIL)
+        luaL_error(L, "moonpool needs Lua's basic functions, which are not in this state");
+    if (type != LUA_TFUNCTION)
+        luaL_error(L, "moonpool needs Lua's function '%s', and the global of that name is a %s",
+                   name, lua_typename(L, type));
+}
+
+/* Appends what these names stand for to the list on top, which has n values; their new number. */
+static lua_Integer note_all(lua_State *L, const char *names,
+                            void (*push)(lua_State *, const char *), lua_Integer n)
+{
+    for (const char *at = names; at != NULL; at = strchr(at, ',')) {
+        at += *at == ',';
+        lua_pushlstring(L, at, strcspn(at, ","));
+        push(L, lua_tostring(L, -1));
+        lua_rawseti(L, -3, ++n);
+        lua_pop(L, 1);
+    }
+    return n;
+}
 
 /* Pushes a list of them as they are now, its number 0 their number. */
 static void note_basics(lua_State *L)
 {
-    lua_Integer n = 0;
     lua_newtable(L);
-    for (const char *at = BASICS; at != NULL; at = strchr(at, ',')) {
-        at += *at == ',';
-        lua_pushglobaltable(L);
-        lua_pushlstring(L, at, strcspn(at, ","));
-        lua_gettable(L, -2);
-        lua_rawseti(L, -3, ++n);
-        lua_pop(L, 1);
-    }
-    lua_pushinteger(L, n);
+    lua_Integer n = note_all(L, LIBRARIES, push_library, 0);
+    lua_pushinteger(L, note_all(L, FUNCTIONS, push_function, n));
     lua_rawseti(L, -2, 0);
 }
 
@@ -142,23 +182,9 @@ static void push_core(lua_State *L)
     mp_open_line_eval(L);
 }
 
-/* The library's Lua files use these. */
-static void check_libraries(lua_State *L)
-{
-    static const char *const needed[] = {LUA_TABLIBNAME, LUA_STRLIBNAME, LUA_MATHLIBNAME,
-                                         LUA_IOLIBNAME, LUA_DBLIBNAME};
-    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
-        if (lua_getglobal(L, needed[i]) != LUA_TTABLE)
-            luaL_error(L, "moonpool needs Lua's library '%s', which is not open in this state",
-                       needed[i]);
-    if (lua_getglobal(L, "pcall") != LUA_TFUNCTION)
-        luaL_error(L, "moonpool needs Lua's basic functions, which are not in this state");
-}
-
 int luaopen_moonpool(lua_State *L)
 {
     luaL_checkversion(L);
-    check_libraries(L);
     lua_settop(L, 0);
     mp_fork_generation();
     mp_session_open(NULL); /* before any fork that is to share it; who needs it is told */
