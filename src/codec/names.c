@@ -20,7 +20,8 @@ enum {
 
 typedef struct state {
     mp_name_filter filter;
-    uint64_t signature; /* of package.loaded when the index was made */
+    uint64_t signature;  /* of package.loaded when the index was made */
+    const void *unnamed; /* the metatable that was looked for last in vain */
 } state;
 
 static const char index_key, private_key, functions_key, modules_key, state_key;
@@ -180,10 +181,8 @@ int mp_name_of(lua_State *L, int idx, const char **name, size_t *len)
     return found;
 }
 
-int mp_name_of_metatable(lua_State *L, int idx, const char **name, size_t *len)
+static int look_up_metatable(lua_State *L, int idx, const char **name, size_t *len)
 {
-    luaL_checkstack(L, STACK_ROOM, NULL);
-    idx = lua_absindex(L, idx);
     int found = look_up_public(L, idx, name, len);
     if (found == 0)
         found = look_up(L, idx, &private_key, name, len);
@@ -193,6 +192,21 @@ int mp_name_of_metatable(lua_State *L, int idx, const char **name, size_t *len)
         lua_rawsetp(L, LUA_REGISTRYINDEX, &private_key);
         lua_pop(L, 1);
         found = look_up(L, idx, &private_key, name, len);
+    }
+    return found;
+}
+
+int mp_name_of_metatable(lua_State *L, int idx, const char **name, size_t *len)
+{
+    luaL_checkstack(L, STACK_ROOM, NULL);
+    idx = lua_absindex(L, idx);
+    int found = look_up_metatable(L, idx, name, len);
+    state *s = get_state(L);
+    const void *table = lua_topointer(L, idx);
+    if (found == 0 && s->unnamed != table) {
+        s->unnamed = table;
+        if (refresh(L))
+            found = look_up_metatable(L, idx, name, len);
     }
     return found;
 }

@@ -44,7 +44,8 @@ void mp_names_refresh(lua_State *L);
 int mp_name_of(lua_State *L, int idx, const char **name, size_t *len);
 
 /* As mp_name_of, for the metatable at idx: also finds tables that a module
- * keeps to itself (upvalues of its functions, metatables of its tables). */
+ * keeps to itself (upvalues of its functions, metatables of its tables). One that has no name is
+ * looked for once more after mp_names_refresh, unless it was the last one that had none. */
 int mp_name_of_metatable(lua_State *L, int idx, const char **name, size_t *len);
 
 /* As mp_name_of, but looks through all modules again, and for a C function
