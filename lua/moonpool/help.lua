@@ -9,8 +9,8 @@ local texts = require "moonpool.help_texts"
 local help = {}
 
 -- Classes that have the methods of another one.
-local LIKE = { Job = "AsyncResult", JoinableQueue = "Queue", SimpleQueue = "Queue", BoundedSemaphore = "Semaphore",
-  Context = "mp" }
+local LIKE = { Job = "AsyncResult", JoinableQueue = "Queue", SimpleQueue = "Queue",
+  BoundedSemaphore = "Semaphore" }
 
 local function text_of(name)
   local entry = texts[name]
@@ -86,8 +86,13 @@ local function about(mp, what)
     local names = find_names(what)
     return #names == 1 and text_of(names[1]) or list(names)
   end
-  local kind = what == mp and "mp" or kinds.of(what)
-  return list(names_from(kind == "mp" and "mp." or (LIKE[kind] or tostring(kind)) .. ":"))
+  local kind = tostring(kinds.of(what))
+  if what == mp or kind == "Context" then
+    return list(names_from "mp.")
+  end
+  local names = names_from(kind .. ":")
+  local others = LIKE[kind] and names_from(LIKE[kind] .. ":") or {}
+  return list(table.move(others, 1, #others, #names + 1, names))
 end
 
 --- Prints what is known of a function, of a name, of an object or the module; without an argument, what
@@ -99,7 +104,8 @@ function help.about(mp, ...)
   else
     text = about(mp, (...))
   end
-  print(text and text ~= "" and text or ("nothing is known of %s; help() lists what is"):format(errors.describe((...))))
+  io.stdout:write(text and text ~= "" and text
+    or ("nothing is known of %s; help() lists what is"):format(errors.describe((...))), "\n")
 end
 
 return help

@@ -49,6 +49,9 @@ return {
   ["Pool:timeline"] = { "pool:timeline(path)", "a page of what ran where" },
   ["Pool:trace"] = { "pool:trace(path)", "the same as Trace Event JSON" },
 
+  ["Job:output"] = { "job:output()", "what its tasks have printed, the last megabyte" },
+  ["Job:state"] = { "job:state()", "running, done, failed or cancelled; and the error" },
+
   -- ---- results ----
   ["AsyncResult:get"] = { "result:get([timeout])", "the values; raises what went wrong" },
   ["AsyncResult:wait"] = { "result:wait([timeout])", "true when it is done, else false" },

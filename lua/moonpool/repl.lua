@@ -106,7 +106,8 @@ end
 
 local function prompt_of(global, standard)
   local value = rawget(_G, global)
-  return value == nil and standard or tostring(value)
+  local ok, text = pcall(tostring, value)
+  return value ~= nil and ok and text or standard
 end
 
 -- What signals ask for: "interrupt", or nothing.
@@ -116,6 +117,8 @@ function Session:heed()
     self.reader:resize()
   elseif name == "stop" then
     self.reader:suspend()
+  elseif name == "continue" then
+    self.reader:resume()
   elseif name == "terminate" or name == "quit" then
     self.reader:leave()
     self.reader.host.finish(name)
@@ -137,9 +140,11 @@ function Session:edit(prompt)
   end
   self.behind:begin()
   self.reader:begin(prompt)
+  self.behind:cover()
   local text
   repeat
     if self:heed() or broken then
+      core.uncover()
       self.reader:abandon()
       text = nil
       break

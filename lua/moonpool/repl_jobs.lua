@@ -291,10 +291,10 @@ function jobs:withheld()
   end
   for job, n in pairs(self.withholding) do
     lines[#lines + 1] = job == nobody and ("... %d more lines"):format(n)
-      or ("[%d] ... %d more lines; job(%d):output() has them"):format(job.number, n, job.number)
+      or ("[%d] ... %d more lines, see job(%d):output()"):format(job.number, n, job.number)
   end
   if #lines > NOTICES then
-    lines = { ("... %d more lines of %d jobs; job(n):output() has them"):format(self.held, #lines) }
+    lines = { ("... %d more lines of %d jobs, see job(n):output()"):format(self.held, #lines) }
   end
   table.sort(lines)
   self.held, self.withholding = 0, {}

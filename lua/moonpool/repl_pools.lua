@@ -13,6 +13,8 @@ behind.__index = behind
 local PAUSE = 0.03    -- seconds between two times that the line is taken away
 local BUDGET = 0.02   -- for what has come, at a time
 local LOOK = 0.5      -- between two looks at what tells nobody
+local AWAY = 0.1      -- and at who has the terminal
+local STDIN = 0
 
 --- For a prompt with these jobs and that reader.
 function behind.new(list, reader)
@@ -70,17 +72,38 @@ function behind:show()
   self.reader:show()
 end
 
--- Sleeps; what others write meanwhile stands above the line.
-function behind:sleep(fds, deadline)
-  local wipe, draw = "", ""
+local function without(fds, one)
+  local others = {}
+  for _, fd in ipairs(fds) do
+    others[#others + 1] = fd ~= one and fd or nil
+  end
+  return others
+end
+
+--- What others write from now on stands above the line, until it is touched here again.
+function behind:cover()
+  local wipe, draw
   if self.reader.edits then
     wipe, draw = self.reader:strokes()
   end
-  if wipe == "" then
-    return core.sleep_on(fds, deadline)
+  if wipe then
+    local wipe_bars, draw_bars = bar_strokes(self)
+    core.cover(wipe .. wipe_bars, draw_bars .. draw)
   end
-  local wipe_bars, draw_bars = bar_strokes(self)
-  core.cover(wipe .. wipe_bars, draw_bars .. draw)
+end
+
+function behind:sleep(fds, deadline)
+  local away, soon
+  if self.reader.edits then
+    away, soon = self.reader:is_away()
+  end
+  if soon then
+    deadline = math.min(deadline or math.huge, core.monotonic() + AWAY)
+  end
+  if away then -- what is typed there is none of our business
+    fds = without(fds, STDIN)
+  end
+  self:cover()
   core.sleep_on(fds, deadline)
   core.uncover()
 end
@@ -142,6 +165,7 @@ local function turn_all(list)
 end
 
 function behind:turn(list, protect)
+  core.uncover()
   self.turning, self.hidden = true, false
   if self.reader.edits then
     self:uncover()

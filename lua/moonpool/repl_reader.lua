@@ -15,13 +15,19 @@ Edited.__index, Plain.__index = Edited, Plain
 
 -- ---- edited lines ----
 
+-- What was printed before keeps its line: as many spaces as there are columns end on the next one where
+-- something stood in front of them. Lines of the prompt above the last one are text like any other, for
+-- they are not drawn again with it.
 function Edited:begin(prompt)
-  self.line.begin(prompt)
+  local above, last = prompt:match "^(.*\n)([^\n]*)$"
+  io.stdout:write((" "):rep((core.terminal_size())), "\r\27[K", above or "")
+  io.stdout:flush()
+  self.line.begin(last or prompt)
 end
 
 --- A line, false at the end of input, or nil: nothing so far.
 function Edited:take()
-  while core.readable(STDIN) do
+  while core.readable(STDIN) and not self.line.is_away() do
     local text = self.line.feed()
     if text ~= nil then
       return text
@@ -48,6 +54,15 @@ end
 
 function Edited:suspend()
   self.line.suspend()
+end
+
+--- Whether the terminal is not this program's now; and whether that is to be asked again soon.
+function Edited:is_away()
+  return self.line.is_away()
+end
+
+function Edited:resume()
+  self.line.resume()
 end
 
 function Edited:leave()
@@ -97,6 +112,7 @@ function Plain.abandon()
 end
 
 function Plain.resize() end
+function Plain.resume() end
 function Plain.leave() end
 function Plain.remember() end
 
@@ -115,7 +131,7 @@ local function bare()
 end
 
 --- A reader: methods begin(prompt), take() (a line, false at the end, nil while there is none), hide,
---- show, resize, suspend, leave, abandon, remember(text); fields host (what the program has brought along) and
+--- show, resize, suspend, resume, leave, abandon, remember(text); fields host (what the program has brought along) and
 --- edits (whether lines are edited).
 function reader.open()
   local host = debug.getregistry()["moonpool.prompt"] or bare()

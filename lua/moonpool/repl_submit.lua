@@ -48,10 +48,21 @@ local function not_waiting(session, text)
   local words = chunk.words(text)
   local i = opening(words)
   local method = i and words[i - 1]
-  if method and WAITING[method.text] and words[i - 2] and words[i - 2].text == ":"
-    and is_pool(session, words, i - 3) then
+  local first = i and (i == 4 or words[i - 4] and words[i - 4].text == "=")
+  if first and WAITING[method.text] and words[i - 2].text == ":" and is_pool(session, words, i - 3) then
     return text:sub(1, method.last) .. "_async" .. text:sub(method.last + 1)
   end
+end
+
+-- Whether it needs a pool, which no worker can have.
+local function needs_pool(session, text)
+  local words = chunk.words(text)
+  for i = 1, #words do
+    if is_pool(session, words, i) then
+      return true
+    end
+  end
+  return false
 end
 
 -- Whether names are given values by it, which only the worker would have.
@@ -94,6 +105,9 @@ function submit.compile(session, text)
   if call then
     session:want_pool(text)
     f = chunk.compile(call, session.first, session.scope)
+  elseif needs_pool(session, text) then
+    return nil, ("stdin:%d: a pool cannot go to a worker; what may stand before & of a pool is one call of its "
+      .. "apply, map or starmap"):format(session.first)
   else
     local form
     f, form = chunk.compile_task(text, session.first, session.scope)

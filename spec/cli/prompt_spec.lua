@@ -69,7 +69,7 @@ describe("the prompt", function()
     local window <close> = start { rows = 60 }
     window:keys("pool:apply_async(function() for i = 1, 10000 do print(i) end end, {})", "Enter")
     window:matches "%[1%] 1\n%[1%] 2\n"
-    window:matches "\n%[1%] %.%.%. 9%d%d%d more lines; job%(1%):output%(%) has them\n>\n$"
+    window:matches "\n%[1%] %.%.%. 9%d%d%d more lines, see job%(1%):output%(%)\n>\n$"
     window:keys("#job(1):output(), job(1):output()[10000]", "Enter")
     window:matches "\n10000 +\"10000\"\n"
     window:keys("pool:map(print, {'one', 'two'})", "Enter")
@@ -84,8 +84,8 @@ describe("the prompt", function()
     window:keys("local function await() while not io.open(path) do mp.sleep(0.01) end end", "Enter")
     window:keys("mp.Process{target = function() await() print 'a process' end}:start()", "Enter")
     window:keys("local other = mp.Pool{processes = 1, output = print}", "Enter")
-    window:keys("await() warn('half a warning, ', 'and all') &", "Enter")
-    window:sees "\n[1] await() warn"
+    window:keys("await() mp.sleep(0.5) warn('half a warning, ', 'and all') &", "Enter")
+    window:sees "\n[1] await() mp.sleep"
     window:keys("'" .. ("é"):rep(70), "Left")
     window:sees(("é"):rep(70))
     io.open(go, "w"):close()
@@ -95,6 +95,42 @@ describe("the prompt", function()
     window:keys("X", "End", "'", "Enter")
     window:sees('\n"' .. ("é"):rep(69) .. 'Xé"\n')
     os.remove(go)
+  end)
+
+  it("keeps what stands before it unfinished, and draws no more of itself than its last line", function()
+    local window <close> = start()
+    window:keys("mp.sleep(0.5) &", "Enter", "do io.write('unfinished: ') end", "Enter")
+    window:matches "\nunfinished:\n%[1%] done: [^\n]*\n>\n$"
+    window:keys("_PROMPT = 'above\\n> '", "Enter")
+    window:keys("mp.Process{target = function() for i = 1, 3 do mp.sleep(0.2) print('row', i) end end}:start()",
+      "Enter", "xyz")
+    window:matches "\nabove\nrow +1\nrow +2\nrow +3\n> xyz\n$"
+    window:keys("C-u", "_PROMPT = setmetatable({}, {__tostring = error})", "Enter", "'still ' .. 'there'", "Enter")
+    window:sees '\n"still there"\n>'
+  end)
+
+  it("has its line back when it has its terminal back", function()
+    local window <close> = tmux.start { command = "bash --norc -i",
+      env = { PS1 = "$ ", XDG_STATE_HOME = home, LC_ALL = "C.UTF-8", INPUTRC = "/dev/null", NO_COLOR = "1" } }
+    window:matches "^%$\n"
+    window:keys(MOONPOOL .. " -j 1", "Enter")
+    window:sees "\n>\n"
+    window:keys "print('ha"
+    window:sees "> print('ha"
+    window:keys "C-z"
+    window:sees "Stopped"
+    window:keys("bg", "Enter", "fg", "Enter")
+    window:matches "fg\n[^\n]*\n> print%('ha\n$"
+    window:keys("lf')", "Enter")
+    window:sees "\nhalf\n"
+    window:keys("mp.getpid()", "Enter", "'ty")
+    local pid = window:matches "\n%d+\n> 'ty":match "\n(%d+)\n> 'ty"
+    os.execute("kill -STOP " .. pid)
+    window:matches "> 'ty\n[^\n]*Stopped"
+    window:keys("fg", "Enter")
+    window:matches "fg\n[^\n]*\n> 'ty\n$"
+    window:keys("ped'", "Enter")
+    window:sees '\n"typed"\n'
   end)
 
   it("has words for what is to be known", function()

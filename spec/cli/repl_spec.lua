@@ -74,6 +74,10 @@ describe("the line loop", function()
         assert.are.equal(2, select(2, result.err:gsub("a worker would have that name", "")))
         assert.matches("cannot send a thread", result.err)
         assert.matches("%[5%] done: apply in", result.out)
+        for _, line in ipairs {"pool:reduce(f, f, {1}) &", "(pool:map(f, {1})) &",
+            "pool:map(f, {1}), pool:map(f, {2}) &"} do
+            assert.matches("^stdin:2: a pool cannot go to a worker; [^\n]*\n$", talk("f = print\n" .. line .. "\n").err)
+        end
     end)
 
     it("has help on all that is public", function()

@@ -16,15 +16,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <readline/history.h>
 #include <readline/readline.h>
 
+enum { DOUBTS = 10 };
+
 static const char completer[] = "moonpool.prompt.completer"; /* in the registry */
 
 static lua_State *state; /* which feeds; valid within feed */
 static bool active;      /* a line is being edited */
+static bool away;        /* ... but the terminal is the shell's */
+static int doubts;       /* looks until it is certainly not */
 static bool complete;    /* ... and is done: */
 static char *taken;      /* it, to be freed; NULL: the end of input */
 
@@ -138,10 +143,48 @@ static int begin(lua_State *L)
     prepare();
     fflush(stdout);
     rl_eof_found = 0; /* else it ends lines for Ctrl-D once more */
-    complete = false;
+    complete = away = false;
     active = true;
     rl_callback_handler_install(prompt, take);
     return 0;
+}
+
+static bool in_front(void)
+{
+    pid_t front = tcgetpgrp(STDIN_FILENO);
+    return front < 0 || front == getpgrp();
+}
+
+/* The terminal is this program's again, if it listens to it; in the background it would stop for
+ * that. */
+static void come_back(void)
+{
+    away = !in_front();
+    if (away)
+        return;
+    rl_deprep_terminal(); /* which it may think it has set, and a shell has set back */
+    rl_prep_terminal(1);
+    rl_forced_update_display();
+    doubts = DOUBTS;
+}
+
+/* A shell may set its modes back behind that. */
+static bool was_set_back(void)
+{
+    struct termios now;
+    return tcgetattr(STDIN_FILENO, &now) == 0 && (now.c_lflag & ICANON) != 0 && in_front();
+}
+
+/* is_away(): whether the terminal is the shell's still, which is taken back once it is not, for no
+ * signal tells who ran on in the background; and whether this is to be asked again soon */
+static int is_away(lua_State *L)
+{
+    doubts -= doubts > 0;
+    if (active && (away || was_set_back()))
+        come_back();
+    lua_pushboolean(L, active && away);
+    lua_pushboolean(L, active && (away || doubts > 0));
+    return 2;
 }
 
 /* Behind Ctrl-D readline does so itself where it has to end bracketed paste. */
@@ -257,11 +300,17 @@ static int suspend(lua_State *L)
     (void)L;
     if (active)
         rl_deprep_terminal();
+    away = active;
     raise(SIGSTOP);
-    if (active) {
-        rl_prep_terminal(1);
-        rl_forced_update_display();
-    }
+    return 0;
+}
+
+/* resume(): behind a stop, whatever it came from */
+static int resume(lua_State *L)
+{
+    (void)L;
+    if (active)
+        come_back();
     return 0;
 }
 
@@ -273,7 +322,8 @@ void mp_line_open(lua_State *L)
         {"leave", leave},     {"abandon", interrupt},
         {"resize", resize},   {"remember", remember},
         {"suspend", suspend}, {"set_completer", set_completer},
-        {"strokes", strokes}, {NULL, NULL},
+        {"strokes", strokes}, {"resume", resume},
+        {"is_away", is_away}, {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

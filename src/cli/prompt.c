@@ -16,10 +16,11 @@
 
 #include "cli/interrupt.h"
 
-enum { NOTED = 5, AT_ONCE = 2 };
+enum { NOTED = 6, AT_ONCE = 3 };
 
-static const int noted[NOTED] = {SIGINT, SIGWINCH, SIGTERM, SIGTSTP, SIGQUIT};
-static const char *const names[NOTED] = {"interrupt", "resize", "terminate", "stop", "quit"};
+static const int noted[NOTED] = {SIGINT, SIGWINCH, SIGCONT, SIGTERM, SIGTSTP, SIGQUIT};
+static const char *const names[NOTED] = {"interrupt", "resize", "continue",
+                                         "terminate", "stop",   "quit"};
 static volatile sig_atomic_t came[NOTED];
 static struct sigaction before[NOTED];
 static int wake[2] = {-1, -1};
@@ -115,7 +116,7 @@ static void set_aside(bool aside)
 static void give_noted(void)
 {
     for (int i = 0; i < NOTED; i++) {
-        if (came[i] && noted[i] != SIGWINCH) {
+        if (came[i] && noted[i] != SIGWINCH && noted[i] != SIGCONT) {
             came[i] = 0;
             raise(noted[i]);
         }

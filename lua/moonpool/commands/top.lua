@@ -12,6 +12,7 @@ local inspect_text = require "moonpool.inspect_text"
 local kinds = require "moonpool.kinds"
 
 local PERIOD <const> = 1     -- seconds between two looks
+local SIGINT <const> = 2
 local FIRST <const> = 0.25   -- and between the first two, which rates need
 
 local function put(...)
@@ -130,6 +131,7 @@ function Terminal:heed()
   elseif name == "stop" then
     self:leave()
     self.signals.suspend()
+  elseif name == "continue" then
     self.keys = core.keys()
   end
   local text = self.keys and core.take_keys()
@@ -175,8 +177,12 @@ local function watch_on_terminal(pid)
 end
 
 local function follow(pid)
-  local well, message = (core.screen_size() and watch_on_terminal or watch)(pid)
-  if message then
+  local ok, well, message = pcall(core.screen_size() and watch_on_terminal or watch, pid)
+  if not ok and errors.is_interrupt(well) then
+    core.end_by(SIGINT)
+  elseif not ok then
+    errors.throw(well)
+  elseif message then
     complain(message)
   end
   return well
