@@ -60,6 +60,12 @@ describe("a function's error", function()
     assert.equal(Problem, getmetatable(err.value))
   end)
 
+  it("has what is in a bare table as its message", function()
+    local err = failure(pool.apply, pool, function() error({ code = 7, at = { 1, 2 } }) end)
+    assert.equal("{at = {1, 2}, code = 7}", err.message)
+    assert.same({ code = 7, at = { 1, 2 } }, err.value)
+  end)
+
   it("is told where the value raised cannot be sent", function()
     local err = failure(pool.apply, pool, function() error(coroutine.create(print)) end)
     assert.equal("task", err.kind)

@@ -12,6 +12,7 @@
 
 #include "base/failpoint.h"
 #include "codec/encode_scalar.h"
+#include "codec/names.h"
 #include "codec/values.h"
 #include "process/command.h"
 #include "process/memory.h"
@@ -44,6 +45,22 @@ typedef struct item {
 
 /* ---- failures ---- */
 
+/* Pushes the text of what was raised: of a table that has none, what is in it. */
+static void push_message(lua_State *L)
+{
+    bool bare = lua_istable(L, 1) && luaL_getmetafield(L, 1, "__tostring") == LUA_TNIL;
+    if (bare && lua_getfield(L, LUA_REGISTRYINDEX, MP_NAMES_REQUIRE) == LUA_TFUNCTION) {
+        lua_pushliteral(L, "moonpool.show");
+        if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
+            lua_getfield(L, -1, "line");
+            lua_pushvalue(L, 1);
+            if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_type(L, -1) == LUA_TSTRING)
+                return;
+        }
+    }
+    luaL_tolstring(L, 1, NULL);
+}
+
 /* Turns what was raised into {value, message, traceback}. */
 static int describe(lua_State *L)
 {
@@ -51,8 +68,9 @@ static int describe(lua_State *L)
     lua_createtable(L, 3, 0);
     lua_pushvalue(L, 1);
     lua_rawseti(L, 2, 1);
-    luaL_tolstring(L, 1, NULL);
+    push_message(L);
     lua_rawseti(L, 2, 2);
+    lua_settop(L, 2);
     luaL_traceback(L, L, NULL, 1);
     lua_rawseti(L, 2, 3);
     return 1;

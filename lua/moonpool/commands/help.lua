@@ -41,7 +41,8 @@ Several values are joined by tabs, nil being empty; nil alone writes nothing.
   -l mod         require 'mod' into global 'mod' in each worker; -l g=mod: into global 'g'
   -e stat        execute 'stat' in each worker first
   -u             write what is ready, in any order
-  -k             go on behind lines that fail; they are told on standard error
+  -k             go on behind lines that fail; they are told on standard error. Lines that were on their way
+                 together with one that ends its worker are evaluated once more
   --json         lines are JSON, and so is what is written
   --progress     show how far it is
   --resume file  keep what is done in this journal, and take it from there the next time
