@@ -6,7 +6,7 @@ local says = script.says ""
 describe("the library", function()
   it("says which of Lua's functions it lacks, and needs no globals for libraries", function()
     local function load(body)
-      local pipe <close> = io.popen(("%s -e %q 2>&1"):format(script.PROGRAMS.stock,
+      local pipe <close> = io.popen(("env -u LUA_INIT %s -e %q 2>&1"):format(script.PROGRAMS.stock,
         ("local require, print, pcall = require, print, pcall %s print(pcall(require, 'moonpool'))"):format(body)))
       return pipe:read "a"
     end
