@@ -58,7 +58,9 @@ end
 local function needs_pool(session, text)
   local words = chunk.words(text)
   for i = 1, #words do
-    if is_pool(session, words, i) then
+    local after, second = words[i + 1], words[i + 2]
+    local is_key = after ~= nil and after.text == "=" and second ~= nil and second.text ~= "="
+    if not is_key and is_pool(session, words, i) then
       return true
     end
   end

@@ -74,6 +74,7 @@ describe("the line loop", function()
         assert.are.equal(2, select(2, result.err:gsub("a worker would have that name", "")))
         assert.matches("cannot send a thread", result.err)
         assert.matches("%[5%] done: apply in", result.out)
+        assert.matches("\n> 3\n", talk("f = function(t) return t.pool end\nf {pool = 3} &\nwait()\n_1\n").out)
         for _, line in ipairs {"pool:reduce(f, f, {1}) &", "(pool:map(f, {1})) &",
             "pool:map(f, {1}), pool:map(f, {2}) &"} do
             assert.matches("^stdin:2: a pool cannot go to a worker; [^\n]*\n$", talk("f = print\n" .. line .. "\n").err)
