@@ -17,16 +17,20 @@ local function text_of(name)
   return entry and ("%s\n  %s"):format(entry[1], entry[2])
 end
 
--- The names of the list that begin so, sorted.
-local function names_from(prefix)
+-- The names for which that holds, sorted.
+local function names_that(holds)
   local names = {}
   for name in pairs(texts) do
-    if name:sub(1, #prefix) == prefix then
+    if holds(name) then
       names[#names + 1] = name
     end
   end
   table.sort(names)
   return names
+end
+
+local function names_from(prefix)
+  return names_that(function(name) return name:sub(1, #prefix) == prefix end)
 end
 
 local function list(names)
@@ -56,25 +60,14 @@ end
 -- The names that somebody may mean who writes "map", "pool.map", "mp.range" or "queue".
 local function find_names(word)
   word = "." .. word:lower():gsub(":", ".")
-  local names = {}
-  for name in pairs(texts) do
+  return names_that(function(name)
     local dotted = "." .. name:lower():gsub(":", ".")
-    if dotted:sub(-#word) == word or dotted:sub(1, #word + 1) == word .. "." then
-      names[#names + 1] = name
-    end
-  end
-  table.sort(names)
-  return names
+    return dotted:sub(-#word) == word or dotted:sub(1, #word + 1) == word .. "."
+  end)
 end
 
 local function overview()
-  local words = {}
-  for name in pairs(texts) do
-    if not name:find "[.:]" then
-      words[#words + 1] = name
-    end
-  end
-  table.sort(words)
+  local words = names_that(function(name) return not name:find "[.:]" end)
   return ("At the prompt:\n%s\n  EXPRESSION &\n  _, _1, _2, ...\n"
     .. "help(pool), help(mp), help(pool.map), help \"range\" say more."):format(list(words))
 end

@@ -204,14 +204,9 @@ function Session:want_pool(text)
     return
   end
   local list = chunk.words(text)
-  if not chunk.mentions(list, "pool") then
-    return
-  end
   for i, word in ipairs(list) do
-    local after = list[i + 1] and list[i + 1].text
-    if word.text == "pool" then
-      local before = list[i - 1] and list[i - 1].text
-      if before ~= "local" and not (after == "=" and (not list[i + 2] or list[i + 2].text ~= "=")) then
+    if word.text == "pool" and chunk.is_variable(list, i) then
+      if not (list[i - 1] and list[i - 1].text == "local") and not chunk.is_set(list, i) then
         rawset(_G, "pool", self:make_pool())
       end
       return

@@ -66,14 +66,15 @@ local function is_field(words, i)
   return before ~= nil and (before.text == "." or before.text == ":")
 end
 
---- Whether the words read a variable of that name at some place.
-function chunk.mentions(words, name)
-  for i, word in ipairs(words) do
-    if word.kind == "name" and word.text == name and not is_field(words, i) then
-      return true
-    end
-  end
-  return false
+--- Whether word `i` is a variable, and not the name of a field or method.
+function chunk.is_variable(words, i)
+  return words[i] ~= nil and words[i].kind == "name" and not is_field(words, i)
+end
+
+--- Whether `=` stands behind word `i`: it is given a value, or is a key of a table.
+function chunk.is_set(words, i)
+  local after, second = words[i + 1], words[i + 2]
+  return after ~= nil and after.text == "=" and (second == nil or second.text ~= "=")
 end
 
 -- The names of `local a <const>, b` whose first name is word `i`, added to a list; `text` gets
@@ -180,7 +181,7 @@ end
 local function head_of(words, scope)
   local names, seen = {}, {}
   for i, word in ipairs(words) do
-    local cell = word.kind == "name" and not is_field(words, i) and scope[word.text]
+    local cell = chunk.is_variable(words, i) and scope[word.text]
     if cell and not seen[word.text] then
       seen[word.text] = true
       names[#names + 1] = word.text .. (cell.attrib and " <const>" or "")
@@ -287,6 +288,14 @@ function chunk.value(scope, name)
     local _, value = debug.getupvalue(cell.holder, cell.index)
     return value
   end
+end
+
+--- The value of a variable, as a line would see it.
+function chunk.variable(scope, name)
+  if scope[name] then
+    return chunk.value(scope, name)
+  end
+  return rawget(_G, name)
 end
 
 return chunk

@@ -53,17 +53,10 @@ local function names_in(value, methods)
   return found
 end
 
-local function root(scope, name)
-  if scope[name] then
-    return chunk.value(scope, name)
-  end
-  return rawget(_G, name)
-end
-
 -- The value that `a.b.c` names, nil where there is none.
 local function value_of(scope, path)
   local first, rest = path:match "^([%a_][%w_]*)(.*)$"
-  local value = first and root(scope, first)
+  local value = first and chunk.variable(scope, first)
   for name in (rest or ""):gmatch "[.:]([%a_][%w_]*)" do
     if value == nil then
       return nil

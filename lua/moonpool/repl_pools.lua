@@ -109,7 +109,7 @@ function behind:sleep(fds, deadline)
 end
 
 -- Plain lines are not touched before there is something to say.
-function behind:uncover()
+function behind:make_way()
   if self.turning and not self.hidden then
     self.hidden = true
     self:hide()
@@ -119,7 +119,7 @@ end
 --- Prints lines, above the one that is edited.
 function behind:say(lines)
   if #lines > 0 then
-    self:uncover()
+    self:make_way()
   end
   for _, line in ipairs(lines) do
     io.stdout:write(line, "\n")
@@ -131,7 +131,7 @@ end
 local function painter(self)
   return function(above, lines, rows)
     if above ~= "" then
-      self:uncover()
+      self:make_way()
       io.stdout:write(above)
     end
     if self.reader.edits then
@@ -168,7 +168,7 @@ function behind:turn(list, protect)
   core.uncover()
   self.turning, self.hidden = true, false
   if self.reader.edits then
-    self:uncover()
+    self:make_way()
   end
   protect(turn_all, list)
   self:say(self.jobs:news())
@@ -221,7 +221,7 @@ function behind:attend(fds, protect)
   self:sleep(fds, deadline)
 end
 
---- Terminates the pools with work, or of this list alone.
+--- Terminates the pools with work.
 function behind.terminate()
   for _, pool in ipairs(pools()) do
     if core.outstanding(pool.core) > 0 then

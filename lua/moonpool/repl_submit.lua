@@ -35,17 +35,16 @@ local function opening(words)
 end
 
 local function is_pool(session, words, i)
-  local name, before = words[i], words[i - 1]
-  if not name or name.kind ~= "name" or before and (before.text == "." or before.text == ":") then
+  if not chunk.is_variable(words, i) then
     return false
   end
-  local value = session.scope[name.text] and chunk.value(session.scope, name.text) or rawget(_G, name.text)
-  return kinds.of(value) == "Pool" or value == nil and name.text == "pool"
+  local name = words[i].text
+  local value = chunk.variable(session.scope, name)
+  return kinds.of(value) == "Pool" or value == nil and name == "pool"
 end
 
 -- `pool:map(...)` as `pool:map_async(...)`; nil where the text ends in no such call.
-local function not_waiting(session, text)
-  local words = chunk.words(text)
+local function not_waiting(session, text, words)
   local i = opening(words)
   local method = i and words[i - 1]
   local first = i and (i == 4 or words[i - 4] and words[i - 4].text == "=")
@@ -55,12 +54,9 @@ local function not_waiting(session, text)
 end
 
 -- Whether it needs a pool, which no worker can have.
-local function needs_pool(session, text)
-  local words = chunk.words(text)
+local function needs_pool(session, words)
   for i = 1, #words do
-    local after, second = words[i + 1], words[i + 2]
-    local is_key = after ~= nil and after.text == "=" and second ~= nil and second.text ~= "="
-    if not is_key and is_pool(session, words, i) then
+    if not chunk.is_set(words, i) and is_pool(session, words, i) then
       return true
     end
   end
@@ -68,8 +64,8 @@ local function needs_pool(session, text)
 end
 
 -- Whether names are given values by it, which only the worker would have.
-local function assigns(text)
-  local words, depth = chunk.words(text), 0
+local function assigns(words)
+  local depth = 0
   if words[1].text == "local" or words[1].text == "function" then
     return true
   end
@@ -90,7 +86,7 @@ end
 -- The one that is named so, where it takes something; else one of the prompt's own.
 local function pool_of(session)
   session:want_pool "pool"
-  local named = session.scope.pool and chunk.value(session.scope, "pool") or rawget(_G, "pool")
+  local named = chunk.variable(session.scope, "pool")
   if is_open(named) then
     return named
   elseif not is_open(session.spare) then
@@ -102,18 +98,19 @@ end
 --- The function that submits `text`, what stands before the `&` of a line; otherwise nil and a message,
 --- or nothing where it is not to be understood.
 function submit.compile(session, text)
-  local call = not_waiting(session, text)
+  local words = chunk.words(text)
+  local call = not_waiting(session, text, words)
   local f
   if call then
     session:want_pool(text)
     f = chunk.compile(call, session.first, session.scope)
-  elseif needs_pool(session, text) then
+  elseif needs_pool(session, words) then
     return nil, ("stdin:%d: a pool cannot go to a worker; what may stand before & of a pool is one call of its "
       .. "apply, map or starmap"):format(session.first)
   else
     local form
     f, form = chunk.compile_task(text, session.first, session.scope)
-    if form == "statements" and assigns(text) then
+    if form == "statements" and assigns(words) then
       return nil, ("stdin:%d: a worker would have that name, and nobody else; write EXPRESSION &, whose result "
         .. "is then _%d"):format(session.first, session.jobs.last + 1)
     end

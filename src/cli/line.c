@@ -205,12 +205,12 @@ static int feed(lua_State *L)
     if (!complete)
         return 0;
     complete = false;
-    if (taken == NULL)
+    if (taken == NULL) {
         end_line_of_end();
-    if (taken == NULL)
         lua_pushboolean(L, 0);
-    else
+    } else {
         lua_pushstring(L, taken);
+    }
     free(taken);
     taken = NULL;
     return 1;
