@@ -6,11 +6,9 @@ local _, require = ...
 
 local chunk = require "moonpool.repl_chunk"
 local kinds = require "moonpool.kinds"
+local show = require "moonpool.show"
 
 local complete = {}
-
-local KEYWORDS = { "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if",
-  "in", "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while" }
 
 local DEEPEST = 20 -- of tables behind __index
 
@@ -68,7 +66,7 @@ end
 
 local function all_names(scope)
   local found = {}
-  for _, word in ipairs(KEYWORDS) do
+  for word in pairs(show.KEYWORDS) do
     found[word] = true
   end
   for name in next, _G do

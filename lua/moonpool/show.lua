@@ -8,10 +8,15 @@ local LONGEST = 4000             -- of a string that is all there is
 local COLOURS = { string = "\27[32m", number = "\27[36m", boolean = "\27[35m", ["nil"] = "\27[35m" }
 local PLAIN = "\27[0m"
 
+local KEYWORDS = {}
+for word in ("and break do else elseif end false for function goto if in local nil not or repeat return then "
+  .. "true until while"):gmatch "%a+" do
+  KEYWORDS[word] = true
+end
+
 -- Whether { key = ... } can be written so.
 local function is_name(key)
-  return type(key) == "string" and key:match "^[%a_][%w_]*$" ~= nil
-    and load("local " .. key, "=", "t") ~= nil
+  return type(key) == "string" and key:match "^[%a_][%w_]*$" ~= nil and not KEYWORDS[key]
 end
 
 local function before(a, b)
@@ -24,7 +29,9 @@ local function before(a, b)
   return tostring(a) < tostring(b)
 end
 
-local show = {}
+local show = {
+  KEYWORDS = KEYWORDS, -- Lua's: a set
+}
 
 local function is_opaque(value)
   local meta = getmetatable(value)
