@@ -45,11 +45,15 @@ describe("where", function()
     says("true\nyes\n", [[
       local result = pool:apply_async(function()
         return coroutine.wrap(function()
-          local function within() while not flag:is_set() do end end
+          local function within()
+            there:set()
+            while not flag:is_set() do end
+          end
           within()
           return "yes"
         end)()
       end)
+      there:wait()
       local stack = where(busy())
       print(stack:find("within", 1, true) ~= nil)
       flag:set()
@@ -133,9 +137,11 @@ describe("where", function()
       local result = pool:apply_async(function()
         local n = 0
         debug.sethook(function() n = n + 1 end, "", 1000)
+        there:set()
         while not flag:is_set() do end
         return n > 0 and debug.gethook() ~= nil
       end)
+      there:wait()
       local stack = where(busy(), 0.3)
       flag:set()
       print(result:get(), stack)
