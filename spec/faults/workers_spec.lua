@@ -1,4 +1,4 @@
--- timeout: 180
+-- timeout: 300
 -- All workers at once, again and again; workers that never become ready; results of a gibibyte.
 local fault = require "spec.support.fault"
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# timeout: 240
+# timeout: 480
 #
 # Checks the model of publish, claim, record, wake and death in every state, and
 # that it notices when one of the precautions is taken away.

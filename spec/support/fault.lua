@@ -12,7 +12,7 @@ local script = require "spec.support.script"
 local fault = {}
 
 -- What one script may take, on a busy machine.
-local SECONDS = (os.getenv("MOONPOOL_SANITIZE") or "") == "" and 60 or 240
+local SECONDS = (os.getenv("MOONPOOL_SANITIZE") or "") == "" and 120 or 240
 local FRAME = 'local account = require "spec.support.account"; '
 
 --- Calls f(path) with the path of an empty directory, which is removed behind it.
