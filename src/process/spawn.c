@@ -25,9 +25,15 @@ typedef struct program {
 
 /* ---- where it is ---- */
 
-static bool is_program(const char *path)
+/* Whether `end` behind the folder, n bytes, is a program's path; if so, it is p's. */
+static bool is_program(program *p, const char *folder, size_t n, const char *end)
 {
-    return access(path, X_OK) == 0;
+    size_t rest = strlen(end) + 1;
+    if (n + rest > sizeof p->path)
+        return false;
+    memcpy(p->path, folder, n);
+    memcpy(p->path + n, end, rest);
+    return access(p->path, X_OK) == 0;
 }
 
 /* Cuts the last part of the path off; false where there is none. */
@@ -54,8 +60,7 @@ static bool find_near_library(program *p)
     if (!find_library(folder))
         return false;
     for (bool beside = true; go_up(folder); beside = false) {
-        snprintf(p->path, sizeof p->path, beside ? "%s/moonpool" : "%s/bin/moonpool", folder);
-        if (is_program(p->path))
+        if (is_program(p, folder, strlen(folder), beside ? "/moonpool" : "/bin/moonpool"))
             return true;
     }
     return false;
@@ -66,8 +71,7 @@ static bool find_in_path(program *p)
     const char *at = getenv("PATH");
     while (at != NULL && *at != '\0') {
         size_t n = strcspn(at, ":");
-        snprintf(p->path, sizeof p->path, "%.*s/moonpool", (int)n, at);
-        if (n > 0 && is_program(p->path))
+        if (n > 0 && is_program(p, at, n, "/moonpool"))
             return true;
         at += n + (at[n] == ':');
     }
