@@ -327,6 +327,10 @@ local function may_answer(pool, rank, pid)
   elseif state ~= "busy" then
     return nil, ("worker %d is %s"):format(pid, state)
   end
+  local entry = core.census_of(pid)
+  if entry and entry.state == "T" then
+    return nil, ("worker %d is stopped"):format(pid)
+  end
   return true
 end
 

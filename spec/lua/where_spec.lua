@@ -92,6 +92,21 @@ describe("where", function()
     ]])
   end)
 
+  it("says when the worker is stopped", function()
+    says("nil	stopped\ntrue\n", [[
+      local result = pool:apply_async(function() there:set() while not flag:is_set() do end return true end)
+      there:wait()
+      local pid = busy()
+      os.execute("kill -STOP " .. pid)
+      local stack, why
+      repeat stack, why = where(pid, 30) until not stack -- the signal is on its way
+      print(stack, why:match("stopped$"))
+      os.execute("kill -CONT " .. pid)
+      flag:set()
+      print(result:get())
+    ]])
+  end)
+
   it("says when the worker has died meanwhile", function()
     says("nil	ended\nworker_lost\n", [[
       local result = pool:apply_async(function()
