@@ -48,7 +48,7 @@ static unsigned read_all(mp_peek_worker *last)
 
 TEST(tells_what_stands_there)
 {
-    mp_peek_worker me;
+    mp_peek_worker me = {0};
     open_segment();
     mp_granule g = {.row = 1, .first = 1, .count = 3};
     uint64_t at;
@@ -67,7 +67,7 @@ TEST(tells_what_stands_there)
 
 TEST(tells_when_an_item_began_where_that_is_known)
 {
-    mp_peek_worker me;
+    mp_peek_worker me = {0};
     open_segment();
     mp_store_relaxed(&seat->held, 2);
     mp_store_relaxed(&seat->begun_item, 17);

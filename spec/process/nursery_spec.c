@@ -70,9 +70,10 @@ TEST(grows_when_nudged)
 
 static void nudge_once(void *owner, unsigned seat, uint32_t incarnation)
 {
-    world->wanted = 2;
-    if (incarnation == 1)
+    if (incarnation == 1) {
+        world->wanted = 2;
         mp_nursery_nudge(&nursery);
+    }
     sleep_for_ever(owner, seat, incarnation);
 }
 
