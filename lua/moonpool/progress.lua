@@ -9,6 +9,7 @@
 
 local core, require = ...
 
+local dispatch = require "moonpool.dispatch"
 local later = require "moonpool.later"
 
 local bars = later "moonpool.bars"
@@ -52,22 +53,27 @@ local function tell_one(pool, watched, failed)
   return holder.done or core.over(holder.call)
 end
 
---- Tells functions of what has come. `failed(pool, err)` gets their errors.
-function progress.tell(pool, failed)
-  if pool.dispatching or #pool.watched == 0 then
-    return
-  end
-  pool.dispatching = true
-  local going = {}
-  for _, watched in ipairs(pool.watched) do
-    if tell_one(pool, watched, failed) then
-      pool.listening = pool.listening - 1
+local function unlisten(pool, at)
+  pool.listening = pool.listening - 1
+  table.remove(pool.watched, at)
+end
+
+local function tell_all(pool, failed)
+  local i = 1
+  while pool.watched[i] do
+    if tell_one(pool, pool.watched[i], failed) then
+      core.undisturbed(unlisten, pool, i)
     else
-      going[#going + 1] = watched
+      i = i + 1
     end
   end
-  pool.watched = going
-  pool.dispatching = false
+end
+
+--- Tells functions of what has come. `failed(pool, err)` gets their errors.
+function progress.tell(pool, failed)
+  if #pool.watched > 0 and not pool.dispatching then
+    dispatch.run(pool, tell_all, failed)
+  end
 end
 
 -- ---- a bar's numbers ----

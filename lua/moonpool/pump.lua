@@ -7,6 +7,7 @@
 
 local core, require = ...
 
+local dispatch = require "moonpool.dispatch"
 local errors = require "moonpool.errors"
 local freight = require "moonpool.freight"
 local later = require "moonpool.later"
@@ -126,25 +127,18 @@ local function settle_finished(pool)
   end
 end
 
-local Dispatch = {}
-
--- However it ends, other callbacks may run behind it.
-function Dispatch:__close()
-  self.pool.dispatching = false
-end
-
-local function run_callbacks(pool)
+local function call_all_back(pool)
   local queue = pool.callbacks
-  if pool.dispatching or queue.first > queue.last then
-    return
-  end
-  local _ <close> = setmetatable({ pool = pool }, Dispatch)
-  pool.dispatching = true
   while queue.first <= queue.last do
     call_back(pool, queue[queue.first])
     settle_finished(pool)
   end
-  pool.dispatching = false
+end
+
+local function run_callbacks(pool)
+  if pool.callbacks.first <= pool.callbacks.last and not pool.dispatching then
+    dispatch.run(pool, call_all_back)
+  end
 end
 
 -- ---- trouble ----

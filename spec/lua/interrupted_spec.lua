@@ -6,16 +6,19 @@ local leaks = require "spec.support.leaks"
 
 local function identity(x) return x end
 
--- Calls f(...); the hook raises behind so many instructions. True if it did.
+-- Calls f(...); the hook raises behind so many instructions: it counts itself, for where hooks are
+-- put off Lua begins anew. True if it did.
 local function interrupted(at, f, ...)
   local struck = false
   local function strike()
+    at = at - 1
+    if at > 0 then return end
     debug.sethook()
     struck = true
     error("interrupted!", 0)
   end
   pcall(function(...)
-    debug.sethook(strike, "", at)
+    debug.sethook(strike, "", 1)
     f(...)
     debug.sethook()
   end, ...)
@@ -69,4 +72,28 @@ describe("an interrupt at any instruction of", function()
       assert.equal("", leaks.left(before))
     end)
   end
+end)
+
+it("an interrupt within what is told of prints and progress keeps later ones from nothing", function()
+  local before = leaks.snapshot()
+  local lines, told, called = 0, 0, 0
+  local pool = mp.Pool { processes = 2, output = function() lines = lines + 1 end }
+  local function round()
+    pool:map(function() print "two\nlines" end, mp.range(4), { progress = function() told = told + 1 end })
+    pool:apply_async(function() print "line" end, {}, function() called = called + 1 end):get()
+    pool:wait()
+  end
+  round()
+  for _ = 1, 400 do
+    assert.is_true(interrupted(math.random(20, 3000), function() while true do round() end end))
+  end
+  pool:wait()
+  lines, told, called = 0, 0, 0
+  round()
+  assert.is_true(lines >= 9)
+  assert.is_true(told >= 1)
+  assert.equal(1, called)
+  pool:close()
+  assert.is_true(pool:join(30))
+  assert.equal("", leaks.left(before))
 end)

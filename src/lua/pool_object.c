@@ -190,20 +190,26 @@ static int pool_met_trouble(lua_State *L)
     return 0;
 }
 
-/* core.texts(pool): what tasks have said since the last time, four values each: the text,
- * the item's index or false, the worker's number (negative: it is for the log), the call's result
- * object or false; or what a worker has answered, "answer", its number, false; nil if nothing has
- * come */
+/* core.texts(pool): a table of what tasks have said since core.gave_texts(pool), four values each:
+ * the text, the item's index or false, the worker's number (negative: it is for the log), the
+ * call's result object or false; or what a worker has answered, "answer", its number, false; and
+ * how many values. nil if nothing has come. What comes later is added to the same table. */
 static int pool_texts(lua_State *L)
 {
-    mp_lua_pool *p = mp_check_pool(L, 1);
+    const mp_lua_pool *p = mp_check_pool(L, 1);
     if (p->texts == 0)
         return 0;
-    p->texts = 0;
     lua_getiuservalue(L, 1, POOL_TEXTS);
+    lua_pushinteger(L, p->texts);
+    return 2;
+}
+
+static int pool_gave_texts(lua_State *L)
+{
+    mp_check_pool(L, 1)->texts = 0;
     lua_pushnil(L);
     lua_setiuservalue(L, 1, POOL_TEXTS);
-    return 1;
+    return 0;
 }
 
 /* core.note_module(pool, name): its workers have the module as it is now */
@@ -313,6 +319,7 @@ void mp_open_pool(lua_State *L)
         {"stats", pool_stats},
         {"note_module", pool_note_module},
         {"texts", pool_texts},
+        {"gave_texts", pool_gave_texts},
         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);

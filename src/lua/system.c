@@ -117,6 +117,29 @@ static int undisturbed(lua_State *L)
     return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }
 
+static int put_back(lua_State *L, int status, lua_KContext context)
+{
+    (void)context;
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 3);
+    lua_rawset(L, 1);
+    return status == LUA_OK || status == LUA_YIELD ? lua_gettop(L) - 3 : lua_error(L);
+}
+
+/* core.during(t, name, f, ...): f(...), which may yield, with t[name] true as long as it lasts;
+ * then it is what it was, for here no hook comes in between, as it may in a __close */
+static int during(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_pushvalue(L, 2);
+    lua_rawget(L, 1);
+    lua_insert(L, 3);
+    lua_pushvalue(L, 2);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, 1);
+    return put_back(L, lua_pcallk(L, lua_gettop(L) - 4, LUA_MULTRET, 0, 0, put_back), 0);
+}
+
 /* core.end_by(signal): ends this process as if nobody had caught that signal */
 static int end_by(lua_State *L)
 {
@@ -238,6 +261,7 @@ void mp_open_system(lua_State *L)
         {"sleep_on", nap_on},
         {"readable", readable},
         {"undisturbed", undisturbed},
+        {"during", during},
         {"end_by", end_by},
         {"pid", pid},
         {"host_name", host_name},
