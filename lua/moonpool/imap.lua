@@ -1,7 +1,9 @@
 -- The iterators of imap and its kin: bounded, in input order or as results come.
 --
 -- Invariants: the input is pulled only while the window has room; an item is given
--- out once; leaving the loop cancels what is left and leaves the pool usable.
+-- out once; leaving the loop cancels what is left and leaves the pool usable. What the
+-- core and the pool know is the stream; the iterator is what the program has of it, so
+-- that one that is dropped can be told from one that is in use.
 
 local core, require = ...
 
@@ -13,6 +15,9 @@ local pump = require "moonpool.pump"
 
 local journal = later "moonpool.journal"
 
+local Stream = {}
+Stream.__index = Stream
+
 local Iterator = kinds.class "Iterator"
 Iterator.__index = Iterator
 
@@ -21,13 +26,19 @@ local LATER = {}
 local GLANCES = 32   -- items at most between two looks at the clock while bars are there
 local GLANCE = 0.005 -- seconds within which that many may pass
 
---- An iterator of `pool` whose call is set by its maker.
-function Iterator.new(pool)
-  return setmetatable({ pool = pool, more = true, done = false }, Iterator)
+--- A stream of `pool` whose call is set by its maker.
+function Iterator.stream(pool)
+  return setmetatable({ pool = pool, more = true, done = false }, Stream)
+end
+
+--- The iterator of a stream that is complete.
+function Iterator.new(stream)
+  stream.pool.iterators[stream] = true
+  return setmetatable({ stream = stream, call = stream.call }, Iterator)
 end
 
 -- What the pool's pump calls when the call is over.
-function Iterator:_finish()
+function Stream:_finish()
   self.done = true
 end
 
@@ -140,12 +151,17 @@ local function glance(self)
   end
 end
 
---- Index and values of the next item, nil at the end; a "timeout" error when none came
---- within `timeout` seconds (nothing is consumed by it).
-function Iterator:next(timeout)
-  errors.check_self(self, Iterator, "next", "iterator")
+-- Behind its end: nothing, but that the pool ended before all was taken, once.
+local function leave(self)
+  if self.wasted then
+    self.wasted = false
+    errors.raise("cancelled", "imap: the pool ended before all results were taken")
+  end
+end
+
+local function next_of(self, timeout)
   if self.left then
-    return nil
+    return leave(self)
   end
   if progress.active then
     glance(self)
@@ -154,6 +170,35 @@ function Iterator:next(timeout)
     take_input(self)
   end
   return advance(self, pump.deadline(timeout), core.next(self.call))
+end
+
+--- Cancels what is left.
+function Stream:close()
+  if not self.left then
+    self.left = true
+    self.pool.iterators[self] = nil
+    if core.owns(self.pool.core) then
+      pump.release(self.pool, self.call)
+    end
+    if self.journal then
+      journal.finish(self.pool, self.journal)
+    end
+  end
+end
+
+--- The same, for the pool, which ends: it is told, if there was something left.
+function Stream:cut()
+  if not self.left then
+    self.wasted = not self.told and (self.more or core.next(self.call) ~= nil)
+    self:close()
+  end
+end
+
+--- Index and values of the next item, nil at the end; a "timeout" error when none came
+--- within `timeout` seconds (nothing is consumed by it).
+function Iterator:next(timeout)
+  errors.check_self(self, Iterator, "next", "iterator")
+  return next_of(self.stream, timeout)
 end
 
 local function advance_now(self, index, ...)
@@ -167,50 +212,50 @@ end
 
 --- As next, but never waits: false where nothing has come.
 function Iterator:try()
-  check_usable(self)
-  if self.more then
-    take_input(self)
+  local stream = self.stream
+  check_usable(stream)
+  if stream.more then
+    take_input(stream)
   end
-  pump.turn(self.pool)
-  check_usable(self)
-  return advance_now(self, core.next(self.call))
+  pump.turn(stream.pool)
+  check_usable(stream)
+  return advance_now(stream, core.next(stream.call))
 end
 
 function Iterator:__call()
   if progress.active then
     glances = glances + 1
     if glances >= stride then
-      glance(self)
+      glance(self.stream)
     end
   end
   local index, value = core.next_plain(self.call)
   if index then
     return index, value
   end
-  return self:next()
+  return next_of(self.stream)
 end
 
 --- Cancels what is left. Leaving a loop does this.
 function Iterator:close()
   errors.check_self(self, Iterator, "close", "iterator")
-  if not self.left then
-    self.left = true
-    self.pool.iterators[self] = nil
-    if core.owns(self.pool.core) then
-      pump.release(self.pool, self.call)
-    end
-    if self.journal then
-      journal.finish(self.pool, self.journal)
-    end
-  end
+  self.stream:close()
 end
 
 function Iterator:__close()
-  self:close()
+  self.stream:close()
+end
+
+-- Nobody can take what is left. A collector may come at any place: the pool does the rest.
+function Iterator:__gc()
+  local stream = self.stream
+  if not stream.left then
+    stream.pool.dropped = { stream, stream.pool.dropped }
+  end
 end
 
 function Iterator:__tostring()
-  return ("Iterator (%s)"):format(self.left and "closed" or "open")
+  return ("Iterator (%s)"):format(self.stream.left and "closed" or "open")
 end
 
 return Iterator

@@ -50,19 +50,19 @@ local function has_items(pool)
   return core.busy(pool.core)
 end
 
-local function close_iterators(pool)
+local function cut_streams(pool)
   local open = {}
-  for iterator in pairs(pool.iterators) do
-    open[#open + 1] = iterator
+  for stream in pairs(pool.iterators) do
+    open[#open + 1] = stream
   end
-  for _, iterator in ipairs(open) do
-    iterator:close()
+  for _, stream in ipairs(open) do
+    stream:cut()
   end
 end
 
 -- Lets released work run out, then tells the workers to leave.
 local function finish(pool, deadline)
-  close_iterators(pool)
+  cut_streams(pool)
   if not turn_while(pool, has_items, deadline) then
     return false
   end
@@ -185,7 +185,7 @@ function lifetime.install(Pool, check_self)
     self.last_stats = self.last_stats or core.stats(self.core)
     self.state = "joined"
     pump.release_sent()
-    close_iterators(self)
+    cut_streams(self)
     if self.journals then
       journal.finish_all(self)
     end

@@ -386,15 +386,14 @@ local function imap_form(name, shape, star)
     if chosen.journal and replay.wants(chosen.journal) then
       replay.item(name, f, source, star)
     end
-    local iterator = open_call(self, name, f, shape, star, chosen,
-      Iterator.new(self))
-    local ok, err = pcall(iterable.input, iterator.call, name, source)
+    local stream = open_call(self, name, f, shape, star, chosen, Iterator.stream(self))
+    local ok, err = pcall(iterable.input, stream.call, name, source)
     if not ok then
-      pump.release(self, iterator.call)
-      end_journal(self, iterator)
+      pump.release(self, stream.call)
+      end_journal(self, stream)
       errors.throw(err)
     end
-    self.iterators[iterator] = true
+    local iterator = Iterator.new(stream)
     return iterator, nil, nil, iterator
   end
 end

@@ -209,6 +209,16 @@ function pump.release_sent()
   freight.release()
 end
 
+-- Iterators that the program has dropped are no longer read.
+local function release_dropped(pool)
+  local dropped = pool.dropped
+  pool.dropped = nil
+  while dropped do
+    dropped[1]:close()
+    dropped = dropped[2]
+  end
+end
+
 -- ---- the three that others use ----
 
 --- Takes in what has come and runs callbacks; true if anything had come. What an error
@@ -216,6 +226,9 @@ end
 function pump.turn(pool)
   if pool.state == "joined" then
     return false
+  end
+  if pool.dropped then
+    release_dropped(pool)
   end
   local again = pool.unfinished == true and not pool.dispatching
   pool.unfinished = true

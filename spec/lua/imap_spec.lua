@@ -297,6 +297,9 @@ describe("imap", function()
     pool:close()
     for i = 2, 1000 do assert.same({ i, i * i }, { it:next() }) end
     assert.is_true(pool:join())
+    local ok, err = pcall(it.next, it)
+    assert.is_false(ok)
+    assert.equal("cancelled", err.kind)
     assert.is_nil(it:next())
   end)
 
@@ -310,6 +313,39 @@ describe("imap", function()
     local ok, err
     repeat ok, err = pcall(it.next, it) until not ok
     assert.equal("cancelled", err.kind)
+  end)
+
+  for _, form in ipairs { "imap", "imap_unordered" } do
+    it(form .. " that is dropped is cancelled", function()
+      local it = pool[form](pool, function(x) mp.sleep(0.01) return x end, mp.range(100000), 1)
+      it:next()
+      local before = pool:stats().cancelled
+      it = nil -- luacheck: ignore 311
+      collectgarbage()
+      collectgarbage()
+      assert.equal(3, pool:apply(math.abs, { -3 }))
+      assert.is_true(pool:stats().cancelled > before)
+    end)
+  end
+
+  it("says once that its pool ended before all was taken", function()
+    local own = mp.Pool(2)
+    local all, some, none = own:imap(square, mp.range(5)), own:imap(square, mp.range(5)),
+      own:imap_unordered(square, mp.range(5))
+    local left = own:imap(square, mp.range(5))
+    for i = 1, 5 do assert.equal(i, (all:next())) end
+    some:next()
+    left:close()
+    own:close()
+    own:join()
+    for _, cut in ipairs { some, none } do
+      local ok, err = pcall(cut.next, cut)
+      assert.is_false(ok)
+      assert.equal("cancelled", err.kind)
+      assert.is_nil(cut:next())
+    end
+    assert.is_nil(all:next())
+    assert.is_nil(left:next())
   end)
 
   it("is used inside coroutines, with inputs that yield", function()

@@ -78,18 +78,18 @@ it("an interrupt within what is told of prints and progress keeps later ones fro
   local before = leaks.snapshot()
   local lines, told, called = 0, 0, 0
   local pool = mp.Pool { processes = 2, output = function() lines = lines + 1 end }
-  local function round()
+  local function work()
     pool:map(function() print "two\nlines" end, mp.range(4), { progress = function() told = told + 1 end })
     pool:apply_async(function() print "line" end, {}, function() called = called + 1 end):get()
     pool:wait()
   end
-  round()
+  work()
   for _ = 1, 400 do
-    assert.is_true(interrupted(math.random(20, 3000), function() while true do round() end end))
+    assert.is_true(interrupted(math.random(20, 3000), function() while true do work() end end))
   end
   pool:wait()
   lines, told, called = 0, 0, 0
-  round()
+  work()
   assert.is_true(lines >= 9)
   assert.is_true(told >= 1)
   assert.equal(1, called)
