@@ -140,6 +140,9 @@ local function define(kind)
     shown[self], depth = true, depth + 1
     local ok, text = pcall(describe, self)
     shown[self], depth = nil, depth - 1
+    if not ok and errors.is(text) and text.kind == "closed" then
+      return ("%s (its manager is gone)"):format(of[self].kind)
+    end
     return ok and text or errors.throw(text)
   end
 

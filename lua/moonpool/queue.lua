@@ -135,6 +135,7 @@ end
 
 for _, kind in ipairs { "Queue", "SimpleQueue", "JoinableQueue" } do
   local meta = handle.define(kind, { index = methods })
+  meta.__close = methods.close
   wait.register(meta, is_ready, core.queue_watch, { slice = WATCH, rest = core.queue_unwatch })
 end
 

@@ -7,6 +7,7 @@ local core, require = ...
 
 local errors = require "moonpool.errors"
 local handle = require "moonpool.handle"
+local kinds = require "moonpool.kinds"
 local pump = require "moonpool.pump"
 local share = require "moonpool.share"
 
@@ -43,7 +44,7 @@ function sync.limit(call, block, timeout)
   return pump.deadline(block == false and 0 or timeout)
 end
 
-local Hold = {}
+local Hold = kinds.class "Hold"
 Hold.__index = Hold
 
 --- Gives back what is held, once; leaving the block does it, too.
@@ -55,6 +56,10 @@ function Hold:release()
 end
 
 Hold.__close = Hold.release
+
+function Hold:__tostring()
+  return ("Hold (%s)"):format(self.over and "released" or tostring(self.object))
+end
 
 -- ---- Lock, RLock ----
 

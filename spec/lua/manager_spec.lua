@@ -174,13 +174,14 @@ end)
 
 describe("the server", function()
   it("ends by shutdown, by its block and with its maker, and says that it is gone", function()
-    says("closed: the manager's server is gone\nclosed: the manager's server is gone\n"
+    says("closed: the manager's server is gone\ndict (its manager is gone)\nclosed: the manager's server is gone\n"
       .. "closed: the manager's server is gone\n0\n", [[
       local m = mp.Manager()
       local d = m:dict()
       m:shutdown()
       m:shutdown()
       why(function() return d.a end)
+      print(d)
       do
         local block <close> = mp.Manager()
         d = block:dict()

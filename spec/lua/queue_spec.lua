@@ -180,6 +180,22 @@ describe("who waits", function()
     ]])
   end)
 
+  it("is closed with the variable that holds it", function()
+    says("closed\tclosed\tclosed\n", [[
+      local kinds = {}
+      for i, make in ipairs { mp.Queue, mp.SimpleQueue, mp.JoinableQueue } do
+        local kept
+        do
+          local q <close> = make()
+          q:put(1)
+          kept = q
+        end
+        kinds[i] = processes.kind(kept.get, kept)
+      end
+      print(table.unpack(kinds))
+    ]])
+  end)
+
   it("is stopped by Ctrl-C, and nothing is lost", function()
     local r = script.run [[
       local q = mp.Queue()

@@ -62,6 +62,7 @@ describe("a lock", function()
       do
         local held <close> = lock:hold()
         assert(lock:acquire(false) == false and not held.abandoned)
+        assert(tostring(held):find "^Hold %(R?Lock %d+%)$")
       end
       assert(lock:acquire(false) == true)
       lock:release()
