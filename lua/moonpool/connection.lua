@@ -82,6 +82,13 @@ function methods:recv_bytes(most)
   return (receive(self, core.connection_pull, most))
 end
 
+-- Whether nothing will come: no process is left to speak to it, this one neither.
+local function is_deserted(self)
+  local _, reads = core.connection_fd(self)
+  local spoken, here = core.connection_spoken(select(3, core.connection_ends(self)))
+  return reads and not spoken and not here
+end
+
 --- Whether recv would not wait: a message is there, or the end. Waits for that `timeout` seconds
 --- at most (0).
 function methods:poll(timeout)
@@ -90,8 +97,8 @@ function methods:poll(timeout)
     if core.monotonic() >= deadline then
       return false
     end
-    if not core.connection_sleep(self, deadline) and not core.connection_ready(self) then
-      return true -- nobody is left: the end
+    if not core.connection_sleep(self, deadline) and is_deserted(self) then
+      return true -- the end
     end
   end
   return true
@@ -164,7 +171,8 @@ function Connection:__tostring()
   return ("Connection (%s)"):format(fd or "closed")
 end
 
-wait.register(Connection, core.connection_ready, methods.fileno)
+
+wait.register(Connection, core.connection_ready, methods.fileno, { deserted = is_deserted })
 
 --- Two Connections. Without duplex (false) the first receives what the second sends.
 function connection.Pipe(duplex)

@@ -11,14 +11,17 @@ local pump = require "moonpool.pump"
 
 local wait = {}
 
+local VAIN = 0.05 -- seconds behind which it is doubted that something comes
+
 local kinds = {}
 
 --- Lets mp.wait take objects of that metatable. `more` may have `slice`, seconds after which they
---- are asked again in any case, and `rest`, to be called behind the waiting.
+--- are asked again in any case; `rest`, to be called behind the waiting; and `deserted(object)`:
+--- whether nobody is left who could make it ready, which makes it so when it was waited for in vain.
 function wait.register(metatable, ready, descriptor, more)
   more = more or {}
-  kinds[metatable] = { ready = ready, descriptor = descriptor, slice = more.slice,
-    rest = more.rest }
+  kinds[metatable] = { ready = ready, descriptor = descriptor, rest = more.rest,
+    slice = more.slice or more.deserted and VAIN, deserted = more.deserted }
 end
 
 local function kind_of(object)
@@ -38,6 +41,17 @@ local function ready_of(objects)
     end
   end
   return ready
+end
+
+local function deserted_of(objects)
+  local deserted = {}
+  for _, object in ipairs(objects) do
+    local is_deserted = kind_of(object).deserted
+    if is_deserted and is_deserted(object) then
+      deserted[#deserted + 1] = object
+    end
+  end
+  return deserted
 end
 
 -- Sleeps until one may be ready. They are asked between their descriptors and the sleep, since
@@ -73,13 +87,16 @@ function wait.any(objects, timeout)
   if type(objects) ~= "table" then
     errors.argument("wait", "the first argument", "a list", objects)
   end
-  local deadline = pump.deadline(timeout)
+  local deadline, began = pump.deadline(timeout), core.monotonic()
   local ready = ready_of(objects)
   while #ready == 0 and (deadline or #objects > 0) do
     if deadline and core.monotonic() >= deadline then
       break
     end
     ready = sleep(objects, deadline)
+    if #ready == 0 and core.monotonic() - began >= VAIN then
+      ready = deserted_of(objects)
+    end
   end
   return ready
 end

@@ -2,7 +2,8 @@
 --
 -- All that sleeps in the core has a version here that asks the waiter; mp.set_waiter puts the ones or
 -- the others into the core's table, so that waiting costs nothing more where there is none. The
--- waiter may yield: no C function stands between it and who has called the library.
+-- waiter may yield: no C function stands between it and who has called the library. Then others of
+-- this process go on, so that what only they can end is waited for, too.
 
 local core, require = ...
 
@@ -70,7 +71,12 @@ end
 function theirs.connection_sleep(self, deadline)
   local ready = ask({ { core.connection_fd(self), core.connection_sends(self) and "w" or "r" } },
     least(left_until(deadline), 0.05))
-  return ready or core.connection_spoken(select(3, core.connection_ends(self)))
+  local spoken, here = core.connection_spoken(select(3, core.connection_ends(self)))
+  return ready or spoken or here
+end
+
+function theirs.barrier_check(self, round)
+  own.barrier_check(self, round, true)
 end
 
 function theirs.command_step(command)

@@ -34,6 +34,32 @@ describe("wait", function()
     ]])
   end)
 
+  it("takes a connection for ready that nobody is left to speak to", function()
+    assert.equal("1\nfalse\teof\n0\n1\nfalse\teof\n", script.output [[
+      local function eof(c)
+        local ok, err = pcall(c.recv, c)
+        print(ok, err.kind)
+      end
+      local pool <close> = mp.Pool(1)
+      pool:start()
+      local r, w = mp.Pipe(false)
+      pool:apply_async(function(c) c:send(1) c:close() end, { w })
+      w:close()
+      r:recv()
+      print(#mp.wait({ r }, 60))
+      eof(r)
+      local a, b = mp.Pipe()
+      print(#mp.wait({ a, b }, 0))
+      local p = mp.Process { target = function() b:poll(1000) end }
+      p:start()
+      p:kill()
+      p:join()
+      b:close()
+      print(#mp.wait({ a }, 60))
+      eof(a)
+    ]])
+  end)
+
   it("has nothing to wait for in an empty list", function()
     assert.equal("0\n0\ttrue\n", script.output [[
       print(#mp.wait {})

@@ -74,6 +74,44 @@ describe("a waiter", function()
     ]])
   end)
 
+  it("that yields lets the coroutines of a process speak to one another", function()
+    assert.equal("recv\t5\nbarrier\ttrue\ntrue\n", script.output [[
+      local going = {}
+      mp.set_waiter(function(_, seconds)
+        coroutine.yield()
+        return (seconds or 1) < 0
+      end)
+      local function run(...)
+        for i, f in ipairs { ... } do going[i] = coroutine.create(f) end
+        while #going > 0 do
+          for i = #going, 1, -1 do
+            assert(coroutine.resume(going[i]))
+            if coroutine.status(going[i]) == "dead" then table.remove(going, i) end
+          end
+        end
+      end
+
+      local a, b = mp.Pipe()
+      run(function() print("recv", a:recv()) end, function()
+        mp.sleep(0.3)
+        b:send(5)
+      end)
+      local barrier, places = mp.Barrier(2), 0
+      local function come()
+        local place = barrier:wait()
+        places = places + place
+      end
+      run(function()
+        come()
+        print("barrier", places == 1 or places == 0)
+      end, function()
+        mp.sleep(0.3)
+        come()
+      end)
+      print(places == 1)
+    ]])
+  end)
+
   it("must be a function", function()
     local _, err = pcall(require("moonpool").set_waiter, 5)
     assert.equal("argument", err.kind)

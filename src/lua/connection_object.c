@@ -380,12 +380,14 @@ static int connection_sends(lua_State *L)
     return 1;
 }
 
-/* core.connection_spoken(index, generation): whether another process has that end, or is to get it
- */
+/* core.connection_spoken(index, generation): whether another process has that end, or is to get
+ * it; whether this one has */
 static int connection_spoken(lua_State *L)
 {
-    lua_pushboolean(L, mp_endpoint_is_spoken(name_at(L, 1)) || mp_session_expects());
-    return 1;
+    mp_cell_name name = name_at(L, 1);
+    lua_pushboolean(L, mp_endpoint_is_spoken(name) || mp_session_expects());
+    lua_pushboolean(L, mp_endpoint_is_here(name));
+    return 2;
 }
 
 /* core.connection_fd(connection): its descriptor, nil where it is closed; whether it receives,

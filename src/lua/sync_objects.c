@@ -318,12 +318,14 @@ static int barrier_look(lua_State *L)
     return 1;
 }
 
-/* core.barrier_check(barrier, round or nil) */
+/* core.barrier_check(barrier, round or nil, others): breaks it where nobody who could come is left;
+ * `others`: some of this process may come, too */
 static int barrier_check(lua_State *L)
 {
     const mp_shared *s = mp_check_shared(L, 1, BARRIERS, "wait");
     lua_Integer any = (lua_Integer)MP_BARRIER_ANY;
-    mp_barrier_check(s->content, mp_shared_self(L), s->name, (uint64_t)luaL_optinteger(L, 2, any));
+    mp_barrier_check(s->content, mp_shared_self(L), s->name, (uint64_t)luaL_optinteger(L, 2, any),
+                     lua_toboolean(L, 3));
     return 0;
 }
 

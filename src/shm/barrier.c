@@ -64,20 +64,22 @@ static void break_it(mp_barrier *b, uint32_t cell)
     tell_all(cell);
 }
 
-static bool is_hopeless(const mp_barrier *b, mp_cell_name cell)
+static bool is_hopeless(const mp_barrier *b, mp_cell_name cell, bool others_here)
 {
     unsigned dead, lost;
     unsigned waiting = mp_notice_waiting(cell.index, &dead);
     unsigned users = mp_cell_users(cell, &lost);
-    bool all_wait = users <= waiting && b->here < b->parties && !b->sent;
+    bool all_wait = !others_here && users <= waiting && b->here < b->parties && !b->sent;
     return dead > 0 || lost > 0 || (all_wait && !mp_session_expects());
 }
 
 /* Who has passed may be gone already: that is nothing to the round that is over. */
-void mp_barrier_check(mp_barrier *b, uint32_t me, mp_cell_name cell, uint64_t round)
+void mp_barrier_check(mp_barrier *b, uint32_t me, mp_cell_name cell, uint64_t round,
+                      bool others_here)
 {
     lock(b, me);
-    if (!b->broken && (round == MP_BARRIER_ANY || round == b->round) && is_hopeless(b, cell))
+    if (!b->broken && (round == MP_BARRIER_ANY || round == b->round) &&
+        is_hopeless(b, cell, others_here))
         break_it(b, cell.index);
     unlock(b);
 }

@@ -37,9 +37,11 @@ enum mp_barrier_state mp_barrier_enter(mp_barrier *b, uint32_t me, uint32_t cell
 enum mp_barrier_state mp_barrier_look(mp_barrier *b, uint32_t me, uint64_t round);
 
 /* Breaks it if this round (MP_BARRIER_ANY: whichever it is) is not over, and a process that has it
- * died without leaving in order, or all that have it wait and are too few. */
+ * died without leaving in order, or all that have it wait and are too few. others_here: this
+ * process may come once more while it waits. */
 #define MP_BARRIER_ANY UINT64_MAX
-void mp_barrier_check(mp_barrier *b, uint32_t me, mp_cell_name cell, uint64_t round);
+void mp_barrier_check(mp_barrier *b, uint32_t me, mp_cell_name cell, uint64_t round,
+                      bool others_here);
 
 /* The last one lets the round pass. */
 void mp_barrier_pass(mp_barrier *b, uint32_t me, uint32_t cell);

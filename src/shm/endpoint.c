@@ -91,6 +91,16 @@ static copy *copy_of(mp_cell_name name)
     return NULL;
 }
 
+bool mp_endpoint_is_here(mp_cell_name name)
+{
+    if (mp_cell_is_free(name))
+        return false;
+    enter();
+    uint32_t copies = copy_of(name) != NULL;
+    leave();
+    return mp_cell_uses(name) > copies;
+}
+
 static void forget(copy *c)
 {
     mp_cell_name name = c->name;

@@ -26,6 +26,9 @@ _Static_assert(sizeof(mp_endpoint) <= MP_CELL_ROOM, "an endpoint fits into its c
 /* Whether a living process but this one has the end, or is to receive it. */
 bool mp_endpoint_is_spoken(mp_cell_name name);
 
+/* Whether this process has it, and not only a copy that it keeps for others. */
+bool mp_endpoint_is_here(mp_cell_name name);
+
 /* This process, which has the end open as `fd`, sends it: what is kept is closed when it has
  * arrived. Returns the descriptor to fetch it by, with the sending's ticket, or a negative errno
  * (-EUSERS: too many have sent it; -EAGAIN: it is under way too often). */
