@@ -23,7 +23,10 @@ local function item_line(err)
   for i = 1, err.args and err.args.n or 0 do
     args[i] = brief(err.args[i])
   end
-  local text = ("in item %d (%s)"):format(err.index, table.concat(args, ", "))
+  local text = ("in item %d"):format(err.index)
+  if err.args then
+    text = ("%s (%s)"):format(text, table.concat(args, ", "))
+  end
   if err.worker then
     text = ("%s, %s"):format(text, err.worker)
   end

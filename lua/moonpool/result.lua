@@ -35,14 +35,28 @@ function AsyncResult.called_back(pool, options)
   return result
 end
 
-local function cancelled(result)
+-- The first of the `given` items that has neither a value nor an error in `by_index`; nil where it cannot
+-- be told, since some of the `done` values are nil.
+local function first_missing(values, by_index, given, done)
+  local first, there = nil, 0
+  for i = 1, given do
+    if values[i] ~= nil then
+      there = there + 1
+    elseif not first and not (by_index and by_index[i]) then
+      first = i
+    end
+  end
+  return there == done and first or nil
+end
+
+local function cancelled(result, first)
   if result.pool.broken then
     return result.pool.broken
   end
   local state = result.pool.state
   return errors.new("cancelled",
     state == "terminated" and "the pool was terminated before it was done" or "it was cancelled",
-    { index = result.shape ~= "apply" and core.counts(result.call) or nil })
+    { index = first })
 end
 
 -- What the call's end means: `error` is set, or the values stand.
@@ -58,10 +72,9 @@ function AsyncResult:_finish()
       self.error.results = core.values(self.call)
     end
   elseif done + failed < given then
-    self.error = cancelled(self)
-    if self.shape == "map" then
-      self.error.results = core.values(self.call)
-    end
+    local values = self.shape == "map" and core.values(self.call) or nil
+    self.error = cancelled(self, values and first_missing(values, by_index, given, done))
+    self.error.results = values
   elseif self.collect and self.shape == "map" then
     local values = core.values(self.call)
     values.errors, values.failed = by_index or {}, failed

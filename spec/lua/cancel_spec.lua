@@ -142,6 +142,20 @@ describe("cancel", function()
     end)
   end)
 
+  it("names the first item of a map that was not done", function()
+    with_pool(2, function(pool)
+      local function f(x) if x > 3 then spin() end return x end
+      for i, how in ipairs { "cancel", "terminate" } do
+        local result, deadline = pool:map_async(f, mp.range(8), 1), mp.monotonic() + 20
+        repeat pcall(result.get, result, 0.01) until pool:stats().done == 3 * i or mp.monotonic() > deadline
+        if how == "cancel" then result:cancel() else pool:terminate() end
+        local ok, err = pcall(result.get, result)
+        assert.same({ false, "cancelled", 4, 3 }, { ok, err.kind, err.index, #err.results })
+        assert.matches("\nin item 4\n", tostring(err))
+      end
+    end)
+  end)
+
   it("leaves nothing to wait for: close and join end", function()
     local before = leaks.snapshot()
     local pool = mp.Pool(2)
