@@ -98,7 +98,9 @@ local function may_combine(pool, given)
     and (given.on_error or pool.on_error) ~= "collect"
 end
 
-local function fold_runs(combine, runs)
+-- Both say in `at.index` which item's value is being combined.
+
+local function fold_runs(combine, runs, at)
   local ends = {}
   for i in pairs(runs) do
     if math.type(i) == "integer" then
@@ -111,18 +113,20 @@ local function fold_runs(combine, runs)
     if k == 1 then
       sum = runs[i][1]
     else
+      at.index = i
       sum = combine(sum, runs[i][1])
     end
   end
   return sum
 end
 
-local function fold_items(combine, values)
+local function fold_items(combine, values, at)
   local sum, begun
   for i = 1, values.n do
     if values.errors and values.errors[i] then
       goto continue
     elseif begun then
+      at.index = i
       sum = combine(sum, values[i])
     else
       sum, begun = values[i], true
@@ -130,6 +134,23 @@ local function fold_items(combine, values)
     ::continue::
   end
   return sum
+end
+
+local function trace(err)
+  return { err, debug.traceback(nil, 2) }
+end
+
+-- What combine raises here is told as in a worker: who combines what is the engine's affair.
+local function folded(fold, combine, values)
+  local at = {}
+  local ok, sum = xpcall(fold, trace, combine, values, at)
+  if ok then
+    return sum
+  elseif errors.is_interrupt(sum[1]) then
+    errors.throw(sum[1])
+  end
+  errors.raise("task", tostring(sum[1]),
+    { value = sum[1], traceback = sum[2], index = at.index, pid = core.pid() })
 end
 
 local function reduced(combine, result, in_runs)
@@ -140,9 +161,9 @@ local function reduced(combine, result, in_runs)
     end
     errors.throw(values)
   elseif in_runs then
-    return fold_runs(combine, values)
+    return folded(fold_runs, combine, values)
   end
-  return fold_items(combine, values), values.errors
+  return folded(fold_items, combine, values), values.errors
 end
 
 --- Gives Pool its methods. `inner`: check_open(pool, name), check_function(name, f) and

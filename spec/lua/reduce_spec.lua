@@ -13,6 +13,19 @@ local function listed(n)
 end
 
 describe("reduce", function()
+  it("tells an error of what combines in one way, whoever combines", function()
+    with_pool(2, function(pool)
+      local fail = error
+      for _, given in ipairs { { chunksize = 1 }, { chunksize = 10 }, { on_error = "collect" } } do
+        local ok, err = pcall(pool.reduce, pool, identity, function(_, b) if b == 2 then fail("two", 0) end end,
+          mp.range(10), given)
+        assert.same({ false, "task", "two", "two", 2 }, { ok, err.kind, err.message, err.value, err.index })
+        assert.matches("reduce_spec", err.traceback, 1, true)
+        assert.equal("number", type(err.pid))
+      end
+    end)
+  end)
+
   it("combines in the order of the items, whatever the workers and chunks", function()
     for _, processes in ipairs { 1, 3 } do
       with_pool(processes, function(pool)
