@@ -37,6 +37,20 @@ describe("everywhere", function()
     assert.equal(0, r.code)
   end)
 
+  it("that has raised is not done again in workers that come later", function()
+    local r = require "spec.support.script".run [[
+      local times = mp.Value "i8"
+      local pool <close> = mp.Pool(2)
+      pool:apply(math.abs, { 1 })
+      print(select(2, pcall(pool.everywhere, pool, function() os.exit(3) end)).kind)
+      print(pool:map(math.abs, { -1, -2, -3 }).n)
+      print(select(2, pcall(pool.everywhere, pool, function() times:add(1) error "no luck" end)).kind)
+      pool:refresh()
+      print(pool:map(math.abs, { -1, -2, -3 }).n, times.value <= 2)
+    ]]
+    assert.same({ "worker_lost\n3\ntask\n3\ttrue\n", "", 0 }, { r.output, r.errors, r.code })
+  end)
+
   it("counts for replacements, and for workers that come by resize and refresh", function()
     local pool <close> = mp.Pool { processes = 2, maxtasksperchild = 2 }
     pool:everywhere(set_mark, { 1 })

@@ -188,6 +188,8 @@ static void keep_error(lua_State *L, mp_lua_call *c, int call, const mp_event *e
         c->lowest_error = index;
     if (!c->keep_going && c->shape <= MP_SHAPE_MAP) {
         c->stopped = true;
+        if (c->errand)
+            mp_call_everywhere_in_vain(c->call);
         mp_call_limit(c->call, index);
     }
 }

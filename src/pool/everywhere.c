@@ -88,12 +88,20 @@ int mp_call_everywhere(mp_call *call, mp_error *error)
     return mp_pool_push(pool, error);
 }
 
+static mp_errand *errand_of(const mp_call *call)
+{
+    mp_transport *t = call->pool->transport;
+    return (void *)t->ops->bytes(t, call->errand_at);
+}
+
 bool mp_row_begun(const mp_row *row)
 {
-    const mp_transport *t = row->call->pool->transport;
-    const mp_errand *e =
-        (const void *)t->ops->bytes(row->call->pool->transport, row->call->errand_at);
-    return mp_load_acquire(&e->rows[row->first - 1]) != row->id;
+    return mp_load_acquire(&errand_of(row->call)->rows[row->first - 1]) != row->id;
+}
+
+void mp_call_everywhere_in_vain(mp_call *call)
+{
+    mp_store_release(&errand_of(call)->vain, 1);
 }
 
 void mp_pool_limit_errands(mp_pool *pool, unsigned workers)

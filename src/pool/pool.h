@@ -165,6 +165,9 @@ int mp_call_seal(mp_call *call, mp_error *error);
  * -EBUSY: the item was handed out already. */
 int mp_call_everywhere(mp_call *call, mp_error *error);
 
+/* It has failed: no worker runs it any more whose outcome nobody hears. */
+void mp_call_everywhere_in_vain(mp_call *call);
+
 /* Items of index `limit` and above are cancelled: those that nobody has begun do
  * not run, of the others no event comes. */
 void mp_call_limit(mp_call *call, uint64_t limit);

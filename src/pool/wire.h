@@ -42,6 +42,7 @@ typedef struct mp_errand {
     uint64_t call;         /* where its call's block lies */
     uint64_t payload;      /* its one item */
     uint64_t ranks;
+    _Atomic uint32_t vain; /* it has failed: none does it whose outcome nobody waits for */
     /* Of ranks: whom the outcome is for. Taken by the worker that begins it, so that no
      * successor answers for one that died in it. */
     _Atomic uint64_t rows[];

@@ -279,6 +279,8 @@ static void run_errand(worker *w, mp_errand *e)
                     .first = true,
                     .last = true,
                     .unheard = row == MP_NOBODY};
+    if (row == MP_NOBODY && mp_load_acquire(&e->vain) != 0)
+        return;
     w->row = row;
     mp_store_release(&w->seat->errand, row);
     if (rank < e->ranks)
