@@ -237,7 +237,7 @@ int moonpool_batch_add(moonpool_batch *b, const void *input, size_t size)
     pool->under_way += bytes;
     if (pool->pending++ == 0)
         pool->look_at = mp_now(); /* the first dispatch says when next */
-    mp_pool_rest(pool->pool);
+    mp_host_rest(pool);
     return MOONPOOL_OK;
 }
 
@@ -257,7 +257,7 @@ int moonpool_batch_end(moonpool_batch *b, void (*over)(void *user))
         b->stuck = true; /* it, and workers, are tried for again */
         mp_host_fail(pool, MOONPOOL_ESYSTEM, &error);
     }
-    mp_pool_rest(pool->pool);
+    mp_host_rest(pool);
     return MOONPOOL_OK;
 }
 

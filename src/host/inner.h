@@ -64,6 +64,10 @@ extern const mp_roles mp_host_roles;
 /* Notes what went wrong and returns `code`. */
 int mp_host_fail(moonpool *pool, int code, const mp_error *error);
 
+/* Leaves the descriptor as the event loop is to find it. The core's own rest silences
+ * moonpool_wakeup, too, which nobody may have heard by then. */
+void mp_host_rest(moonpool *pool);
+
 /* Hands out what could not be before, in all batches. */
 void mp_host_push(moonpool *pool);
 

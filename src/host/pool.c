@@ -180,12 +180,19 @@ uint64_t moonpool_pending(const moonpool *pool)
 
 /* ---- event loops ---- */
 
+void mp_host_rest(moonpool *pool)
+{
+    mp_pool_rest(pool->pool);
+    if (atomic_load(&pool->woken))
+        mp_pool_wake(pool->pool);
+}
+
 int moonpool_fd(moonpool *pool)
 {
     if (pool->pool == NULL || pool->maker != getpid())
         return -1;
     int fd = mp_pool_fd(pool->pool);
-    mp_pool_rest(pool->pool);
+    mp_host_rest(pool);
     return fd;
 }
 
@@ -299,9 +306,7 @@ int moonpool_dispatch(moonpool *pool, unsigned max)
     mp_host_push(pool);
     start_again(pool);
     mp_pool_doubt(pool->pool);
-    mp_pool_rest(pool->pool);
-    if (atomic_load(&pool->woken))
-        mp_pool_wake(pool->pool); /* the rest may have silenced it */
+    mp_host_rest(pool);
     pool->look_at = mp_now() + (pool->failures > 0 ? try_pause : doubt);
     pool->dispatching = false;
     return n;
@@ -328,5 +333,6 @@ int moonpool_wait(moonpool *pool, int64_t deadline)
 void moonpool_wakeup(moonpool *pool)
 {
     atomic_store(&pool->woken, true);
-    mp_pool_wake(pool->pool);
+    if (pool->pool != NULL)
+        mp_pool_wake(pool->pool);
 }

@@ -1,0 +1,153 @@
+/* timeout: 180
+ *
+ * A pool of C handlers in an event loop: wake-ups that come before anybody listens, deadlines at
+ * the ends of time, and what each refusal says. */
+#include "moonpool.h"
+#include "spec/support/check.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PATIENCE = 60000 /* milliseconds */, WAKEUPS = 200 };
+
+static int64_t now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static int echo(void *user, const void *input, size_t size, moonpool_reply *reply)
+{
+    (void)user;
+    return moonpool_write(reply, input, size);
+}
+
+static int linger(void *user, const void *input, size_t size, moonpool_reply *reply)
+{
+    (void)user, (void)input, (void)size, (void)reply;
+    for (;;)
+        if (usleep(1000) > 0)
+            return 1;
+}
+
+static moonpool *make(size_t window)
+{
+    moonpool *pool = NULL;
+    moonpool_options options = {.size = sizeof options, .workers = 1, .window = window};
+    moonpool_handle("echo", echo, NULL);
+    moonpool_handle("linger", linger, NULL);
+    CHECK_EQ_INT(moonpool_new(&pool, &options), 0);
+    return pool;
+}
+
+/* What poll says of the pool's descriptor at once; 1 where it is readable. */
+static int look(moonpool *pool)
+{
+    struct pollfd p = {.fd = moonpool_fd(pool), .events = POLLIN};
+    return poll(&p, 1, 0);
+}
+
+/* ---- wake-ups ---- */
+
+TEST(keeps_a_wakeup_that_came_before_the_descriptor_was_asked_for)
+{
+    moonpool *pool = make(0);
+    REQUIRE(pool != NULL);
+    moonpool_wakeup(pool);
+    CHECK_EQ_INT(look(pool), 1);
+    CHECK_EQ_INT(look(pool), 1);
+    CHECK_EQ_INT(moonpool_dispatch(pool, 0), 0);
+    CHECK_EQ_INT(look(pool), 0);
+    moonpool_free(pool);
+}
+
+TEST(keeps_a_wakeup_while_tasks_are_added)
+{
+    moonpool *pool = make(0);
+    moonpool_batch *b;
+    REQUIRE(pool != NULL);
+    struct pollfd p = {.fd = moonpool_fd(pool), .events = POLLIN};
+    REQUIRE(moonpool_batch_new(pool, &b, "linger", 0, NULL, NULL) == 0);
+    moonpool_wakeup(pool);
+    CHECK_EQ_INT(moonpool_batch_add(b, "", 0), 0);
+    CHECK_EQ_INT(poll(&p, 1, 0), 1);
+    CHECK_EQ_INT(moonpool_batch_end(b, NULL), 0);
+    CHECK_EQ_INT(poll(&p, 1, 0), 1);
+    CHECK_EQ_INT(moonpool_submit(pool, "linger", "", 0, NULL, NULL), 0);
+    CHECK_EQ_INT(poll(&p, 1, 0), 1);
+    moonpool_free(pool);
+}
+
+static atomic_int heard;
+
+/* Each wake-up is answered before the next. */
+static void *wake(void *arg)
+{
+    for (int i = 0; i < WAKEUPS; i++) {
+        int64_t deadline = now() + PATIENCE * INT64_C(1000000);
+        moonpool_wakeup(arg);
+        while (atomic_load(&heard) <= i && now() < deadline)
+            usleep(50);
+    }
+    return NULL;
+}
+
+TEST(hears_every_wakeup_in_a_loop_that_asks_for_the_descriptor_at_each_pass)
+{
+    pthread_t thread;
+    moonpool *pool = make(0);
+    REQUIRE(pool != NULL);
+    REQUIRE(pthread_create(&thread, NULL, wake, pool) == 0);
+    while (atomic_load(&heard) < WAKEUPS) {
+        struct pollfd p = {.fd = moonpool_fd(pool), .events = POLLIN};
+        p.fd = moonpool_fd(pool);
+        if (poll(&p, 1, PATIENCE) != 1)
+            break;
+        moonpool_dispatch(pool, 0);
+        atomic_fetch_add(&heard, 1);
+    }
+    CHECK_EQ_INT(atomic_load(&heard), WAKEUPS);
+    atomic_store(&heard, WAKEUPS);
+    pthread_join(thread, NULL);
+    moonpool_free(pool);
+}
+
+/* ---- deadlines ---- */
+
+TEST(does_not_wait_for_deadlines_of_long_ago)
+{
+    int64_t deadlines[] = {INT64_MIN, INT64_MIN + 1, INT64_MIN + now(), -1, 0};
+    moonpool *pool = make(0);
+    REQUIRE(pool != NULL);
+    for (unsigned i = 0; i < sizeof deadlines / sizeof *deadlines; i++) {
+        alarm(PATIENCE / 1000);
+        CHECK_EQ_INT(moonpool_wait(pool, deadlines[i]), 0);
+        alarm(0);
+    }
+    moonpool_submit(pool, "linger", "", 0, NULL, NULL);
+    for (unsigned i = 0; i < sizeof deadlines / sizeof *deadlines; i++) {
+        alarm(PATIENCE / 1000);
+        CHECK_EQ_INT(moonpool_wait(pool, deadlines[i]), 0);
+        alarm(0);
+    }
+    moonpool_free(pool);
+}
+
+TEST(waits_for_deadlines_that_hardly_come)
+{
+    moonpool *pool = make(0);
+    REQUIRE(pool != NULL);
+    CHECK_EQ_INT(moonpool_submit(pool, "echo", "", 0, NULL, NULL), 0);
+    int64_t until = now() + PATIENCE * INT64_C(1000000);
+    while (moonpool_pending(pool) > 0 && now() < until)
+        CHECK(moonpool_wait(pool, INT64_MAX - 1) >= 0);
+    CHECK_EQ_INT(moonpool_pending(pool), 0);
+    moonpool_free(pool);
+}
+
+CHECK_MAIN
