@@ -57,6 +57,13 @@ TEST(poll_waits_at_least_as_long)
     CHECK((int64_t)milliseconds * 1000000 >= deadline - mp_now());
 }
 
+TEST(poll_does_not_wait_for_what_is_long_over)
+{
+    CHECK_EQ_INT(mp_poll_timeout(INT64_MIN), 0);
+    CHECK_EQ_INT(mp_poll_timeout(INT64_MIN + mp_now()), 0);
+    CHECK_EQ_INT(mp_poll_timeout(-1), 0);
+}
+
 TEST(poll_takes_no_more_than_an_int)
 {
     CHECK_EQ_INT(mp_poll_timeout(MP_NEVER - 1), INT_MAX);

@@ -17,10 +17,10 @@ int mp_poll_timeout(int64_t deadline)
 {
     if (deadline == MP_NEVER)
         return -1;
-    int64_t left = deadline - mp_now();
-    if (left <= 0)
+    int64_t now = mp_now();
+    if (deadline <= now)
         return 0;
-    int64_t milliseconds = (left + 999999) / 1000000;
+    int64_t left = deadline - now, milliseconds = left / 1000000 + (left % 1000000 != 0);
     return milliseconds > INT_MAX ? INT_MAX : (int)milliseconds;
 }
 

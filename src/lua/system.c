@@ -30,6 +30,8 @@ static int monotonic(lua_State *L)
 int64_t mp_at_deadline(lua_State *L, int index)
 {
     lua_Number seconds = luaL_optnumber(L, index, HUGE_VAL);
+    if (seconds < 0)
+        return 0;
     return seconds < (lua_Number)MP_NEVER / 1e9 ? (int64_t)(seconds * 1e9) : MP_NEVER;
 }
 

@@ -339,7 +339,7 @@ static int listen_long(mp_pool *pool, int64_t deadline, const sigset_t *mask)
         return t->ops->listen(t, deadline, mask);
     for (;;) {
         int64_t now = mp_now();
-        int64_t pause = deadline - now > DOUBT_NS ? now + DOUBT_NS : deadline;
+        int64_t pause = deadline > now + DOUBT_NS ? now + DOUBT_NS : deadline;
         int status = t->ops->listen(t, pause, mask);
         if (status != 0 || pause == deadline)
             return status;
