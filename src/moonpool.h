@@ -60,7 +60,9 @@ enum {
     MOONPOOL_ESYSTEM = -6,   /* the system has refused something: moonpool_errno */
     /* What can become of a task besides: */
     MOONPOOL_EFAILED = -7, /* its handler returned something else than 0: result->code */
-    MOONPOOL_ELOST = -8,   /* its worker died: result->code is the signal, or minus the exit code */
+    MOONPOOL_ELOST = -8,   /* its worker died: result->code is the signal (SIGKILL too where it was
+                              lost with the process that bears the workers), or minus the exit
+                              code */
     MOONPOOL_ETIMEOUT = -9 /* it ran too long */
 };
 
@@ -177,7 +179,9 @@ typedef struct moonpool_result {
                           of ESYSTEM: the errno */
     const void *bytes; /* what the handler wrote; aligned to 1 */
     size_t size;
-    int32_t worker; /* the pid of the worker, 0 unknown */
+    /* The pid of the worker that ended with the task: of ELOST, and of ETIMEOUT where it had to be
+     * killed. Else 0: a worker is not known by name to those whose task it has done. */
+    int32_t worker;
 } moonpool_result;
 
 /* Told once for each task, only within moonpool_dispatch and moonpool_wait, on the thread that

@@ -5,6 +5,8 @@
 #include "base/memory.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -57,14 +59,40 @@ static void settle(batch *b)
 
 /* ---- calling back ---- */
 
-static void log_loss(const moonpool *pool, const mp_event *e, int code)
+enum { TASK_ROOM = 40 };
+
+/* Of the only one of a batch the number tells nothing. */
+static const char *name_task(char name[TASK_ROOM], const batch *b, uint64_t index)
 {
-    const char *fate = code > 0 ? "signal" : "exit code";
-    mp_host_log(pool, "worker %d died in task %llu, by %s %d", (int)e->pid,
-                (unsigned long long)e->index, fate, code > 0 ? code : -code);
+    if (b->added == 1)
+        return "a task";
+    snprintf(name, TASK_ROOM, "task %llu", (unsigned long long)index);
+    return name;
 }
 
-static void describe(const moonpool *pool, moonpool_result *r, const mp_event *e)
+static void log_loss(const batch *b, const mp_event *e)
+{
+    char name[TASK_ROOM];
+    const char *task = name_task(name, b, e->index);
+    bool killed = WIFSIGNALED(e->status);
+    if (e->status < 0)
+        mp_host_log(b->owner, "worker %d was lost in %s, with the pool's nursery", (int)e->pid,
+                    task);
+    else
+        mp_host_log(b->owner, "worker %d died in %s, by %s %d", (int)e->pid, task,
+                    killed ? "signal" : "exit code",
+                    killed ? WTERMSIG(e->status) : WEXITSTATUS(e->status));
+}
+
+/* Those whose nursery was lost, so that nobody knows, are killed with it. */
+static int code_of_loss(int status)
+{
+    if (status < 0)
+        return SIGKILL;
+    return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
+}
+
+static void describe(const batch *b, moonpool_result *r, const mp_event *e)
 {
     int32_t code = 0;
     switch (e->kind) {
@@ -84,10 +112,8 @@ static void describe(const moonpool *pool, moonpool_result *r, const mp_event *e
         break;
     case MP_EVENT_LOST:
         r->error = MOONPOOL_ELOST;
-        r->code = WIFSIGNALED(e->status) ? WTERMSIG(e->status)
-                  : e->status >= 0       ? -WEXITSTATUS(e->status)
-                                         : 0;
-        log_loss(pool, e, r->code);
+        r->code = code_of_loss(e->status);
+        log_loss(b, e);
         break;
     default:
         r->error = MOONPOOL_ESYSTEM;
@@ -114,7 +140,7 @@ void mp_host_tell(moonpool *pool, const mp_event *event)
         .index = event->index, .bytes = event->data, .size = event->size, .worker = event->pid};
     b->bytes -= bytes;
     pool->under_way -= bytes;
-    describe(pool, &result, event);
+    describe(b, &result, event);
     call_back(b, &result);
 }
 

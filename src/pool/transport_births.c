@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "process/pidfd.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -122,6 +123,19 @@ static void bury(local *l, unsigned i, int64_t deadline)
     mp_segment_clear(&l->segment, i);
 }
 
+/* Nobody has waited for the workers of a nursery that was killed; in some hosts they are its own
+ * children from then on. One that has ended in order has waited for them itself. */
+static void reap_orphans(const brood *b, int64_t deadline)
+{
+    if (b->nursery.status == 0 || !mp_pid_adopts())
+        return;
+    for (unsigned i = 0; i < b->count; i++) {
+        mp_seat *seat = &b->local->segment.seats[b->seats[i]];
+        if (mp_load_acquire(&seat->incarnation) != 0)
+            mp_pid_bury(mp_load_relaxed(&seat->pid), deadline);
+    }
+}
+
 static bool has_borne(const brood *b)
 {
     for (unsigned i = 0; i < b->count; i++)
@@ -185,6 +199,7 @@ static void lose(brood *b)
     epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, b->nursery.process.pidfd, NULL);
     mp_nursery_close(&b->nursery);
     LIST_REMOVE(b, link);
+    reap_orphans(b, deadline);
     for (unsigned i = 0; i < b->count; i++)
         bury(l, b->seats[i], deadline);
     empty_seats(b);
@@ -371,6 +386,7 @@ void mp_local_close(local *l)
     while (!LIST_EMPTY(&l->broods)) {
         brood *b = LIST_FIRST(&l->broods);
         mp_nursery_close(&b->nursery);
+        reap_orphans(b, mp_deadline(BURIAL_SECONDS));
         LIST_REMOVE(b, link);
         mp_free(b);
     }

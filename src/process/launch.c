@@ -92,6 +92,13 @@ static int told_status(int fd)
                                                                                         : -1;
 }
 
+/* A dead forkserver's children may have come to this process, which would keep them as zombies. */
+static void adopt(const mp_launched *child)
+{
+    int unknown;
+    mp_pidfd_ended(child->pidfd, &unknown);
+}
+
 bool mp_launched_ended(const mp_launched *child, int *status)
 {
     struct pollfd p = {.fd = child->pidfd, .events = POLLIN};
@@ -100,6 +107,8 @@ bool mp_launched_ended(const mp_launched *child, int *status)
     if (poll(&p, 1, 0) <= 0)
         return false;
     *status = told_status(child->status_fd);
+    if (*status < 0)
+        adopt(child);
     return true;
 }
 

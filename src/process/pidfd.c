@@ -1,15 +1,19 @@
 /* Children by their pidfds: see pidfd.h. */
 #include "process/pidfd.h"
 
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/fd.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { BURIAL_PAUSE = 1 }; /* milliseconds */
 
 int mp_pidfd_open(pid_t pid)
 {
@@ -55,6 +59,18 @@ bool mp_pidfd_ended(int pidfd, int *status)
 void mp_pidfd_signal(int pidfd, int signal)
 {
     syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+bool mp_pid_adopts(void)
+{
+    int adopts = 0;
+    return getpid() == 1 || (prctl(PR_GET_CHILD_SUBREAPER, &adopts) == 0 && adopts != 0);
+}
+
+void mp_pid_bury(pid_t pid, int64_t deadline)
+{
+    while (pid > 0 && waitpid(pid, NULL, WNOHANG) == 0 && mp_now() < deadline)
+        poll(NULL, 0, BURIAL_PAUSE);
 }
 
 void mp_pid_reap(pid_t pid)

@@ -4,6 +4,7 @@
 #define MP_PROCESS_PIDFD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* A descriptor (3 or more, close-on-exec) of the process that has the number `pid` now: this
@@ -17,6 +18,15 @@ bool mp_pidfd_ended(int pidfd, int *status);
 
 /* Waits for this process's child to end, which it is about to do. */
 void mp_pid_reap(pid_t pid);
+
+/* Whether the children of children that have died become this process's own: it has asked for them
+ * (PR_SET_CHILD_SUBREAPER), or is the first of its PID namespace. */
+bool mp_pid_adopts(void);
+
+/* Waits for such a one, which was killed, so that it is no zombie then; nothing where it is not
+ * this process's child. The number must not have been given back yet as far as this process knows.
+ */
+void mp_pid_bury(pid_t pid, int64_t deadline);
 
 /* A copy (3 or more, close-on-exec) of that process's descriptor, by the right to trace it. Returns
  * -1 with errno: ESRCH, EBADF, EPERM. */
