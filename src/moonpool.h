@@ -162,10 +162,11 @@ MOONPOOL_API int moonpool_new(moonpool **pool, const moonpool_options *options);
  * is nothing. */
 MOONPOOL_API void moonpool_free(moonpool *pool);
 
-/* What the last error of this pool was about; "" if there was none. Valid until the next call. */
+/* What the last error of this pool was about, whichever of its calls has returned it; "" if there
+ * was none. Valid until the next call. */
 MOONPOOL_API const char *moonpool_error(const moonpool *pool);
 
-/* Its errno, where it was ESYSTEM. */
+/* Its errno, where it was ESYSTEM; else 0. */
 MOONPOOL_API int moonpool_errno(const moonpool *pool);
 
 /* ---- tasks ---- */
@@ -185,7 +186,9 @@ typedef struct moonpool_result {
 } moonpool_result;
 
 /* Told once for each task, only within moonpool_dispatch and moonpool_wait, on the thread that
- * called that. May submit, cancel and keep; must not dispatch, wait or free the pool. */
+ * called that. May submit, cancel and keep; must not dispatch or wait (EARGUMENT), nor free the
+ * pool. Must return: a C++ exception or a longjmp out of it leaves the pool good for nothing but to
+ * be freed. */
 typedef void (*moonpool_callback)(void *user, const moonpool_result *result);
 
 /* One task: a copy of the bytes goes to the handler of that name. Errors: EAGAIN, EHANDLER,

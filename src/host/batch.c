@@ -203,10 +203,16 @@ int moonpool_batch_new(moonpool *pool, moonpool_batch **result, const char *hand
     int status = mp_host_check(pool);
     if (status < 0)
         return status;
-    if (handler == NULL || timeout < 0)
-        return MOONPOOL_EARGUMENT;
+    if (handler == NULL)
+        return mp_host_refuse(pool, MOONPOOL_EARGUMENT, "the handler must be a name, got NULL");
+    if (timeout < 0)
+        return mp_host_refuse(pool, MOONPOOL_EARGUMENT,
+                              "the timeout must be nanoseconds, or 0 for any time, got %lld",
+                              (long long)timeout);
     if (mp_host_find(handler, strlen(handler), &unused) == NULL)
-        return MOONPOOL_EHANDLER;
+        return mp_host_refuse(pool, MOONPOOL_EHANDLER,
+                              "no handler has the name \"%.100s\": moonpool_handle gives one",
+                              handler);
     batch *b = make(pool, handler, timeout, &error);
     if (b == NULL)
         return mp_host_fail(pool, MOONPOOL_ESYSTEM, &error);
@@ -244,6 +250,23 @@ void mp_host_push(moonpool *pool)
     }
 }
 
+/* Whether there is room for a task of so many bytes. */
+static int check_window(moonpool *pool, size_t bytes)
+{
+    if (pool->under_way == 0)
+        return MOONPOOL_OK;
+    if (pool->under_way + bytes > pool->options.window)
+        return mp_host_refuse(pool, MOONPOOL_EAGAIN,
+                              "the window of %zu bytes holds %zu of tasks that are under way, and "
+                              "no further %zu: dispatch first",
+                              pool->options.window, pool->under_way, bytes);
+    if (mp_pool_crowded(pool->pool))
+        return mp_host_refuse(pool, MOONPOOL_EAGAIN,
+                              "%llu tasks are under way, as many as there can be: dispatch first",
+                              (unsigned long long)pool->pending);
+    return MOONPOOL_OK;
+}
+
 int moonpool_batch_add(moonpool_batch *b, const void *input, size_t size)
 {
     moonpool *pool = b->owner;
@@ -251,12 +274,15 @@ int moonpool_batch_add(moonpool_batch *b, const void *input, size_t size)
     int status = mp_host_check(pool);
     if (status < 0)
         return status;
-    if (b->ended || (input == NULL && size > 0))
-        return MOONPOOL_EARGUMENT;
+    if (b->ended)
+        return mp_host_refuse(pool, MOONPOOL_EARGUMENT, "the batch has ended: it takes no task");
+    if (input == NULL && size > 0)
+        return mp_host_refuse(pool, MOONPOOL_EARGUMENT, "the input must be %zu bytes, got NULL",
+                              size);
     size_t bytes = size + OVERHEAD;
-    if (pool->under_way > 0 &&
-        (pool->under_way + bytes > pool->options.window || mp_pool_crowded(pool->pool)))
-        return MOONPOOL_EAGAIN;
+    status = check_window(pool, bytes);
+    if (status < 0)
+        return status;
     if (add(b, input, size, &error) < 0)
         return mp_host_fail(pool, MOONPOOL_ESYSTEM, &error);
     b->bytes += bytes;
@@ -274,7 +300,7 @@ int moonpool_batch_end(moonpool_batch *b, void (*over)(void *user))
     mp_error error = {0};
     moonpool *pool = b->owner;
     if (b->ended)
-        return MOONPOOL_EARGUMENT;
+        return mp_host_refuse(pool, MOONPOOL_EARGUMENT, "the batch has ended before");
     b->ended = true;
     b->over = over;
     if (b->call == NULL)

@@ -64,6 +64,10 @@ extern const mp_roles mp_host_roles;
 /* Notes what went wrong and returns `code`. */
 int mp_host_fail(moonpool *pool, int code, const mp_error *error);
 
+/* The same of what is the caller's to mend, which has no errno. */
+int mp_host_refuse(moonpool *pool, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Leaves the descriptor as the event loop is to find it. The core's own rest silences
  * moonpool_wakeup, too, which nobody may have heard by then. */
 void mp_host_rest(moonpool *pool);
@@ -75,7 +79,7 @@ void mp_host_push(moonpool *pool);
 void mp_host_log(const moonpool *pool, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* 0, or why nothing can be submitted. */
+/* 0, or why nothing can be submitted, which the pool's error says. */
 int mp_host_check(moonpool *pool);
 
 /* Calls back for the task of that event. */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/processors.h"
+#include "base/threads.h"
 #include "process/forkserver.h"
 
 #include <errno.h>
@@ -78,6 +79,16 @@ int moonpool_errno(const moonpool *pool)
 int mp_host_fail(moonpool *pool, int code, const mp_error *error)
 {
     pool->error = *error;
+    return code;
+}
+
+int mp_host_refuse(moonpool *pool, int code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    pool->error.code = 0;
+    vsnprintf(pool->error.text, sizeof pool->error.text, format, args);
+    va_end(args);
     return code;
 }
 
@@ -159,15 +170,49 @@ void moonpool_free(moonpool *pool)
 
 static int check_start(moonpool *pool)
 {
+    mp_error error = {0};
     int asked = pool->options.start_method;
-    int method = mp_start_choose((enum mp_start_method)asked, &pool->error);
-    bool stuck = asked == MOONPOOL_START_DEFAULT && method == MP_START_SPAWN && !mp_role_has_main();
-    return method < 0 || stuck ? MOONPOOL_ETHREADS : MOONPOOL_OK;
+    int method = mp_start_choose((enum mp_start_method)asked, &error);
+    if (method < 0)
+        return mp_host_refuse(pool, MOONPOOL_ETHREADS, "%s", error.text);
+    if (asked == MOONPOOL_START_DEFAULT && method == MP_START_SPAWN && !mp_role_has_main())
+        return mp_host_refuse(pool, MOONPOOL_ETHREADS,
+                              "this process has %u threads and cannot be forked: call "
+                              "moonpool_worker_main first in main, or moonpool_forkserver_start "
+                              "before threads are started",
+                              mp_threads_running());
+    return MOONPOOL_OK;
+}
+
+/* Why one cannot be used that could not be made, or has no workers any more, was told before. */
+static int check_maker(moonpool *pool)
+{
+    int self = (int)getpid();
+    if (pool->pool == NULL)
+        return MOONPOOL_ECLOSED;
+    if (pool->maker != self)
+        return mp_host_refuse(pool, MOONPOOL_ECLOSED,
+                              "the pool belongs to process %d, which made it; this is process %d",
+                              (int)pool->maker, self);
+    return MOONPOOL_OK;
+}
+
+/* The same for what must not be within a callback. */
+static int check_dispatch(moonpool *pool, const char *call)
+{
+    int status = check_maker(pool);
+    if (status < 0 || !pool->dispatching)
+        return status;
+    return mp_host_refuse(pool, MOONPOOL_EARGUMENT,
+                          "%s: called within a callback, or behind one that did not return but "
+                          "threw an exception or jumped out",
+                          call);
 }
 
 int mp_host_check(moonpool *pool)
 {
-    if (pool->pool == NULL || pool->broken || pool->maker != getpid())
+    int status = check_maker(pool);
+    if (status < 0 || pool->broken)
         return MOONPOOL_ECLOSED;
     const mp_transport *t = mp_pool_transport(pool->pool);
     return t->ops->crew(t) == 0 ? check_start(pool) : MOONPOOL_OK;
@@ -296,10 +341,9 @@ static int dispatch(moonpool *pool, unsigned max)
 
 int moonpool_dispatch(moonpool *pool, unsigned max)
 {
-    if (pool->pool == NULL || pool->maker != getpid())
-        return MOONPOOL_ECLOSED;
-    if (pool->dispatching)
-        return MOONPOOL_EARGUMENT;
+    int status = check_dispatch(pool, "moonpool_dispatch");
+    if (status < 0)
+        return status;
     pool->dispatching = true;
     atomic_store(&pool->woken, false);
     int n = dispatch(pool, max);
@@ -314,13 +358,12 @@ int moonpool_dispatch(moonpool *pool, unsigned max)
 
 int moonpool_wait(moonpool *pool, int64_t deadline)
 {
-    if (pool->pool == NULL || pool->maker != getpid())
-        return MOONPOOL_ECLOSED;
-    if (pool->dispatching)
-        return MOONPOOL_EARGUMENT;
+    int status = check_dispatch(pool, "moonpool_wait");
+    if (status < 0)
+        return status;
     for (;;) {
         int64_t look_at = moonpool_timeout(pool), until = deadline < look_at ? deadline : look_at;
-        int status = 0;
+        status = 0;
         if (!atomic_load(&pool->woken))
             status = mp_pool_wait(pool->pool, until, MP_BELL_EAGER, NULL);
         bool woken = atomic_load(&pool->woken);
