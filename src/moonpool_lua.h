@@ -46,7 +46,10 @@ MOONPOOL_API int moonpool_lua_is(lua_State *L, int index);
  * table of the function's results, as pool:map. Blocks until all are there. */
 MOONPOOL_API void moonpool_lua_map(lua_State *L, int pool);
 
-/* Called once: the table of results, or the error, where `failed`, is at index 1 of L. */
+/* Called once: the table of results, or the error, where `failed`, is at index 1 of L; of a pool
+ * that was terminated the error "cancelled". Of a call that is under way when the pool is
+ * collected, or its state closed, nothing is heard: what `user` stands for is the caller's to give
+ * up then. */
 typedef void (*moonpool_lua_completion)(lua_State *L, void *user, int failed);
 
 /* The same without blocking for the work: pushes its AsyncResult, and calls `done` within a later

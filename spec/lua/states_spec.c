@@ -198,6 +198,39 @@ TEST(tells_why_a_fresh_state_cannot_be)
     lua_close(L);
 }
 
+/* What is written to standard error meanwhile. */
+static void hear(lua_State *L, const char *chunk, char *text, size_t room)
+{
+    int ends[2], before = dup(STDERR_FILENO);
+    CHECK_EQ_INT(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+    dup2(ends[1], STDERR_FILENO);
+    const char *result = said(L, chunk);
+    dup2(before, STDERR_FILENO);
+    ssize_t n = read(ends[0], text, room - 1);
+    text[n < 0 ? 0 : n] = '\0';
+    CHECK_STR(result, "true");
+    close(before);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+TEST(lets_a_process_say_why_its_fresh_state_cannot_be)
+{
+    static const char chunk[] = "local mp = require 'moonpool' "
+                                "local p = mp.get_context('forkserver').Process{ target = print } "
+                                "p:start() "
+                                "return tostring(p:join(60) and p.exitcode ~= 0)";
+    char text[500];
+    lua_State *L = open_state();
+    moonpool_lua_fresh(fail, NULL, NULL);
+    hear(L, chunk, text, sizeof text);
+    CHECK_STR(text, "moonpool: a process cannot start: cannot furnish a Lua state: "
+                    "no library here\n");
+    moonpool_forkserver_stop();
+    moonpool_lua_fresh(open_libs, init_worker, (void *)(uintptr_t) "fresh");
+    lua_close(L);
+}
+
 /* The module as a stock interpreter loads it, by a host that forgets it again: it stays, as
  * functions of it may be on the stack where a state is closed. */
 TEST(outlives_the_closing_of_its_library)

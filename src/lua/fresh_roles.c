@@ -11,14 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What both begin with; NULL with the exit code where that cannot be. */
-static lua_State *begin(mp_letter *letter, int *code)
+/* What both begin with; NULL with `error` set. */
+static lua_State *begin(mp_letter *letter, mp_error *error)
 {
-    mp_error error = {0};
-    lua_State *L = mp_session_receive(letter, &error) < 0 ? NULL : mp_fresh_open(letter, &error);
-    if (L == NULL)
-        *code = mp_role_fail("%s", error.text);
-    return L;
+    return mp_session_receive(letter, error) < 0 ? NULL : mp_fresh_open(letter, error);
 }
 
 /* ---- a pool's nursery ---- */
@@ -57,10 +53,10 @@ static void take_options(mp_lua_pool *p, mp_letter *letter)
 int mp_fresh_play_pool(mp_letter *letter)
 {
     static mp_lua_pool pool;
-    int code = 0;
-    lua_State *L = begin(letter, &code);
+    mp_error error = {0};
+    lua_State *L = begin(letter, &error);
     if (L == NULL)
-        return code;
+        return mp_role_fail("%s", error.text);
     mp_worker_prepare();
     take_options(&pool, letter);
     lua_pushcfunction(L, take_in_hand);
@@ -109,28 +105,27 @@ static int be_process(lua_State *L)
     return 1;
 }
 
-/* What the process writes where it cannot even begin. */
-static void complain(lua_State *L)
+/* What the process writes where it cannot even begin: nobody reads what it tells its maker. */
+static void complain(const char *text)
 {
-    const char *text = luaL_tolstring(L, -1, NULL);
     fprintf(stderr, "moonpool: a process cannot start: %s\n", text);
 }
 
 int mp_fresh_play_process(mp_letter *letter)
 {
-    int code = 0;
-    lua_State *L = begin(letter, &code);
-    if (L == NULL) { /* nobody reads what it has said */
-        fputs("moonpool: a process cannot start: its Lua state cannot be made\n", stderr);
-        return code;
+    mp_error error = {0};
+    lua_State *L = begin(letter, &error);
+    if (L == NULL) {
+        complain(error.text);
+        return mp_role_fail("%s", error.text);
     }
     lua_pushcfunction(L, be_process);
     lua_pushlightuserdata(L, letter);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
-        complain(L);
+        complain(luaL_tolstring(L, -1, NULL));
         return EXIT_FAILURE;
     }
-    code = (int)lua_tointeger(L, -1);
+    int code = (int)lua_tointeger(L, -1);
     if (code == 0)
         mp_session_leave();
     return code;
