@@ -100,6 +100,19 @@ describe("bash completion", function()
     assert.equal("one\nother\n", complete("map", "line", "-e", "o"))
   end)
 
+  it("leaves what stands behind a script to the script", function()
+    for _, before in ipairs { { "rp.lua" }, { "-i", "rp.lua" }, { "-e", "x", "-l", "m", "-j", "2", "rp.lua" }, { "-" },
+      { "--" }, { "-W", "map" }, { "./map" }, { "rp.lua", "-e" }, { "rp.lua", "top" } } do
+      local words = table.concat(before, " ")
+      before[#before + 1] = "-"
+      assert.equal("", complete(table.unpack(before)), words)
+      before[#before] = "o"
+      assert.equal("one\nother\n", complete(table.unpack(before)), words)
+    end
+    assert.equal("-E\n-W\n-e\n-i\n-j\n-l\n-v\n", complete("-e", "x", "-"))
+    assert.equal("", complete("-i", "-l", ""))
+  end)
+
   it("knows the programs that have pools", function()
     local pool <close> = mp.Pool(1)
     pool:apply(math.sqrt, { 4 })

@@ -16,6 +16,19 @@ _moonpool_has_expression() {
     return 1
 }
 
+# Whether a script stands before the word, or a -- that lets one begin: what is behind is the script's.
+_moonpool_has_script() {
+    local i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        map | journal | replay | top | help) ((i > 1)); return ;;
+        -e | -l | -j) ((i++)) ;;
+        - | -- | [!-]*) return 0 ;;
+        esac
+    done
+    return 1
+}
+
 # The programs of this user that have pools now.
 _moonpool_pids() {
     "${COMP_WORDS[0]}" top --once 2>/dev/null | sed -n 's/^pid \([0-9]*\) .*/\1/p' | sort -u
@@ -30,6 +43,9 @@ _moonpool() {
     else
         [[ $command == map ]] && words='-F -j -l -e -u -k --json --progress --resume -h --help'
     fi
+    if _moonpool_has_script; then
+        command= before=
+    fi
     case $before in
     -e | -l | -j | -F) return ;;
     --resume) words= ;;
@@ -42,6 +58,7 @@ _moonpool() {
         journal) words='--csv --jsonl -h --help' ;;
         top) words='--once --json -h --help' files= ;;
         help) words='-h --help' files= ;;
+        '') ;;
         replay) ((COMP_CWORD == 2)) && words='-h --help' ;;
         *) words='-e -i -l -v -E -W -j' ;;
         esac
