@@ -123,6 +123,13 @@ describe("an interrupt", function()
         assert.are.equal("false\tstdin:4: interrupted!\ncleaned up\ntrue\ntrue\twhole\n", result.out)
     end)
 
+    it("tells where the script stands, not where the library does", function()
+        for _, wait in ipairs {"mp.sleep, 60", "mp.Queue().get, mp.Queue()"} do
+            local result = run(("local mp = require 'moonpool' interrupt_soon()\nprint(pcall(%s))"):format(wait))
+            assert.matches("^false\tstdin:1[12]: interrupted!\n$", result.out)
+        end
+    end)
+
     it("goes through the handler of xpcall", function()
         local result = run "interrupt() print(xpcall(forever, function(m) return 'handled ' .. m end))"
         assert.are.equal("false\thandled stdin:4: interrupted!\n", result.out)

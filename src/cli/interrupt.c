@@ -31,6 +31,7 @@
 #include "lua/threads.h"
 
 static const char what[] = "interrupted!";
+static const char own_chunks[] = "@moonpool/";
 static const char caught[] = "moonpool.interrupt.caught"; /* in the registry: function -> line */
 static const char place[] = "moonpool.interrupt.place";   /* there: a coroutine's traceback */
 
@@ -42,15 +43,21 @@ static volatile sig_atomic_t vain; /* SIGINTs since the hook was set, which has 
 static bool in_flight;             /* raised, and by no pcall caught so far */
 static lua_CFunction stock_resume;
 
-/* Pushes the place of the innermost Lua function. */
+/* Whether that level is Lua code of the script's, and not of the library's own chunks. */
+static bool is_scripts(lua_State *L, lua_Debug *ar)
+{
+    lua_getinfo(L, "Sl", ar);
+    return ar->currentline > 0 && strncmp(ar->source, own_chunks, sizeof own_chunks - 1) != 0;
+}
+
+/* Pushes the place of the innermost function of the script's; "" where none runs. */
 static void push_place(lua_State *L)
 {
     lua_Debug ar;
-    luaL_where(L, 0);
-    for (int level = 1; lua_rawlen(L, -1) == 0 && lua_getstack(L, level, &ar); level++) {
-        lua_pop(L, 1);
-        luaL_where(L, level);
-    }
+    int level = 0;
+    while (lua_getstack(L, level, &ar) && !is_scripts(L, &ar))
+        level++;
+    luaL_where(L, level);
 }
 
 static int raise_interrupt(lua_State *L)
