@@ -58,6 +58,15 @@ local function read(path)
   return heads, in_order(items), damaged
 end
 
+-- The expression of moonpool map, whose items are blocks of lines; nil of a journal that is not its.
+local function expression_of(head)
+  if head and tostring(head.source):find("^moonpool/lines%.lua:") and type(head.version) == "string" then
+    local ok, parts = pcall(core.loads, head.version, 1, false)
+    local expression = ok and type(parts) == "table" and parts[1]
+    return type(expression) == "string" and expression or nil
+  end
+end
+
 -- ---- the summary ----
 
 local function duration(seconds)
@@ -97,7 +106,7 @@ local function times_of(order)
   return times, all, longest
 end
 
-local function print_counts(order)
+local function print_counts(order, name)
   local done, failed, under_way, again = 0, 0, 0, 0
   for _, item in ipairs(order) do
     if not item.last then
@@ -109,7 +118,7 @@ local function print_counts(order)
     end
     again = again + math.max(item.times - 1, 0)
   end
-  line("items", "%d done, %d failed%s%s", done, failed,
+  line(name .. "s", "%d done, %d failed%s%s", done, failed,
     under_way > 0 and (", %d with a saved state"):format(under_way) or "",
     again > 0 and (", %d recorded again"):format(again) or "")
 end
@@ -139,11 +148,12 @@ local function print_runs(runs)
   end
 end
 
-local function print_times(order)
+local function print_times(order, name)
   local times, all, longest = times_of(order)
   if longest then
-    line("time", "%s of work; an item %s (median), %s the longest (item %d)", duration(all),
-      duration(times[#times // 2 + 1]), duration(longest.seconds), longest.item)
+    line("time", "%s of work; %s %s %s (median), %s the longest (%s %d)", duration(all),
+      name == "item" and "an" or "a", name, duration(times[#times // 2 + 1]), duration(longest.seconds), name,
+      longest.item)
   end
 end
 
@@ -152,7 +162,7 @@ local function cut(text)
   return #text > WIDTH and text:sub(1, utf8.offset(text, 0, WIDTH - 3) - 1) .. "..." or text
 end
 
-local function print_failures(order)
+local function print_failures(order, name)
   local n = 0
   for _, item in ipairs(order) do
     local record = item.last
@@ -162,7 +172,7 @@ local function print_failures(order)
         say("failures:")
       end
       if n <= MOST_FAILURES then
-        say(("  item %d, attempt %d, worker %d: %s: %s"):format(record.item, record.attempt,
+        say(("  %s %d, attempt %d, worker %d: %s: %s"):format(name, record.item, record.attempt,
           record.worker, record.error.kind, cut(tostring(record.error.message))))
       end
     end
@@ -175,14 +185,20 @@ end
 local function summarize(path, heads, order, damaged)
   local runs = runs_of(heads)
   local last = runs[#runs]
-  say(last and ("%s: %s of %s"):format(path, last.call, last.source) or path .. ": no run")
-  print_counts(order)
+  local expression = expression_of(last)
+  local name = expression and "block" or "item"
+  if expression then
+    say(("%s: moonpool map of %s"):format(path, cut(expression)))
+  else
+    say(last and ("%s: %s of %s"):format(path, last.call, last.source) or path .. ": no run")
+  end
+  print_counts(order, name)
   print_runs(runs)
-  print_times(order)
+  print_times(order, name)
   if damaged > 0 then
     line("damaged", "%d bytes belong to no record", damaged)
   end
-  print_failures(order)
+  print_failures(order, name)
 end
 
 -- ---- tables ----
