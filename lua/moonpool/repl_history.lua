@@ -15,17 +15,20 @@ local function path()
   return home and home ~= "" and home .. "/.local/state/moonpool/history"
 end
 
---- Gives the reader what is there.
+--- Gives the reader what is there. Where no file can be, it is said once.
 function history.load(reader)
-  local file = path() and io.open(path(), "r")
-  if not file then
-    return
+  local place = path()
+  local text, obstacle
+  if place then
+    text, obstacle = reader.host.recall(place, MOST)
+  end
+  if obstacle then
+    warn("moonpool: no history is kept in ", place, ": ", obstacle)
   end
   local lines = {}
-  for line in file:lines() do
+  for line in (text or ""):gmatch "[^\n]+" do
     lines[#lines + 1] = line
   end
-  file:close()
   for i = math.max(#lines - LINES + 1, 1), #lines do
     reader:remember((lines[i]:gsub(BREAK, "\n")))
   end
