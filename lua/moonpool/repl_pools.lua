@@ -130,7 +130,9 @@ end
 -- In the place of core.draw_bars.
 local function painter(self)
   return function(above, lines, rows)
-    if above ~= "" then
+    if self:is_left() then
+      return false
+    elseif above ~= "" then
       self:make_way()
       io.stdout:write(above)
     end
@@ -139,6 +141,11 @@ local function painter(self)
     end
     return true
   end
+end
+
+-- Whether the terminal is the shell's: bars wait then.
+function behind:is_left()
+  return self.reader.edits and self.reader:is_left()
 end
 
 --- A line is about to be edited, or no longer.
@@ -205,6 +212,9 @@ end
 function behind:attend(fds, protect)
   local now = core.monotonic()
   local deadline = self.next
+  if self:is_left() then
+    self.bars, self.rows = "", 0
+  end
   if now >= self.next then
     local list = pools()
     local calling = descriptors(list)

@@ -17,11 +17,13 @@ Edited.__index, Plain.__index = Edited, Plain
 
 -- What was printed before keeps its line: as many spaces as there are columns end on the next one where
 -- something stood in front of them. Lines of the prompt above the last one are text like any other, for
--- they are not drawn again with it.
+-- they are not drawn again with it. Where the terminal is the shell's, it comes with it.
 function Edited:begin(prompt)
   local above, last = prompt:match "^(.*\n)([^\n]*)$"
-  io.stdout:write((" "):rep((core.terminal_size())), "\r\27[K", above or "")
-  io.stdout:flush()
+  if self.line.is_in_front() then
+    io.stdout:write((" "):rep((core.terminal_size())), "\r\27[K", above or "")
+    io.stdout:flush()
+  end
   self.line.begin(last or prompt)
 end
 
@@ -59,6 +61,11 @@ end
 --- Whether the terminal is not this program's now; and whether that is to be asked again soon.
 function Edited:is_away()
   return self.line.is_away()
+end
+
+--- The same as it was found last.
+function Edited:is_left()
+  return self.line.is_left()
 end
 
 function Edited:resume()

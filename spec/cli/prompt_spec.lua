@@ -133,6 +133,36 @@ describe("the prompt", function()
     window:sees '\n"typed"\n'
   end)
 
+  it("has its keys shown where what it evaluated ended in the background", function()
+    local window <close> = tmux.start { command = "bash --norc -i",
+      env = { PS1 = "$ ", XDG_STATE_HOME = home, LC_ALL = "C.UTF-8", INPUTRC = "/dev/null", NO_COLOR = "1" } }
+    local go = home .. ".go"
+    window:matches "^%$\n"
+    window:keys(MOONPOOL .. " -j 1", "Enter")
+    window:sees "\n>\n"
+    window:keys(("path = %q"):format(go), "Enter")
+    window:keys("pool:map(function() while not io.open(path) do mp.sleep(0.01) end end, {1}, {progress = 'so far'})",
+      "Enter")
+    window:sees "\nso far   0% |"
+    window:keys "C-z"
+    window:sees "Stopped"
+    window:keys("bg", "Enter")
+    window:matches "&\n%$\n$"
+    io.open(go, "w"):close()
+    window:sees "{n = 1}"
+    window:keys("echo in the sh''ell", "Enter")
+    window:matches "\nin the shell\n%$\n$"
+    window:keys("fg", "Enter")
+    window:matches "\n%$ fg\n[^\n]*\nso far 100%% |[^\n]*\n>\n$"
+    window:keys "'ty"
+    window:matches "\nso far 100%% |[^\n]*\n> 'ty\n$"
+    window:keys("ped'", "Enter")
+    window:matches '\n> \'typed\'\n"typed"\n>\n$'
+    window:keys("C-d", "stty -a | grep -o '[ -]icanon\\|[ -]echo '", "Enter")
+    window:matches "\n icanon\n echo\n%$\n$"
+    os.remove(go)
+  end)
+
   it("has words for what is to be known", function()
     local window <close> = start()
     local module = home .. ".lua"
@@ -197,7 +227,8 @@ describe("the prompt", function()
 
   it("lets Ctrl-C end what is evaluated, and nothing else", function()
     local window <close> = start()
-    window:keys("while true do end", "Enter")
+    window:keys("print('round' .. ' and round') while true do end", "Enter")
+    window:sees "\nround and round\n"
     window:keys "C-c"
     window:sees "stdin:1: interrupted!"
     window:keys("pool:map(function(i) mp.sleep(1) return i end, {1, 2})", "Enter")

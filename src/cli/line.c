@@ -28,7 +28,7 @@ static const char completer[] = "moonpool.prompt.completer"; /* in the registry 
 
 static lua_State *state; /* which feeds; valid within feed */
 static bool active;      /* a line is being edited */
-static bool away;        /* ... but the terminal is the shell's */
+static bool away;        /* ... but the terminal is the shell's: nothing is drawn */
 static int doubts;       /* looks until it is certainly not */
 static bool complete;    /* ... and is done: */
 static char *taken;      /* it, to be freed; NULL: the end of input */
@@ -116,6 +116,20 @@ static int set_completer(lua_State *L)
 
 /* ---- the line ---- */
 
+static bool in_front(void)
+{
+    pid_t front = tcgetpgrp(STDIN_FILENO);
+    return front < 0 || front == getpgrp();
+}
+
+/* Who sets the terminal's modes in the background is stopped; and those that stand there meanwhile
+ * are the shell's own, not the ones to be given back. */
+static void set_modes(int meta)
+{
+    if (in_front())
+        rl_prep_terminal(meta);
+}
+
 /* Here and not sooner: scripts have the locale "C". */
 static void prepare(void)
 {
@@ -130,29 +144,29 @@ static void prepare(void)
     rl_readline_name = "moonpool";
     rl_catch_signals = 0;
     rl_catch_sigwinch = 0;
+    rl_prep_term_function = set_modes;
     rl_basic_word_break_characters = " \t\n\"'><=;:+-*/%^~#{}()[].,&|\\";
     rl_completer_quote_characters = "\"'";
     rl_basic_quote_characters = "\"'";
     rl_attempted_completion_function = attempt;
 }
 
-/* begin(prompt): a new line is edited */
+/* begin(prompt): a new line is edited, and shown once the terminal is this program's */
 static int begin(lua_State *L)
 {
     const char *prompt = luaL_checkstring(L, 1);
     prepare();
     fflush(stdout);
     rl_eof_found = 0; /* else it ends lines for Ctrl-D once more */
-    complete = away = false;
+    complete = false;
     active = true;
+    away = !in_front();
+    catching = away;
     rl_callback_handler_install(prompt, take);
+    fflush(rl_outstream);
+    catching = false;
+    caught.len = 0;
     return 0;
-}
-
-static bool in_front(void)
-{
-    pid_t front = tcgetpgrp(STDIN_FILENO);
-    return front < 0 || front == getpgrp();
 }
 
 /* The terminal is this program's again, if it listens to it; in the background it would stop for
@@ -187,6 +201,20 @@ static int is_away(lua_State *L)
     return 2;
 }
 
+/* is_left(): whether a line is edited that is not shown, for the terminal is the shell's */
+static int is_left(lua_State *L)
+{
+    lua_pushboolean(L, active && away);
+    return 1;
+}
+
+/* is_in_front() */
+static int is_in_front(lua_State *L)
+{
+    lua_pushboolean(L, in_front());
+    return 1;
+}
+
 /* Behind Ctrl-D readline does so itself where it has to end bracketed paste. */
 static void end_line_of_end(void)
 {
@@ -219,7 +247,7 @@ static int feed(lua_State *L)
 static int hide(lua_State *L)
 {
     (void)L;
-    if (active) {
+    if (active && !away) {
         rl_clear_visible_line();
         fflush(rl_outstream);
     }
@@ -229,7 +257,7 @@ static int hide(lua_State *L)
 static int show(lua_State *L)
 {
     (void)L;
-    if (active)
+    if (active && !away)
         rl_forced_update_display();
     return 0;
 }
@@ -259,10 +287,10 @@ static int interrupt(lua_State *L)
 }
 
 /* strokes(): what takes the line away from where the cursor is, and what shows it again there;
- * nothing where no line is edited */
+ * nothing where no line is shown */
 static int strokes(lua_State *L)
 {
-    if (!active)
+    if (!active || away)
         return 0;
     caught.len = 0;
     catching = true;
@@ -317,13 +345,22 @@ static int resume(lua_State *L)
 void mp_line_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"begin", begin},     {"feed", feed},
-        {"hide", hide},       {"show", show},
-        {"leave", leave},     {"abandon", interrupt},
-        {"resize", resize},   {"remember", remember},
-        {"suspend", suspend}, {"set_completer", set_completer},
-        {"strokes", strokes}, {"resume", resume},
-        {"is_away", is_away}, {NULL, NULL},
+        {"begin", begin},
+        {"feed", feed},
+        {"hide", hide},
+        {"show", show},
+        {"leave", leave},
+        {"abandon", interrupt},
+        {"resize", resize},
+        {"remember", remember},
+        {"suspend", suspend},
+        {"set_completer", set_completer},
+        {"strokes", strokes},
+        {"resume", resume},
+        {"is_away", is_away},
+        {"is_left", is_left},
+        {"is_in_front", is_in_front},
+        {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }
