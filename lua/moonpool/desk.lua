@@ -4,7 +4,8 @@
 local core = ...
 
 local desk = {
-  submitted = nil, -- function(pool, name, result, waited): of calls; those that are waited for at once
+  submitted = nil, -- function(pool, name, result, waited, began): of calls; those that are waited for
+                   -- at once; when they began, if not just now
 }
 
 local sink, home

@@ -60,6 +60,14 @@ local function cut_streams(pool)
   end
 end
 
+-- Whether somebody should have ended it: at a prompt pools are replaced by assignment.
+local function is_missed(pool)
+  if pool.state == "open" and not pool.at_prompt then
+    return true
+  end
+  return (pool.state == "open" or pool.state == "closed") and core.outstanding(pool.core) > 0
+end
+
 -- Lets released work run out, then tells the workers to leave.
 local function finish(pool, deadline)
   cut_streams(pool)
@@ -216,7 +224,7 @@ function lifetime.install(Pool, check_self)
 
   function Pool:__gc()
     if self.state ~= "joined" and core.owns(self.core) then
-      if self.state == "open" or (self.state == "closed" and core.outstanding(self.core) > 0) then
+      if is_missed(self) then
         warn("moonpool: a pool was collected without close and join, or terminate; it is terminated")
       end
       progress.leave(self)

@@ -109,6 +109,7 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
     output = output,
     attributes = output ~= given.output, -- its output is told whose it is
     log = given.log,
+    at_prompt = desk.output() ~= nil,
     state = "open",
     listening = 0, -- calls that are not over and have a callback
     callbacks = { first = 1, last = 0 },
@@ -342,9 +343,10 @@ local function map_form(name, star)
   return function(self, f, source, given)
     check_open(self, name)
     check_single(name, source, given)
+    local began = desk.submitted and core.monotonic()
     local result = submit_map(self, name, f, source, star, options.of_map(name, given))
     if desk.submitted then
-      desk.submitted(self, name, result, true)
+      desk.submitted(self, name, result, true, began)
     end
     return result:get()
   end
@@ -355,9 +357,10 @@ local function map_async_form(name, star)
     check_open(self, name)
     check_single(name, source, given)
     local chosen = options.of_map(name, given, callback, error_callback)
+    local began = desk.submitted and core.monotonic()
     local result = submit_map(self, name, f, source, star, chosen)
     if desk.submitted then
-      desk.submitted(self, star and "starmap" or "map", result)
+      desk.submitted(self, star and "starmap" or "map", result, false, began)
     end
     return result
   end
@@ -408,7 +411,7 @@ Pool.istarmap_unordered = imap_form("istarmap_unordered", "imap_unordered", true
 lifetime.install(Pool, check_self)
 
 wait.register(AsyncResult, AsyncResult.ready, function(result)
-  return result.pool:fileno()
+  return result.pool and result.pool:fileno() -- none where another's asking has made it ready
 end)
 
 function Pool:__tostring()

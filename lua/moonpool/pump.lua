@@ -44,6 +44,7 @@ end
 local function begin(pool, callback, ...)
   local queue = pool.callbacks
   local first = queue.first
+  queue[first].pool = false
   queue.first = first + 1
   queue[first] = nil
   if callback then

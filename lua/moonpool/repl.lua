@@ -336,7 +336,7 @@ function Session:let_go()
   self.held = nil
   if held and not held[3].done and held[1].state == "open" then
     if not self.jobs.numbers[held[3]] then
-      self.jobs:add(held[1], held[2], held[3])
+      self.jobs:add(held[2], held[3], nil, held[4])
     end
     local n = self.jobs.numbers[held[3]].number
     self.behind:say { ("[%d] goes on: %s; fg(%d) waits for it, cancel(%d) stops it"):format(n,
@@ -434,11 +434,11 @@ function Session:open()
   if not has_global "mp" then
     rawset(_G, "mp", self.mp)
   end
-  desk.open(function(pool, what, result, waited)
+  desk.open(function(pool, what, result, waited, began)
     if desk.is_here() and waited then
-      self.held = { pool, what, result }
+      self.held = { pool, what, result, began or core.monotonic() }
     elseif desk.is_here() then
-      self.jobs:add(pool, what, result, self.evaluated)
+      self.jobs:add(what, result, self.evaluated, began or nil)
     end
   end, hear(self))
   if self.reader.edits then

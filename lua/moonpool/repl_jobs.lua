@@ -140,11 +140,12 @@ function jobs.new()
     { __index = jobs })
 end
 
---- Notes a call. `line` is the number of the line that is evaluated, nil between lines.
-function jobs:add(pool, what, result, line)
+--- Notes a call. `line` is the number of the line that is evaluated, nil between lines; `began`: when
+--- the call did, if not now.
+function jobs:add(what, result, line, began)
   self.last = self.last + 1
-  local job = setmetatable({ number = self.last, pool = pool, what = what, result = result,
-    began = core.monotonic(), line = line, text = self.text }, Job)
+  local job = setmetatable({ number = self.last, what = what, result = result,
+    began = began or core.monotonic(), line = line, text = self.text }, Job)
   self.text = nil
   self.all[job.number] = job
   self.numbers[result] = job

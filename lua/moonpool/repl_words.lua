@@ -50,13 +50,14 @@ end
 function given.fg(n)
   local job = jobs_of("fg"):find("fg", n)
   local result = job.result
+  local pool = result.pool
   if not result.done then
-    progress.watch(result.pool, "fg", result, { progress = ("[%d] %s"):format(job.number, job:name()),
+    progress.watch(pool, "fg", result, { progress = ("[%d] %s"):format(job.number, job:name()),
       began = job.began })
     local ok, err = pcall(result.wait, result)
     if not ok then
-      progress.unwatch(result.pool, result)
-      session.held = { result.pool, job.what, result }
+      progress.unwatch(pool, result)
+      session.held = { pool, job.what, result }
       errors.throw(err)
     end
   end

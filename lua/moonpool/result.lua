@@ -1,4 +1,7 @@
 -- AsyncResult: what apply_async and map_async give at once.
+--
+-- Invariant: one that is done, and whose callback was called, does not refer to its pool (`pool` is
+-- false): who keeps results keeps no workers.
 
 local core, require = ...
 
@@ -88,6 +91,7 @@ function AsyncResult:_finish()
     watchers[i] = nil
   end
   self.done = true
+  self.pool = (self.callback or self.error_callback) and self.pool or false
 end
 
 --- The values, or raises the failure. A "timeout" error after `timeout` seconds.

@@ -65,6 +65,28 @@ describe("the line loop", function()
         assert.matches("\n%[1%] done: map 2 items in [^\n]*\n", said)
     end)
 
+    it("counts a job's time from its call's beginning", function()
+        local said = answers("pool:map(function() local t = mp.monotonic() os.execute('kill -INT ' .. " ..
+            "mp.parent_process().pid) return t end, {1})\nwait()\njob(1).began <= _1[1]\n")
+        assert.matches("^> %[1%] goes on: map 1 item;", said)
+        assert.matches("\n> true\n> \n$", said)
+    end)
+
+    it("keeps the values of jobs, and not the pools that were replaced", function()
+        local result = talk("local pids = {}\nfor i = 1, 3 do pool = mp.Pool(1); pids[i] = pool:workers()[1].pid; " ..
+            "pool:map_async(print, {i}) pool:apply_async(error, {'no', 0}) " ..
+            "pool:apply_async(math.sqrt, {i * i}) end\n" ..
+            "wait()\ncollectgarbage() collectgarbage()\n" ..
+            "repeat mp.sleep(0.01) until not io.open('/proc/' .. pids[1] .. '/stat')\n" ..
+            "repeat mp.sleep(0.01) until not io.open('/proc/' .. pids[2] .. '/stat')\n" ..
+            "_3, _6, job(3):get(), _1.n, job(1):output(), job(3):ready(), job(2):successful(), job(1):cancel()\n" ..
+            "job(2):get()\njobs()\n")
+        assert.matches("\n[> ]*1.0\t2.0\t1.0\t1\t1\ttrue\tfalse\tfalse\n", result.out)
+        assert.matches("\n[> ]*%[1%] done +1/1  [%d.]+ s  map 1 item\n%[2%] failed ", result.out)
+        assert.matches("^no\n", result.err)
+        assert.is_nil(result.err:find("collected", 1, true), result.err)
+    end)
+
     it("submits what stands before &, and says what cannot be", function()
         local result = talk("f = function(x) return x + 1 end\nx = f(1) &\nlocal y = 2 &\nf(1)& -- two\n" ..
             "wait() &\npool:map(f, {1, 2}) &\nfor i = 1, 2 do io.write(i) end &\nlocal c = coroutine.create(f)\n" ..

@@ -121,6 +121,37 @@ describe("AsyncResult", function()
     assert.matches("%(failed%)", tostring(s))
   end)
 
+  it("keeps what it has got, and not its pool", function()
+    local pools, results, called = setmetatable({}, { __mode = "k" }), {}, 0
+    do
+      local other = mp.Pool(1)
+      pools[other] = true
+      results[1] = other:apply_async(add, { 2, 3 })
+      results[2] = other:map_async(add, { 1 }, { on_error = "collect" })
+      results[3] = other:apply_async(add, { 2, 3 }, function() called = called + 1 end)
+      results[4] = other:apply_async(error, { "oh", 0 }, nil, function() called = called + 1 end)
+      results[5] = other:apply_async(mp.sleep, { 1000 })
+      for i = 1, 4 do results[i]:wait() end
+      other:wait(0)
+      other:terminate()
+      other:join()
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(pools))
+    assert.equal(2, called)
+    assert.equal(5, results[1]:get())
+    assert.equal(1, results[2]:get().failed)
+    assert.equal("oh", select(2, pcall(results[4].get, results[4])).message)
+    assert.equal("cancelled", select(2, pcall(results[5].get, results[5])).kind)
+    for i, r in ipairs(results) do
+      assert.is_true(r:wait() and r:ready())
+      assert.equal(i <= 3, r:successful())
+      assert.is_false(r:cancel())
+    end
+    assert.same(results, mp.wait(results))
+  end)
+
   it("may be dropped", function()
     for _ = 1, 100 do pool:apply_async(add, { 1, 2 }) end
     collectgarbage()

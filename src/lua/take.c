@@ -299,7 +299,8 @@ static bool store_result(lua_State *L, mp_lua_call *c, int call, const mp_event 
 
 /* ---- events ---- */
 
-/* The end of an apply that nobody attends, and that went well, is just noted. */
+/* The end of an apply that nobody attends, and that went well, is just noted; its result lets go
+ * of the pool, as result.lua has it. */
 static bool ends_quietly(lua_State *L, mp_lua_call *c, int call)
 {
     if (c->attended || c->done == 0)
@@ -307,6 +308,8 @@ static bool ends_quietly(lua_State *L, mp_lua_call *c, int call)
     lua_getiuservalue(L, call, CALL_RESULT);
     lua_pushboolean(L, 1);
     lua_setfield(L, -2, "done");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "pool");
     mp_call_forget(c);
     return true;
 }
