@@ -33,6 +33,17 @@ local function names_from(prefix)
   return names_that(function(name) return name:sub(1, #prefix) == prefix end)
 end
 
+--- The names of the public methods of objects of that kind; none where nothing is known of it.
+function help.methods(kind)
+  local methods = {}
+  for _, class in ipairs { kind, LIKE[kind] } do
+    for _, name in ipairs(names_from(class .. ":")) do
+      methods[#methods + 1] = name:sub(#class + 2)
+    end
+  end
+  return methods
+end
+
 local function list(names)
   local lines = {}
   for i, name in ipairs(names) do

@@ -5,6 +5,7 @@
 local _, require = ...
 
 local chunk = require "moonpool.repl_chunk"
+local help = require "moonpool.help"
 local kinds = require "moonpool.kinds"
 local show = require "moonpool.show"
 
@@ -64,6 +65,28 @@ local function value_of(scope, path)
   return value
 end
 
+-- Those that are for everybody, of an object of that kind. What stands in the tables of the library's
+-- own classes beside them is not; of what is made in C all is.
+local function names_of(kind, value, methods)
+  local known = help.methods(kind)
+  local found = (#known == 0 or type(value) == "userdata") and names_in(value, methods) or {}
+  for _, name in ipairs(known) do
+    found[name] = true
+  end
+  return found
+end
+
+-- What may stand behind that path and `.` or `:`. A pool is there, though it be made by the first line
+-- that speaks of it.
+local function names_behind(scope, path, mark)
+  local value = value_of(scope, path)
+  local kind = kinds.of(value) or value == nil and path == "pool" and "Pool"
+  if kind then
+    return names_of(kind, value, mark == ":")
+  end
+  return value ~= nil and names_in(value, mark == ":") or {}
+end
+
 local function all_names(scope)
   local found = {}
   for word in pairs(show.KEYWORDS) do
@@ -88,8 +111,7 @@ function complete.words(scope, text, start)
   local path, mark = before:match "([%a_][%w_.]*)%s*([.:])%s*$"
   local found
   if path then
-    local value = value_of(scope, path)
-    found = value ~= nil and names_in(value, mark == ":") or {}
+    found = names_behind(scope, path, mark)
   elseif before:find "[.:]%s*$" and not before:find "%.%.%s*$" then
     found = {}
   else

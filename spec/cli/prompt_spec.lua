@@ -283,8 +283,14 @@ describe("the prompt", function()
     window:keys("C-u", "local zebra_crossing = {stripes = 1}", "Enter")
     window:keys("zeb", "Tab", ".st", "Tab", "Enter")
     window:sees "> zebra_crossing.stripes\n1\n"
-    window:keys("pool.x = nil", "Enter", "pool:starm", "Tab", "Tab", "Tab")
+    window:keys("pool:starm", "Tab", "Tab", "Tab")
     window:matches "starmap +starmap_async"
+    window:keys("C-u", "pool:ne", "Tab", "w = 1")
+    window:sees "> pool:new = 1"
+    window:keys("C-u", "rawget(_G, 'pool')", "Enter")
+    window:sees "\nnil\n"
+    window:keys("C-u", "r = pool:apply_async(math.sqrt, {1})", "Enter", "r.", "Tab", "Tab")
+    window:matches "\ncancel +get +ready +successful +wait *\n> r%.\n$"
     window:keys("C-u", "dofile('/etc/host", "Tab")
     window:sees "dofile('/etc/host"
   end)
