@@ -86,6 +86,15 @@ function errors.throw(err)
   error(err, 0)
 end
 
+--- Raises an error object that is kept and may have been raised before, by another call: the place is
+--- this one's.
+function errors.throw_kept(err)
+  if errors.is(err) then
+    err.called_from = core.where() or err.called_from
+  end
+  error(err, 0)
+end
+
 function errors.is(value)
   return getmetatable(value) == Error
 end

@@ -69,7 +69,7 @@ end
 -- Why nothing more comes of a pool that was terminated.
 local function raise_end(self)
   if self.pool.broken then
-    errors.throw(self.pool.broken)
+    errors.throw_kept(self.pool.broken)
   end
   errors.raise(core.owns(self.pool.core) and "cancelled" or "closed",
     "imap: the pool was terminated")

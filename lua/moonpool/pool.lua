@@ -125,7 +125,7 @@ end
 local function check_open(pool, name)
   check_self(pool, name)
   if pool.broken then
-    errors.throw(pool.broken)
+    errors.throw_kept(pool.broken)
   elseif pool.state ~= "open" then
     errors.raise("closed", ("%s: the pool is %s"):format(name, pool.state))
   end

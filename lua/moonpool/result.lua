@@ -105,7 +105,7 @@ function AsyncResult:get(timeout)
     end
   end
   if self.error ~= nil then
-    errors.throw(self.error)
+    errors.throw_kept(self.error)
   end
   return core.values(self.call)
 end

@@ -99,10 +99,14 @@ describe("AsyncResult", function()
 
   it("raises the same error from each get", function()
     local r = pool:apply_async(error, { "boom", 0 })
-    local _, first = pcall(r.get, r)
-    local _, second = pcall(r.get, r)
+    local function get() return (r:get()) end
+    local line = debug.getinfo(get, "S").linedefined
+    local _, first = pcall(get)
     assert.equal("task", first.kind)
-    assert.equal(first, second)
+    assert.matches(("result_spec.lua:%d$"):format(line), first.called_from)
+    local _, second = pcall(function() return (r:get()) end)
+    assert.is_true(rawequal(first, second))
+    assert.matches(("result_spec.lua:%d$"):format(line + 5), first.called_from)
   end)
 
   it("is done in any order", function()
