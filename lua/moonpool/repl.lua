@@ -52,7 +52,7 @@ function Session:told(err)
   if errors.is_interrupt(err) then
     self.interrupted = core.monotonic()
   end
-  return setmetatable({ interrupt = errors.is_interrupt(err),
+  return setmetatable({ interrupt = errors.is_interrupt(err) and err,
     trace.text(err, self.first, self.reader.host.explain) }, Told)
 end
 
@@ -78,6 +78,17 @@ end
 local function text_of(value, coloured)
   local ok, text = pcall(show.value, value, coloured)
   return ok and text or ("(no text: %s)"):format(text)
+end
+
+-- What was to go on behind the line that is edited, and was interrupted: tells where, if that was in a
+-- callback or the like. Otherwise it was meant for the line: false.
+function Session:tell_astray(told)
+  local stack = told.interrupt and self.reader.host.interrupted()
+  local text = stack and trace.astray(told.interrupt, stack)
+  if text then
+    self:complain(text)
+  end
+  return text ~= nil and text ~= false
 end
 
 -- Short values stand side by side, others below one another.
@@ -133,7 +144,7 @@ function Session:edit(prompt)
   local function protect(...)
     local ok, told = self:attempt(...)
     if not ok and told.interrupt then
-      broken = true -- which was meant for the line
+      broken = broken or not self:tell_astray(told)
     elseif not ok then
       self:complain(tostring(told))
     end

@@ -1,27 +1,38 @@
 -- Errors as a prompt tells them: the message, the traceback down to the line typed, and what was typed.
 
+local _, require = ...
+
+local show = require "moonpool.show"
+
 local trace = {}
 
 local WIDEST = 70 -- of a line typed, as it is shown
 
--- What stands below the line typed is the prompt itself; and nobody asks how the library is made.
+-- What the library calls to call others, and what stands in the place of no function.
+local BETWEEN = { ["\t[C]: in function 'error'"] = true, ["\t[C]: in function 'pcall'"] = true,
+  ["\t[C]: in function 'xpcall'"] = true, ["\t(...tail calls...)"] = true }
+
+local HEAD = "stack traceback:"
+
+-- What stands below the line typed is the prompt itself; and nobody asks how the library is made. Of a
+-- traceback of nothing else there is nothing to be shown.
 local function cut(text)
   local lines = {}
   for line in (text .. "\n"):gmatch("(.-)\n") do
-    if line:find("^\t[^\n]*moonpool[/.]repl[%w_]*") then
-      if lines[#lines]:find("^\t%[C%]: in ") then
-        lines[#lines] = nil
-      end
-      break
+    local own = line:find "^\tmoonpool/[%w_]+%.lua:"
+    while own and #lines > 1 and BETWEEN[lines[#lines]] do
+      lines[#lines] = nil
     end
-    if not line:find "^\tmoonpool/[%w_]+%.lua:" then
+    if line:find "^\tmoonpool/repl%.lua:" then
+      break
+    elseif not own then
       lines[#lines + 1] = line
     end
   end
-  if lines[#lines] == "\t(...tail calls...)" then
+  while #lines > 1 and (lines[#lines]:find "^\t%[C%]: in " or BETWEEN[lines[#lines]]) do
     lines[#lines] = nil
   end
-  lines[#lines + 1] = "\t[C]: in ?"
+  lines[#lines] = lines[#lines] ~= HEAD and lines[#lines] .. "\n\t[C]: in ?" or nil
   return table.concat(lines, "\n")
 end
 
@@ -29,6 +40,11 @@ end
 local function name_chunk(text, first)
   return (text:gsub(("in function <stdin:%d>\n\t%%[C%%]: in %%?$"):format(first),
     "in main chunk\n\t[C]: in ?"))
+end
+
+-- An interrupt's, where it has hit the library.
+local function without_place(err)
+  return (err:gsub("^moonpool/[%w_]+%.lua:%d+: (interrupted!)$", "%1"))
 end
 
 --- The text of an error, in its message handler: `first` is the number of the first line of what is
@@ -39,10 +55,17 @@ function trace.text(err, first, explain)
     if type(meta) == "table" and type(meta.__tostring) == "function" then
       return tostring(err)
     end
-    err = ("(error object is a %s value)"):format(type(err))
+    local ok, text = pcall(show.value, err)
+    err = ok and text or ("(error object is a %s value)"):format(type(err))
   end
-  err = tostring(err):gsub("^moonpool/[%w_]+%.lua:%d+: (interrupted!)$", "%1")
-  return name_chunk(cut(debug.traceback(explain(err), 3)), first)
+  return name_chunk(cut(debug.traceback(explain(without_place(tostring(err))), 3)), first)
+end
+
+--- The text of an interrupt that hit code of the script's while no line was evaluated: `stack` is the
+--- traceback of where it did. Nil where it hit none, but the prompt itself.
+function trace.astray(err, stack)
+  local text = cut(("%s\n%s"):format(without_place(err), stack))
+  return text:find("\n" .. HEAD, 1, true) and text or nil
 end
 
 --- The same with the lines typed below the places in them; `typed`: number -> text.

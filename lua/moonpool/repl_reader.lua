@@ -132,6 +132,7 @@ local function bare()
     explain = function(message) return message end,
     watch = function() end,
     unwatch = function() end,
+    interrupted = function() end,
     signal = function() end,
     is_terminal = function() return core.is_terminal() end,
   }

@@ -245,6 +245,18 @@ describe("the prompt", function()
     window:sees '\n"alive"\n'
   end)
 
+  it("says where Ctrl-C has ended a callback, and leaves what is typed", function()
+    local window <close> = start()
+    window:keys("function f() print('round' .. ' and round') while true do end end", "Enter")
+    window:keys("pool:apply_async(math.sqrt, {4}, function() f() end)", "Enter")
+    window:sees "\nround and round\n"
+    window:keys("C-c", "'half ty")
+    window:matches("stdin:1: interrupted!\nstack traceback:\n +stdin:1: in [^\n]*\n +function f%(%)[^\n]*\n"
+      .. " +stdin:2: in [^\n]*\n[^\n]*\n +%[C%]: in %?\n.*> 'half ty\n$")
+    window:keys("ped'", "Enter")
+    window:sees '\n"half typed"\n'
+  end)
+
   it("offers to cancel the jobs at the second Ctrl-C, and asks before it ends with some", function()
     local window <close> = start()
     window:keys("mp.sleep(1000) &", "Enter")
@@ -289,7 +301,9 @@ describe("the prompt", function()
     window:sees "> pool:new = 1"
     window:keys("C-u", "rawget(_G, 'pool')", "Enter")
     window:sees "\nnil\n"
-    window:keys("C-u", "r = pool:apply_async(math.sqrt, {1})", "Enter", "r.", "Tab", "Tab")
+    window:keys("C-u", "r = pool:apply_async(math.sqrt, {1})", "Enter")
+    window:sees "\n[1] done"
+    window:keys("r.", "Tab", "Tab")
     window:matches "\ncancel +get +ready +successful +wait *\n> r%.\n$"
     window:keys("C-u", "dofile('/etc/host", "Tab")
     window:sees "dofile('/etc/host"

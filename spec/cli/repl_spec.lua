@@ -150,6 +150,16 @@ help(q.put) help "QUEUE.put" help "map"
         assert.matches("^stdin:4: oh\n", result.err)
     end)
 
+    it("shows error values as it shows values, and where the line was that raised them", function()
+        assert.are.equal("{code = 2}\nstack traceback:\n\t[C]: in function 'error'\n" ..
+            "\tstdin:1: in main chunk\n\t[C]: in ?\n", talk("error({code = 2})\n").err)
+        assert.matches("^nil\nstack traceback:", talk("error()\n").err)
+        assert.matches("^%(error object is a table value%)\nstack", talk("error {setmetatable({}, " ..
+            "{__tostring = error})}\n").err)
+        local said = talk("warn '@off'\npool:apply_async(print, {}, function() error 'oh' end)\nwait()\n").err
+        assert.are.equal("stdin:2: oh\nstack traceback:\n\tstdin:3: in main chunk\n\t[C]: in ?\n", said)
+    end)
+
     it("goes on behind an interrupt, and can be interrupted again", function()
         local interrupt = "io.popen('kill -INT $PPID') while true do end\n"
         local result = talk(interrupt .. "1\n" .. interrupt .. "2\n")

@@ -34,6 +34,7 @@ static const char what[] = "interrupted!";
 static const char own_chunks[] = "@moonpool/";
 static const char caught[] = "moonpool.interrupt.caught"; /* in the registry: function -> line */
 static const char place[] = "moonpool.interrupt.place";   /* there: a coroutine's traceback */
+static const char stack[] = "moonpool.interrupt.stack";   /* ... whose ever, at a prompt */
 
 static lua_State *main_state;
 static pthread_t main_thread;
@@ -103,6 +104,10 @@ static void fire(lua_State *L, lua_Debug *ar)
     if (L != main_state) {
         luaL_traceback(L, L, NULL, 0);
         lua_setfield(L, LUA_REGISTRYINDEX, place);
+    }
+    if (keeps_on) {
+        luaL_traceback(L, L, NULL, 0);
+        lua_setfield(L, LUA_REGISTRYINDEX, stack);
     }
     raise_interrupt(L);
 }
@@ -269,8 +274,8 @@ void mp_interrupt_open(lua_State *L)
 
 static void forget_interrupt(lua_State *L)
 {
-    const char *const fields[] = {caught, place};
-    for (int i = 0; i < 2; i++) {
+    const char *const fields[] = {caught, place, stack};
+    for (int i = 0; i < 3; i++) {
         lua_pushnil(L);
         lua_setfield(L, LUA_REGISTRYINDEX, fields[i]);
     }
@@ -293,6 +298,11 @@ void mp_interrupt_end(const struct sigaction *before)
 {
     keeps_on = false;
     sigaction(SIGINT, before, NULL);
+}
+
+void mp_interrupt_where(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, stack);
 }
 
 void mp_interrupt_explain(lua_State *L)

@@ -22,4 +22,7 @@ void mp_interrupt_end(const struct sigaction *before);
  * an interrupt that hit a coroutine, adds the coroutine's traceback to it. */
 void mp_interrupt_explain(lua_State *L);
 
+/* Pushes the traceback of where a `lasting` one was raised since mp_interrupt_begin, or nil. */
+void mp_interrupt_where(lua_State *L);
+
 #endif

@@ -148,6 +148,13 @@ static int explain(lua_State *L)
     return 1;
 }
 
+/* interrupted(): the traceback of where Ctrl-C has hit what is or was called last, else nil */
+static int interrupted(lua_State *L)
+{
+    mp_interrupt_where(L);
+    return 1;
+}
+
 /* is_terminal(): input and output are one */
 static int is_terminal(lua_State *L)
 {
@@ -165,6 +172,7 @@ void mp_prompt_open(lua_State *L)
         {"suspend", stop},
         {"call", call},
         {"explain", explain},
+        {"interrupted", interrupted},
         {"is_terminal", is_terminal},
         {NULL, NULL},
     };
