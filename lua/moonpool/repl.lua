@@ -104,6 +104,7 @@ function Session:print(results)
       mark = "\n"
     end
   end
+  self.reader:begin_line()
   io.stdout:write(table.concat(texts, mark), "\n")
   for i = 2, results.n do
     if results[i] ~= nil then
@@ -325,7 +326,7 @@ end
 function Session:evaluate(f, names)
   local values, failure = {}, nil
   self.evaluated = self.first
-  local results = table.pack(self:protect(function()
+  local results = table.pack(self:attempt(function()
     return self:run(f, names, function(list, err)
       values, failure = list, err
     end)
@@ -334,6 +335,8 @@ function Session:evaluate(f, names)
     self:keep_closers(names or {})
     self:protect(self.print, self, results)
   else
+    self.reader:begin_line()
+    self:complain(tostring(results[2]))
     close_opened(values, failure)
   end
   self.evaluated, self.jobs.text = nil, nil

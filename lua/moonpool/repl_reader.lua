@@ -15,13 +15,19 @@ Edited.__index, Plain.__index = Edited, Plain
 
 -- ---- edited lines ----
 
--- What was printed before keeps its line: as many spaces as there are columns end on the next one where
--- something stood in front of them. Lines of the prompt above the last one are text like any other, for
--- they are not drawn again with it. Where the terminal is the shell's, it comes with it.
+--- What is printed from now on begins a line: as many spaces as there are columns end on the next one
+--- where something stands in front of them.
+function Edited.begin_line()
+  io.stdout:write((" "):rep((core.terminal_size())), "\r\27[K")
+end
+
+-- What was printed before keeps its line. Lines of the prompt above the last one are text like any other,
+-- for they are not drawn again with it. Where the terminal is the shell's, it comes with it.
 function Edited:begin(prompt)
   local above, last = prompt:match "^(.*\n)([^\n]*)$"
   if self.line.is_in_front() then
-    io.stdout:write((" "):rep((core.terminal_size())), "\r\27[K", above or "")
+    self.begin_line()
+    io.stdout:write(above or "")
     io.stdout:flush()
   end
   self.line.begin(last or prompt)
@@ -118,6 +124,7 @@ function Plain.abandon()
   io.stdout:write("\n")
 end
 
+function Plain.begin_line() end
 function Plain.resize() end
 function Plain.resume() end
 function Plain.leave() end
@@ -138,8 +145,8 @@ local function bare()
   }
 end
 
---- A reader: methods begin(prompt), take() (a line, false at the end, nil while there is none), hide,
---- show, resize, suspend, resume, leave, abandon, remember(text); fields host (what the program has brought along) and
+--- A reader: methods begin_line, begin(prompt), take() (a line, false at the end, nil while there is
+--- none), hide, show, resize, suspend, resume, leave, abandon, remember(text); fields host (what the program has brought along) and
 --- edits (whether lines are edited).
 function reader.open()
   local host = debug.getregistry()["moonpool.prompt"] or bare()

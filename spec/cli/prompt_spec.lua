@@ -101,6 +101,10 @@ describe("the prompt", function()
     local window <close> = start()
     window:keys("mp.sleep(0.5) &", "Enter", "do io.write('unfinished: ') end", "Enter")
     window:matches "\nunfinished:\n%[1%] done: [^\n]*\n>\n$"
+    window:keys("io.write('no e', 'nd') and 'a value'", "Enter", "io.write('the o', 'ther') error 'wise'", "Enter")
+    window:matches '\nno end\n"a value"\n.*\nthe other\nstdin:%d: wise\n'
+    window:keys("io.write(('='):rep(80)) and 'be' .. 'low'", "Enter")
+    window:matches '\n=+\n"below"\n>\n$'
     window:keys("_PROMPT = 'above\\n> '", "Enter")
     window:keys("mp.Process{target = function() for i = 1, 3 do mp.sleep(0.2) print('row', i) end end}:start()",
       "Enter", "xyz")
@@ -260,7 +264,7 @@ describe("the prompt", function()
   it("offers to cancel the jobs at the second Ctrl-C, and asks before it ends with some", function()
     local window <close> = start()
     window:keys("mp.sleep(1000) &", "Enter")
-    window:sees "\n[1] mp.sleep(1000)\n"
+    window:matches "\n%[1%] mp.sleep%(1000%)\n>\n$"
     window:keys "C-d"
     window:sees "Cancel 1 running job and end? (y/N)"
     window:keys("n", "Enter")
