@@ -1,10 +1,11 @@
--- What may stand where the cursor is: names, fields, methods, keywords.
+-- What may stand where the cursor is: names, fields, methods, keywords; files within strings.
 --
 -- Only looks: no metamethod is called but __index that are tables are followed.
 
 local _, require = ...
 
 local chunk = require "moonpool.repl_chunk"
+local files = require "moonpool.repl_files"
 local help = require "moonpool.help"
 local kinds = require "moonpool.kinds"
 local show = require "moonpool.show"
@@ -104,9 +105,7 @@ local function all_names(scope)
   return found
 end
 
---- A sorted list of the words that may stand from `start` on, where `text` is the line up to the
---- cursor and has their beginning.
-function complete.words(scope, text, start)
+local function names_at(scope, text, start)
   local beginning, before = text:sub(start), text:sub(1, start - 1)
   local path, mark = before:match "([%a_][%w_.]*)%s*([.:])%s*$"
   local found
@@ -125,6 +124,16 @@ function complete.words(scope, text, start)
   end
   table.sort(list)
   return list
+end
+
+--- A sorted list of the words that may stand from `start` on, where `text` is the line up to the
+--- cursor and has their beginning. Where these are files, what they stand in: "quoted" or "long".
+function complete.words(scope, text, start)
+  local list, within = files.words(text, start)
+  if list then
+    return list, within
+  end
+  return names_at(scope, text, start)
 end
 
 return complete

@@ -146,8 +146,8 @@ local function bare()
 end
 
 --- A reader: methods begin_line, begin(prompt), take() (a line, false at the end, nil while there is
---- none), hide, show, resize, suspend, resume, leave, abandon, remember(text); fields host (what the program has brought along) and
---- edits (whether lines are edited).
+--- none), hide, show, resize, suspend, resume, leave, abandon, remember(text); fields host (what the
+--- program has brought along) and edits (whether lines are edited).
 function reader.open()
   local host = debug.getregistry()["moonpool.prompt"] or bare()
   local terminal, kind = host.is_terminal(), os.getenv "TERM"

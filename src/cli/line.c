@@ -56,6 +56,14 @@ static void take(char *line)
 
 /* ---- completion ---- */
 
+/* Readline inserts whole characters only. */
+static size_t whole_characters(const char *text, size_t size)
+{
+    while (size > 0 && ((unsigned char)text[size] & 0xC0) == 0x80)
+        size--;
+    return size;
+}
+
 /* The words that fit, as readline wants them: their common beginning first. */
 static char **words_of(lua_State *L, int list)
 {
@@ -75,8 +83,18 @@ static char **words_of(lua_State *L, int list)
         common = i == 1 || same < common ? same : common;
     }
     if (words != NULL && words[1] != NULL)
-        words[0] = strndup(words[1], common);
+        words[0] = strndup(words[1], whole_characters(words[1], common));
     return words;
+}
+
+/* Names of files: of those within quotes readline shows the last part, and ends the string behind a
+ * single one, unless that is a folder. */
+static void note_files(char **words, const char *within)
+{
+    bool is_folder = words[2] == NULL && words[1][strlen(words[1]) - 1] == '/';
+    rl_filename_completion_desired = strcmp(within, "quoted") == 0;
+    rl_filename_quoting_desired = 0;
+    rl_completion_suppress_quote = is_folder || rl_filename_completion_desired == 0;
 }
 
 /* Calls the completer as f(text before the cursor, where the word begins, from 1). What goes wrong
@@ -89,19 +107,18 @@ static char **ask(int start, int end)
     if (lua_checkstack(L, 8) && lua_getfield(L, LUA_REGISTRYINDEX, completer) == LUA_TFUNCTION) {
         lua_pushlstring(L, rl_line_buffer, (size_t)end);
         lua_pushinteger(L, start + 1);
-        if (lua_pcall(L, 2, 1, 0) == LUA_OK && lua_istable(L, -1))
-            words = words_of(L, lua_gettop(L));
+        if (lua_pcall(L, 2, 2, 0) == LUA_OK && lua_istable(L, -2))
+            words = words_of(L, lua_gettop(L) - 1);
+        if (words != NULL && words[1] != NULL && lua_isstring(L, -1))
+            note_files(words, lua_tostring(L, -1));
     }
     lua_settop(L, top);
     return words;
 }
 
-/* Within a string readline goes on with names of files. */
 static char **attempt(const char *text, int start, int end)
 {
     (void)text;
-    if (rl_completion_quote_character != 0)
-        return NULL;
     rl_attempted_completion_over = 1;
     rl_completion_append_character = '\0';
     return ask(start, end);
