@@ -83,9 +83,57 @@ local function overview()
     .. "help(pool), help(mp), help(pool.map), help \"range\" say more."):format(list(words))
 end
 
-local function about(mp, what)
+-- ---- functions that are not the library's ----
+
+local function key_of(t, f)
+  local found
+  for key, value in next, t do
+    if rawequal(value, f) and type(key) == "string" and (not found or key < found) then
+      found = key
+    end
+  end
+  return found
+end
+
+-- The name by which it stands in a loaded module, or as a variable.
+local function global_name(f, variables)
+  local modules = {}
+  for name, module in next, package.loaded do
+    if type(name) == "string" and name ~= "_G" and type(module) == "table" then
+      modules[#modules + 1] = name
+    end
+  end
+  table.sort(modules)
+  for _, name in ipairs(modules) do
+    local key = key_of(package.loaded[name], f)
+    if key then
+      return name .. "." .. key
+    end
+  end
+  return key_of(_G, f) or key_of(variables, f)
+end
+
+local function parameters_of(f, info)
+  local names = {}
+  for i = 1, info.nparams do
+    names[i] = debug.getlocal(f, i)
+  end
+  names[#names + 1] = info.isvararg and "..." or nil
+  return table.concat(names, ", ")
+end
+
+-- What is known of any: where it stands, and how it is called.
+local function describe(f, variables)
+  local name, info = global_name(f, variables), debug.getinfo(f, "Su")
+  if info.what == "C" then
+    return name and ("%s: a C function"):format(name) or "a C function"
+  end
+  return ("%s(%s)\n  %s:%d"):format(name or "function", parameters_of(f, info), info.short_src, info.linedefined)
+end
+
+local function about(mp, variables, what)
   if type(what) == "function" then
-    return text_of(name_of(mp, what))
+    return text_of(name_of(mp, what)) or describe(what, variables)
   elseif type(what) == "string" then
     local names = find_names(what)
     return #names == 1 and text_of(names[1]) or list(names)
@@ -100,13 +148,13 @@ local function about(mp, what)
 end
 
 --- Prints what is known of a function, of a name, of an object or the module; without an argument, what
---- can be said at the prompt.
-function help.about(mp, ...)
+--- can be said at the prompt. `variables`: name -> value of those that are no globals.
+function help.about(mp, variables, ...)
   local text
   if select("#", ...) == 0 then
     text = overview()
   else
-    text = about(mp, (...))
+    text = about(mp, variables, (...))
   end
   io.stdout:write(text and text ~= "" and text
     or ("nothing is known of %s; help() lists what is"):format(errors.describe((...))), "\n")

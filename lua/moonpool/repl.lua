@@ -427,7 +427,7 @@ end
 -- ---- beginning and end ----
 
 local function wants_colour(r)
-  return r.terminal and os.getenv "NO_COLOR" == nil and os.getenv "TERM" ~= "dumb"
+  return r.terminal and os.getenv "NO_COLOR" == nil and not r.dumb
 end
 
 -- A task's line; `result`: the call's.

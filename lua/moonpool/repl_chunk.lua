@@ -290,6 +290,15 @@ function chunk.value(scope, name)
   end
 end
 
+--- Those of all of them: name -> value.
+function chunk.values(scope)
+  local values = {}
+  for name in pairs(scope) do
+    values[name] = chunk.value(scope, name)
+  end
+  return values
+end
+
 --- The value of a variable, as a line would see it.
 function chunk.variable(scope, name)
   if scope[name] then

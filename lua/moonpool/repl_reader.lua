@@ -147,15 +147,17 @@ end
 
 --- A reader: methods begin_line, begin(prompt), take() (a line, false at the end, nil while there is
 --- none), hide, show, resize, suspend, resume, leave, abandon, remember(text); fields host (what the
---- program has brought along) and edits (whether lines are edited).
+--- program has brought along), edits (whether lines are edited), terminal, and dumb (one that knows
+--- text only).
 function reader.open()
   local host = debug.getregistry()["moonpool.prompt"] or bare()
   local terminal, kind = host.is_terminal(), os.getenv "TERM"
-  if terminal and host.begin and kind and kind ~= "dumb" then
+  local dumb = not kind or kind == "" or kind == "dumb"
+  if terminal and host.begin and not dumb then
     return setmetatable({ host = host, line = host, edits = true, terminal = true }, Edited)
   end
   io.stdin:setvbuf("no")
-  return setmetatable({ host = host, edits = false, terminal = terminal }, Plain)
+  return setmetatable({ host = host, edits = false, terminal = terminal, dumb = dumb }, Plain)
 end
 
 return reader

@@ -3,6 +3,7 @@
 local core, require = ...
 
 local athand = require "moonpool.athand"
+local chunk = require "moonpool.repl_chunk"
 local crew = require "moonpool.crew"
 local errors = require "moonpool.errors"
 local help = require "moonpool.help"
@@ -89,6 +90,14 @@ function Lines:__tostring()
   return #self > 0 and table.concat(self, "\n") or "no pools"
 end
 
+local function cut_off(line, columns)
+  if core.columns(line) <= columns then
+    return (core.fit(line, columns))
+  end
+  local mark = core.speaks_utf8() and "…" or "..."
+  return core.fit(line, columns - core.columns(mark)) .. mark
+end
+
 local viewer -- of this process's pools
 
 --- workers(): those of all pools and what they do, as `moonpool top` shows it, to be read; rates are
@@ -98,7 +107,7 @@ function given.workers()
   local columns = session and session.reader.terminal and core.terminal_size() or math.maxinteger
   local lines = setmetatable(inspect_text.lines(viewer:look(true) or { pools = {}, problems = {} }), Lines)
   for i, line in ipairs(lines) do
-    lines[i] = core.fit(line, columns)
+    lines[i] = cut_off(line, columns)
   end
   return lines
 end
@@ -115,7 +124,7 @@ end
 
 --- help(what): its signature and what it does.
 function given.help(...)
-  return help.about(session and session.mp, ...)
+  return help.about(session and session.mp, session and chunk.values(session.scope) or {}, ...)
 end
 
 words.given = given

@@ -351,6 +351,15 @@ describe("the prompt", function()
     window:sees(('\n"%sy"\n'):format(("x"):rep(60)))
   end)
 
+  it("cuts lines of workers() where the window ends, and says so", function()
+    local window <close> = start { columns = 30 }
+    window:keys("pool:workers()[2].state and workers()", "Enter")
+    window:matches "\npid %d+ [^\n]*…\n"
+    for line in window:text():gmatch "[^\n]+" do
+      assert.truthy(utf8.len(line) <= 30 or line:find "workers%(%)" or line:find "Copyright", line)
+    end
+  end)
+
   it("tells of workers that are killed, and goes on", function()
     local window <close> = start()
     window:keys((TELL_PIDS:gsub("\n", " ")), "Enter")

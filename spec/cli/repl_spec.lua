@@ -120,6 +120,21 @@ help(q.put) help "QUEUE.put" help "map"
         assert.equal("> nothing is known of number 3; help() lists what is\n> \n", answers("help(3)\n"))
     end)
 
+    it("has help on functions that are not the library's", function()
+        assert.equal("> string.rep: a C function\n> print: a C function\n> a C function\n" ..
+            "> > f(a, b, ...)\n  stdin:4\n> > g()\n  stdin:6\n> function(x)\n  stdin:8\n> \n",
+            answers("help(string.rep)\nhelp(print)\n" .. "help((string.gmatch('', '')))\nfunction f(a, b, ...) local c end\nhelp(f)\nlocal g = function() end\n" ..
+            "help(g)\nhelp(function(x) return x end)\n"))
+    end)
+
+    it("has no colours where the terminal is none that knows them", function()
+        for kind, coloured in pairs {[""] = false, dumb = false, vt100 = true} do
+            local result = program.run("script", {"-qec", program.moonpool, "/dev/null"},
+                {stdin = "6 * 7\n", env = {TERM = kind, XDG_STATE_HOME = "/dev/null/none"}})
+            assert.equal(coloured, result.out:find "\27" ~= nil, result.out)
+        end
+    end)
+
     it("ends where there is no input, and lets nothing take its place", function()
         local result = program.run("sh", {"-c", program.moonpool .. " -i <&-; echo ended $?"}, {})
         assert.matches("\n> \nended 0\n$", result.out)
