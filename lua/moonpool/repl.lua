@@ -53,7 +53,7 @@ function Session:told(err)
     self.interrupted = core.monotonic()
   end
   return setmetatable({ interrupt = errors.is_interrupt(err) and err,
-    trace.text(err, self.first, self.reader.host.explain) }, Told)
+    trace.text(err, self.first, self.reader.host.explain, self.reader.terminal) }, Told)
 end
 
 -- Calls f(...) so that Ctrl-C interrupts it: true and its results, or false and what is to be told.

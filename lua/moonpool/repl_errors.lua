@@ -48,15 +48,16 @@ local function without_place(err)
 end
 
 --- The text of an error, in its message handler: `first` is the number of the first line of what is
---- evaluated, `explain(message)` what the host adds.
-function trace.text(err, first, explain)
+--- evaluated, `explain(message)` what the host adds. `shows`: values that are errors are shown, and not
+--- only told of as lua does it.
+function trace.text(err, first, explain, shows)
   if type(err) ~= "string" and type(err) ~= "number" then
     local meta = getmetatable(err)
     if type(meta) == "table" and type(meta.__tostring) == "function" then
       return tostring(err)
     end
     local ok, text = pcall(show.value, err)
-    err = ok and text or ("(error object is a %s value)"):format(type(err))
+    err = ok and shows and text or ("(error object is a %s value)"):format(type(err))
   end
   return name_chunk(cut(debug.traceback(explain(without_place(tostring(err))), 3)), first)
 end

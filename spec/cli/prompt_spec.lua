@@ -217,6 +217,16 @@ describe("the prompt", function()
     window:matches "\n +stdin:2: in [^\n]*\n +return x %.%. nil\n"
   end)
 
+  it("shows error values as it shows values", function()
+    local window <close> = start()
+    window:keys("error {code = 2}", "Enter")
+    window:matches "\n{code = 2}\nstack traceback:\n[^\n]*'error'\n +stdin:1: in main chunk\n"
+    window:keys("error()", "Enter")
+    window:matches "\nnil\nstack traceback:\n"
+    window:keys("error {setmetatable({}, {__tostring = error})}", "Enter")
+    window:sees "\n(error object is a table value)\nstack traceback:\n"
+  end)
+
   it("submits a line that ends in &", function()
     local window <close> = start()
     window:keys("local function slow(x) mp.sleep(0.1) return x * 2 end", "Enter")
