@@ -21,6 +21,7 @@ local pump = {
 }
 
 local BATCH = 4096 -- events taken in before callbacks have their turn
+local SPARE = 4    -- calls that there is room for behind a callback's own
 
 -- ---- callbacks ----
 
@@ -39,10 +40,19 @@ local function callback_failed(pool, err)
   warn("moonpool: error in a callback: ", tostring(err))
 end
 
--- Takes the first one from the queue, as late as can be: one that an interrupt has kept
--- from being called is called later.
+-- Makes Lua have room for some calls from here, or raises "not enough memory".
+local function spare(calls)
+  if calls > 0 then
+    spare(calls - 1)
+  end
+  return calls
+end
+
+-- Takes the first one from the queue, as late as can be: one that an interrupt or a want of
+-- memory has kept from being called is called later.
 local function begin(pool, callback, ...)
   local queue = pool.callbacks
+  spare(SPARE)
   local first = queue.first
   queue[first].pool = false
   queue.first = first + 1
@@ -54,6 +64,7 @@ end
 
 local function call_back(pool, result)
   local ok, err
+  local first = pool.callbacks.first
   if result.error ~= nil then
     ok, err = pcall(begin, pool, result.error_callback, result.error)
   elseif result.callback then
@@ -61,7 +72,9 @@ local function call_back(pool, result)
   else
     ok, err = pcall(begin, pool)
   end
-  if not ok then
+  if not ok and pool.callbacks.first == first then
+    errors.throw(err) -- it was not called
+  elseif not ok then
     callback_failed(pool, err)
   end
 end

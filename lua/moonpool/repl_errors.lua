@@ -12,6 +12,11 @@ local WIDEST = 70 -- of a line typed, as it is shown
 local BETWEEN = { ["\t[C]: in function 'error'"] = true, ["\t[C]: in function 'pcall'"] = true,
   ["\t[C]: in function 'xpcall'"] = true, ["\t(...tail calls...)"] = true }
 
+-- The same where the place is named by what calls it.
+local function is_between(line)
+  return BETWEEN[line] or line:find "^\t%[C%]: in %a+ '[%w_.]*during'$" or line:find "^\t%.%.%.\t%(skipping "
+end
+
 local HEAD = "stack traceback:"
 
 -- What stands below the line typed is the prompt itself; and nobody asks how the library is made. Of a
@@ -20,7 +25,7 @@ local function cut(text)
   local lines = {}
   for line in (text .. "\n"):gmatch("(.-)\n") do
     local own = line:find "^\tmoonpool/[%w_]+%.lua:"
-    while own and #lines > 1 and BETWEEN[lines[#lines]] do
+    while own and #lines > 1 and is_between(lines[#lines]) do
       lines[#lines] = nil
     end
     if line:find "^\tmoonpool/repl%.lua:" then
@@ -29,7 +34,7 @@ local function cut(text)
       lines[#lines + 1] = line
     end
   end
-  while #lines > 1 and (lines[#lines]:find "^\t%[C%]: in " or BETWEEN[lines[#lines]]) do
+  while #lines > 1 and (lines[#lines]:find "^\t%[C%]: in " or is_between(lines[#lines])) do
     lines[#lines] = nil
   end
   lines[#lines] = lines[#lines] ~= HEAD and lines[#lines] .. "\n\t[C]: in ?" or nil
