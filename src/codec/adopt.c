@@ -9,6 +9,7 @@
 #include "codec/names.h"
 #include "codec/proto_scan.h"
 #include "codec/scratch.h"
+#include "codec/stack.h"
 
 #include <lauxlib.h>
 
@@ -153,7 +154,7 @@ static void look_at_function(walk *w)
 void mp_metatables_adopt(lua_State *L, int function_idx)
 {
     int top = lua_gettop(L);
-    luaL_checkstack(L, LUA_MINSTACK, "no room to look at a function");
+    mp_check_stack(L, LUA_MINSTACK, "no room to look at a function");
     lua_pushvalue(L, function_idx);
     lua_settop(L, top + 5);
     lua_newtable(L);

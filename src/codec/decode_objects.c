@@ -1,6 +1,7 @@
 /* Tables with a metatable, classes, named values, and what __reduce gave. */
 #include "codec/decode.h"
 #include "codec/names.h"
+#include "codec/stack.h"
 
 #include <string.h>
 
@@ -162,8 +163,8 @@ static mp_reading rebuild(mp_decoder *d, const mp_open_frame *frame)
         lua_settop(L, items);
         return MP_READ;
     }
-    luaL_checkstack(L, (int)(frame->at < 1000000 ? frame->at : 1000000) + LUA_MINSTACK,
-                    "too many arguments");
+    mp_check_stack(L, (int)(frame->at < 1000000 ? frame->at : 1000000) + LUA_MINSTACK,
+                   "too many arguments");
     for (lua_Integer i = 2; i <= frame->at; i++)
         lua_rawgeti(L, items, i);
     int status = lua_pcall(L, (int)frame->at - 1, 1, 0);

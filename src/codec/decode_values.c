@@ -1,6 +1,7 @@
 /* mp_decode: scalars at once, everything else by the machine of decode.h. */
 #include "codec/decode.h"
 #include "codec/decode_scalar.h"
+#include "codec/stack.h"
 
 #include <lauxlib.h>
 
@@ -277,7 +278,7 @@ static bool read_whole(mp_decoder *d)
 static void begin(mp_decoder *d)
 {
     lua_State *L = d->L;
-    luaL_checkstack(L, MP_DECODE_SLOTS + LUA_MINSTACK, "no room to decode");
+    mp_check_stack(L, MP_DECODE_SLOTS + LUA_MINSTACK, "no room to decode");
     d->base = lua_gettop(L) + 1;
     lua_settop(L, d->base + MP_DECODE_SLOTS - 1);
     d->skipped = 0;

@@ -1,5 +1,6 @@
 /* mp_encode: scalars at once, everything else by the machine of encode.h. */
 #include "codec/encode_scalar.h"
+#include "codec/stack.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -196,7 +197,7 @@ static __attribute__((noinline)) int encode_all(lua_State *L, int first, int cou
     e.flags = flags;
     e.start = start;
     e.tagged = false;
-    luaL_checkstack(L, MP_ENCODE_SLOTS + LUA_MINSTACK, "no room to encode");
+    mp_check_stack(L, MP_ENCODE_SLOTS + LUA_MINSTACK, "no room to encode");
     e.base = lua_gettop(L) + 1;
     lua_settop(L, e.base + MP_ENCODE_SLOTS - 1);
     bool functions = (flags & MP_CODEC_FUNCTIONS) != 0;

@@ -1,5 +1,6 @@
 /* Globals that arrive in a worker: see globals.h. */
 #include "codec/globals.h"
+#include "codec/stack.h"
 
 #include <lauxlib.h>
 #include <stdbool.h>
@@ -19,7 +20,7 @@ static bool is_same(lua_State *L, int a, int b)
 
 void mp_globals_begin(lua_State *L)
 {
-    luaL_checkstack(L, STACK_ROOM, NULL);
+    mp_check_stack(L, STACK_ROOM, NULL);
     lua_newtable(L);
     lua_pushglobaltable(L);
     for (lua_pushnil(L); lua_next(L, -2) != 0;) {
@@ -44,7 +45,7 @@ static void set(lua_State *L, int name, int table)
  * values or nil, the last value or nil. */
 void mp_globals_set(lua_State *L)
 {
-    luaL_checkstack(L, STACK_ROOM, NULL);
+    mp_check_stack(L, STACK_ROOM, NULL);
     int name = lua_gettop(L) - 1, globals = name + 2, last = name + 4;
     lua_pushglobaltable(L);
     lua_pushvalue(L, name);

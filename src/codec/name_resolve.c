@@ -5,6 +5,7 @@
  * been put in their place. */
 #include "codec/name_functions.h"
 #include "codec/names.h"
+#include "codec/stack.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -45,7 +46,7 @@ void mp_name_show(lua_State *L, const char *name, size_t len)
     path p = {name, name + len};
     size_t part_len;
     luaL_Buffer b;
-    luaL_checkstack(L, STACK_ROOM, NULL);
+    mp_check_stack(L, STACK_ROOM, NULL);
     luaL_buffinit(L, &b);
     const char *part = next_part(&p, &part_len);
     char root = part_len > 0 ? part[0] : '\0';
@@ -201,14 +202,14 @@ static int walk(lua_State *L)
     size_t len, part_len;
     const char *name = lua_tolstring(L, 1, &len);
     path p = {name, name + len};
-    luaL_checkstack(L, STACK_ROOM, NULL);
+    mp_check_stack(L, STACK_ROOM, NULL);
     const char *part = next_part(&p, &part_len);
     if (part_len == 0)
         return luaL_error(L, "an empty name");
     push_root(L, part, part_len);
     while (p.at < p.end) {
         part = next_part(&p, &part_len);
-        luaL_checkstack(L, STACK_ROOM, NULL);
+        mp_check_stack(L, STACK_ROOM, NULL);
         push_step(L, part, part_len);
     }
     return 1;
@@ -216,7 +217,7 @@ static int walk(lua_State *L)
 
 int mp_name_resolve(lua_State *L, const char *name, size_t len)
 {
-    luaL_checkstack(L, STACK_ROOM, NULL);
+    mp_check_stack(L, STACK_ROOM, NULL);
     mp_push_named_functions(L);
     lua_pushlstring(L, name, len);
     if (lua_rawget(L, -2) == LUA_TFUNCTION) {

@@ -4,6 +4,7 @@
  * the values that are still to be looked into; `base` is the stack index of
  * the former. Invariant: what is in the queue is in the index. */
 #include "codec/name_survey.h"
+#include "codec/stack.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -400,7 +401,7 @@ static void name_roots(survey *s)
 void mp_survey(lua_State *L, enum mp_survey_kind kind, int functions, mp_name_filter *filter)
 {
     survey s = {.L = L, .kind = kind, .filter = filter};
-    luaL_checkstack(L, STACK_ROOM, NULL);
+    mp_check_stack(L, STACK_ROOM, NULL);
     s.functions = lua_absindex(L, functions);
     lua_createtable(L, 0, STANDARD_VALUES);
     s.index = lua_gettop(L);

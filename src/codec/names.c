@@ -9,6 +9,7 @@
 
 #include "codec/name_functions.h"
 #include "codec/name_survey.h"
+#include "codec/stack.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -97,7 +98,7 @@ static void keep_modules(lua_State *L)
 static void survey(lua_State *L)
 {
     state *s = get_state(L);
-    luaL_checkstack(L, STACK_ROOM, NULL);
+    mp_check_stack(L, STACK_ROOM, NULL);
     if (s == NULL)
         s = new_state(L);
     s->signature = 0;
@@ -116,7 +117,7 @@ static void survey(lua_State *L)
 /* True if the index was made just now. */
 static bool refresh(lua_State *L)
 {
-    luaL_checkstack(L, STACK_ROOM, NULL);
+    mp_check_stack(L, STACK_ROOM, NULL);
     const state *s = get_state(L);
     bool stale = s == NULL || s->signature != signature_of_loaded(L);
     if (stale)
@@ -131,7 +132,7 @@ void mp_names_refresh(lua_State *L)
 
 const mp_name_filter *mp_names_filter(lua_State *L)
 {
-    luaL_checkstack(L, STACK_ROOM, NULL);
+    mp_check_stack(L, STACK_ROOM, NULL);
     const state *s = get_state(L);
     if (s != NULL && s->signature != 0)
         return &s->filter;
@@ -171,7 +172,7 @@ int mp_name_of(lua_State *L, int idx, const char **name, size_t *len)
     int type = lua_type(L, idx);
     if (type != LUA_TTABLE && type != LUA_TFUNCTION && type != LUA_TUSERDATA)
         return 0;
-    luaL_checkstack(L, STACK_ROOM, NULL);
+    mp_check_stack(L, STACK_ROOM, NULL);
     idx = lua_absindex(L, idx);
     int found = look_up_public(L, idx, name, len);
     if (found == 0 && type != LUA_TTABLE && refresh(L))
@@ -198,7 +199,7 @@ static int look_up_metatable(lua_State *L, int idx, const char **name, size_t *l
 
 int mp_name_of_metatable(lua_State *L, int idx, const char **name, size_t *len)
 {
-    luaL_checkstack(L, STACK_ROOM, NULL);
+    mp_check_stack(L, STACK_ROOM, NULL);
     idx = lua_absindex(L, idx);
     int found = look_up_metatable(L, idx, name, len);
     state *s = get_state(L);
@@ -235,7 +236,7 @@ static int search_globals(lua_State *L, int idx, const char **name, size_t *len)
 
 int mp_name_search(lua_State *L, int idx, const char **name, size_t *len)
 {
-    luaL_checkstack(L, STACK_ROOM, NULL);
+    mp_check_stack(L, STACK_ROOM, NULL);
     idx = lua_absindex(L, idx);
     survey(L);
     int found = look_up(L, idx, &index_key, name, len);

@@ -1,5 +1,6 @@
 /* Memory and stack slots of the codec: see scratch.h. */
 #include "codec/scratch.h"
+#include "codec/stack.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -35,7 +36,7 @@ void mp_scratch_buffer(mp_buffer *b, mp_scratch_lender *lender)
 void mp_levels_begin(mp_levels *levels, lua_State *L, int first, int spill)
 {
     *levels = (mp_levels){.L = L, .first = first, .spill = spill};
-    luaL_checkstack(L, 2 * LEVELS_AT_ONCE + SLOTS_BESIDE, "value too deep");
+    mp_check_stack(L, 2 * LEVELS_AT_ONCE + SLOTS_BESIDE, "value too deep");
 }
 
 /* Where level `depth` lies in the table of the deeper ones. */
@@ -73,7 +74,7 @@ void mp_levels_enter(mp_levels *levels)
     levels->slot = slot_of(levels, levels->depth);
     levels->depth++;
     if (levels->depth % LEVELS_AT_ONCE == 0)
-        luaL_checkstack(levels->L, 2 * LEVELS_AT_ONCE + SLOTS_BESIDE, "value too deep");
+        mp_check_stack(levels->L, 2 * LEVELS_AT_ONCE + SLOTS_BESIDE, "value too deep");
     lua_pushnil(levels->L);
 }
 

@@ -5,6 +5,7 @@
 
 #include "codec/functions.h"
 #include "codec/proto_scan.h"
+#include "codec/stack.h"
 #include "codec/values.h"
 
 #include <string.h>
@@ -109,7 +110,7 @@ void mp_baggage_warn(lua_State *L, int function, size_t size)
     mp_buffer_init_heap(scratch);
     luaL_setmetatable(L, MP_SCRATCH_META);
     heaviest h = {.scratch = scratch}, last = h;
-    luaL_checkstack(L, 2 * DEPTH + 20, NULL);
+    mp_check_stack(L, 2 * DEPTH + 20, NULL);
     lua_pushvalue(L, function);
     int owner = top + 2, at = owner;
     for (int depth = 0; depth < DEPTH && lua_isfunction(L, at) && !lua_iscfunction(L, at);

@@ -11,6 +11,7 @@
 
 #include "codec/classes.h"
 #include "codec/names.h"
+#include "codec/stack.h"
 #include "codec/values.h"
 
 #include <errno.h>
@@ -421,7 +422,7 @@ static int call_values(lua_State *L)
         return 1;
     if (c->values == 0)
         return 0;
-    luaL_checkstack(L, (int)c->values + 2, "too many results");
+    mp_check_stack(L, (int)c->values + 2, "too many results");
     int t = lua_gettop(L);
     for (lua_Integer i = 1; i <= c->values; i++)
         lua_rawgeti(L, t, i);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "codec/head.h"
+#include "codec/stack.h"
 #include "codec/values.h"
 #include "journal/hash.h"
 
@@ -39,7 +40,7 @@ static bool is_canonical(const unsigned char *p, const unsigned char *end)
 static mp_digest walk(lua_State *L, int identity, int first, int n)
 {
     mp_digest digest;
-    luaL_checkstack(L, n + 8, "too many arguments");
+    mp_check_stack(L, n + 8, "too many arguments");
     lua_pushvalue(L, identity);
     for (int i = 0; i < n; i++)
         lua_pushvalue(L, first + i);

@@ -3,6 +3,7 @@
  * Integers that are too large for that become floats: jansson refuses them, so they are then given
  * a fraction in a copy of the text. */
 #include "lua/message.h"
+#include "codec/stack.h"
 #include "lua/state.h"
 
 #include <jansson.h>
@@ -60,7 +61,7 @@ static void push_object(lua_State *L, json_t *object, bool mark)
 
 static void push_value(lua_State *L, const json_t *value, bool mark)
 {
-    luaL_checkstack(L, STACK_ROOM, NULL);
+    mp_check_stack(L, STACK_ROOM, NULL);
     switch (json_typeof(value)) {
     case JSON_OBJECT:
         push_object(L, (json_t *)(uintptr_t)value, mark);

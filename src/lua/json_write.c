@@ -10,6 +10,7 @@
 
 #include "codec/encode_scalar.h"
 #include "codec/path.h"
+#include "codec/stack.h"
 
 #include <limits.h>
 #include <math.h>
@@ -51,7 +52,7 @@ static void add_steps(writer *w, const place *at, mp_path *path)
 __attribute__((noreturn)) static void fail(writer *w, const place *at, const char *what)
 {
     mp_path path = {0};
-    luaL_checkstack(w->L, STACK_ROOM, NULL);
+    mp_check_stack(w->L, STACK_ROOM, NULL);
     lua_pushstring(w->L, what);
     add_steps(w, at, &path);
     lua_pushstring(w->L, path.text);
@@ -260,7 +261,7 @@ static void write_table(writer *w, const place *at)
 {
     place here = *at;
     here.table = lua_topointer(w->L, -1);
-    luaL_checkstack(w->L, STACK_ROOM, NULL);
+    mp_check_stack(w->L, STACK_ROOM, NULL);
     check_table(w, &here);
     shape s = look_at(w, &here);
     if (s.items == 0 && s.names == 0 && is_marked(w, mp_json_object))

@@ -7,6 +7,7 @@
  *
  * Invariants: no code of the script's runs; the time that a search takes is bounded. */
 #include "lua/label.h"
+#include "codec/stack.h"
 
 #include <string.h>
 
@@ -118,7 +119,7 @@ static void add_name(lua_State *L, int index)
 {
     search s = {.index = lua_absindex(L, index), .entries = ENTRIES_MOST};
     const char *place = lua_tostring(L, -1);
-    luaL_checkstack(L, STACK_ROOM, NULL);
+    mp_check_stack(L, STACK_ROOM, NULL);
     if (!push_global_name(L, &s) && !push_local_name(L, &s))
         return;
     if (place != NULL)

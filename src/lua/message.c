@@ -1,5 +1,6 @@
 /* Values as the bytes of messages: see message.h. */
 #include "lua/message.h"
+#include "codec/stack.h"
 
 #include "codec/values.h"
 #include "lua/state.h"
@@ -41,7 +42,7 @@ void mp_message_encode(lua_State *L, int first, int count, mp_buffer *out, int c
 {
     out->len = 0;
     out->error = 0;
-    luaL_checkstack(L, count + LUA_MINSTACK, "too many values");
+    mp_check_stack(L, count + LUA_MINSTACK, "too many values");
     lua_pushcfunction(L, encode);
     lua_pushlightuserdata(L, out);
     for (int i = 0; i < count; i++)

@@ -10,6 +10,7 @@
 #include "lua/state.h"
 
 #include "codec/names.h"
+#include "codec/stack.h"
 #include "shm/session.h"
 
 #include <lualib.h>
@@ -95,7 +96,7 @@ static int push_basics(lua_State *L, int list)
     lua_rawgeti(L, list, 0);
     int n = (int)lua_tointeger(L, -1);
     lua_pop(L, 1);
-    luaL_checkstack(L, n, NULL);
+    mp_check_stack(L, n, NULL);
     for (int i = 1; i <= n; i++)
         lua_rawgeti(L, list, i);
     return n;
