@@ -114,18 +114,26 @@ function lifetime.install(Pool, check_self)
   function Pool:poll(seconds)
     check_self(self, "poll")
     local deadline = pump.deadline(seconds)
+    if self.state == "joined" then
+      return false
+    end
     local happened = pump.turn(self)
-    while not happened and deadline and core.monotonic() < deadline do
+    while not happened and self.state ~= "joined" and deadline and core.monotonic() < deadline do
       pump.pause(self, deadline)
       happened = pump.turn(self)
     end
-    core.rest(self.core)
+    if self.state ~= "joined" then
+      core.rest(self.core)
+    end
     return happened
   end
 
   --- A descriptor that is readable when poll(0) has something to do.
   function Pool:fileno()
     check_self(self, "fileno")
+    if self.state == "joined" then
+      errors.raise("closed", "fileno: the pool is closed")
+    end
     local fd = core.fileno(self.core)
     core.rest(self.core)
     return fd

@@ -44,10 +44,11 @@ local SHAPES = { apply = 0, map = 1, imap = 2, imap_unordered = 3 }
 local MOST_PROCESSES = 1024
 
 local function check_processes(name, n)
-  if math.type(n) ~= "integer" or n < 1 or n > MOST_PROCESSES then
+  local count = errors.whole(n)
+  if not count or count < 1 or count > MOST_PROCESSES then
     errors.argument(name, "processes", ("an integer from 1 to %d"):format(MOST_PROCESSES), n)
   end
-  return n
+  return count
 end
 
 local FIELDS = {
@@ -68,11 +69,11 @@ local function check_fields(given)
   if given.initargs ~= nil and type(given.initargs) ~= "table" then
     errors.argument("Pool", "initargs", "a table of arguments", given.initargs)
   end
-  for _, name in ipairs { "maxtasksperchild", "memory_limit" } do
-    local n = given[name]
-    if n ~= nil and (math.type(n) ~= "integer" or n < 1) then
-      errors.argument("Pool", name, "a positive integer", n)
-    end
+  local tasks, limit = given.maxtasksperchild, given.memory_limit
+  if tasks ~= nil and (math.type(tasks) ~= "integer" or tasks < 1) then
+    errors.argument("Pool", "maxtasksperchild", "a positive integer", tasks)
+  elseif limit ~= nil and (errors.whole(limit) or 0) < 1 then
+    errors.argument("Pool", "memory_limit", "a positive integer", limit)
   end
   return given
 end
@@ -413,6 +414,10 @@ lifetime.install(Pool, check_self)
 wait.register(AsyncResult, AsyncResult.ready, function(result)
   return result.pool and result.pool:fileno() -- none where another's asking has made it ready
 end)
+
+function Pool.__reduce()
+  return nil, "a pool belongs to the process that made it; make one of your own there"
+end
 
 function Pool:__tostring()
   return ("Pool of %d (%s)"):format(self.processes, self.state)

@@ -1,5 +1,6 @@
 /* Tables with a metatable, classes, and what __reduce makes of objects. */
 #include "codec/encode_scalar.h"
+#include "codec/stack.h"
 
 #include <lauxlib.h>
 
@@ -25,7 +26,7 @@ static void call_reduce(lua_State *L)
     lua_pushvalue(L, function - 1);
     lua_call(L, 1, LUA_MULTRET);
     int n = lua_gettop(L) - function + 1;
-    luaL_checkstack(L, 4, "too many results of __reduce");
+    mp_check_stack(L, 4, "too many results of __reduce");
     lua_createtable(L, n, 1);
     lua_insert(L, function);
     for (int i = n; i > 0; i--)
@@ -56,6 +57,15 @@ static void reduce_once(mp_encoder *e)
     lua_rawset(L, kept);
 }
 
+/* It gave no function but `type`; or nil and why, as who refuses does in Lua. What it gave is on
+ * the top. */
+static mp_progress refuse_reduced(mp_encoder *e, int type)
+{
+    if (type == LUA_TNIL && lua_rawgeti(e->L, -1, 2) == LUA_TSTRING)
+        return mp_encode_fail(e, "cannot send it: %s", lua_tostring(e->L, -1));
+    return mp_encode_fail(e, "__reduce gave no function but a %s", lua_typename(e->L, type));
+}
+
 /* The object's __reduce is on the top, the object below it. */
 static mp_progress begin_reduced(mp_encoder *e)
 {
@@ -68,7 +78,7 @@ static mp_progress begin_reduced(mp_encoder *e)
     lua_Integer n = lua_tointeger(L, -1);
     lua_pop(L, 2);
     if (type != LUA_TFUNCTION)
-        return mp_encode_fail(e, "__reduce gave no function but a %s", lua_typename(L, type));
+        return refuse_reduced(e, type);
     if (!mp_encode_room(e, 2 * MP_HEAD_MAX))
         return MP_FAILED;
     mp_encode_head(e, MP_MAJOR_TAG, MP_TAG_REDUCED);

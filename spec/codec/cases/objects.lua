@@ -193,6 +193,8 @@ end)
 
 t.case("__reduce: what is no function", function()
   t.unsent("f", "__reduce gave no function but a nil", "", setmetatable({}, { __reduce = function() end }))
+  t.unsent("f", "cannot send it: it is mine", "",
+    setmetatable({}, { __reduce = function() return nil, "it is mine" end }))
   t.unsent("f", "__reduce gave no function but a number", "[2]",
     { 1, setmetatable({}, { __reduce = function() return 1 end }) })
   t.unsent("", "cannot write an object with __reduce into plain data", "",
