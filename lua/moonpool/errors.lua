@@ -106,6 +106,11 @@ function errors.is_interrupt(value)
     or type(value) == "string" and value:find(":%d+: interrupted!$") ~= nil
 end
 
+--- The integer that a number is where one is wanted, as Lua takes it: 2.0 is 2; nil for any other value.
+function errors.whole(value)
+  return math.type(value) and math.tointeger(value) or nil
+end
+
 --- How a value is named where another was expected.
 function errors.describe(value)
   local meta = getmetatable(value)

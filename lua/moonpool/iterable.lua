@@ -117,9 +117,11 @@ end
 function iterable.linspace(a, b, n)
   check_number("linspace", a, "a")
   check_number("linspace", b, "b")
-  if math.type(n) ~= "integer" or n < 1 then
+  local count = errors.whole(n)
+  if not count or count < 1 then
     errors.argument("linspace", "n", "a positive integer", n)
   end
+  n = count
   local first = n == 1 and b or a
   return setmetatable({ first = first + 0.0, last = (n == 1 and a or b) + 0.0, n = n, at = 0 },
     Linspace)

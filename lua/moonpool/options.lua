@@ -84,7 +84,7 @@ function options.check_defaults(call_name, given)
     errors.argument(call_name, "timeout", "a number of seconds, more than 0", limit)
   end
   local retries, delay = given.retries, given.retry_delay
-  if retries ~= nil and (math.type(retries) ~= "integer" or retries < 0) then
+  if retries ~= nil and (errors.whole(retries) or -1) < 0 then
     errors.argument(call_name, "retries", "an integer, 0 or more", retries)
   end
   if delay ~= nil and (type(delay) ~= "number" or delay ~= delay or delay < 0) then
@@ -102,7 +102,7 @@ local function check(call_name, given)
   if chunk ~= nil and (math.type(chunk) ~= "integer" or chunk < 1) then
     errors.argument(call_name, "chunksize", "a positive integer", chunk)
   end
-  if given.total ~= nil and (math.type(given.total) ~= "integer" or given.total < 0) then
+  if given.total ~= nil and (errors.whole(given.total) or -1) < 0 then
     errors.argument(call_name, "total", "an integer, 0 or more", given.total)
   end
   for _, name in ipairs { "pack", "duplicate" } do

@@ -10,6 +10,7 @@
 local core, require = ...
 
 local dispatch = require "moonpool.dispatch"
+local errors = require "moonpool.errors"
 local later = require "moonpool.later"
 
 local bars = later "moonpool.bars"
@@ -346,12 +347,12 @@ end
 function progress.watch(pool, name, holder, given)
   local what = asked(pool, given)
   if what and not is_bar(what) then
-    listen(pool, holder, what, given.total)
+    listen(pool, holder, what, errors.whole(given.total))
   elseif what and name ~= "everywhere" then
     local terminal = core.is_terminal()
     if terminal or what == "always" then
       local title = what ~= true and what ~= "always" and what or nil
-      add_bar(pool, holder, title, given.total, not terminal, given.began)
+      add_bar(pool, holder, title, errors.whole(given.total), not terminal, given.began)
     end
   end
 end

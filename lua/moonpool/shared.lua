@@ -77,7 +77,7 @@ local array_meta = core.shared_meta("Array")
 local function bounds(name, n, i, j)
   i, j = i == nil and 1 or i, j == nil and -1 or j
   for which, bound in pairs { ["the first argument"] = i, ["the second argument"] = j } do
-    if math.type(bound) ~= "integer" then
+    if not errors.whole(bound) then
       errors.argument(name, which, "an integer", bound)
     end
   end
@@ -99,7 +99,7 @@ end
 
 --- Sets the elements from i on to those of a table or an Array: all, or none where one does not fit.
 function array:set(i, values)
-  if math.type(i) ~= "integer" then
+  if not errors.whole(i) then
     errors.argument("set", "the first argument", "an integer", i)
   elseif type(values) ~= "table" and getmetatable(values) ~= array_meta then
     errors.argument("set", "the second argument", "a table or an Array", values)
@@ -129,8 +129,8 @@ end
 
 --- Array(type, n or table): numbers of a type as string.pack names it, n zeroes or those given.
 function shared.Array(type_name, given)
-  local n = type(given) == "table" and #given or given
-  if math.type(n) ~= "integer" or n < 0 then
+  local n = errors.whole(type(given) == "table" and #given or given)
+  if not n or n < 0 then
     errors.argument("Array", "the second argument", "a number of elements or a table", given)
   end
   local self = core.shared("Array")

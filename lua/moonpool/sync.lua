@@ -15,7 +15,8 @@ local sync = {}
 
 --- Whether n is an integer that may be a count, of at least so many; raises "argument".
 function sync.check_count(call, which, n, least)
-  if math.type(n) ~= "integer" or n < least or n > 0x7fffffff then
+  local count = errors.whole(n)
+  if not count or count < least or count > 0x7fffffff then
     errors.argument(call, which, ("an integer from %d on"):format(least), n)
   end
 end

@@ -91,17 +91,23 @@ static void *element(const mp_shared *s, const body *b, lua_Integer i)
     return elements(s) + (size_t)(i - 1) * b->type.size;
 }
 
+/* The index at 2, 0 where it is no integer; 2.0 is 2, as in a table. */
+static lua_Integer index_at_2(lua_State *L)
+{
+    return lua_type(L, 2) == LUA_TNUMBER ? lua_tointeger(L, 2) : 0;
+}
+
 /* array[i]: nil outside; upvalue 1: its methods */
 static int array_index(lua_State *L)
 {
     const mp_shared *s = mp_check_shared(L, 1, ARRAYS, "index");
     const body *b = s->content;
-    if (!lua_isinteger(L, 2)) {
+    if (lua_type(L, 2) != LUA_TNUMBER) {
         lua_settop(L, 2);
         lua_gettable(L, lua_upvalueindex(1));
         return 1;
     }
-    lua_Integer i = lua_tointeger(L, 2);
+    lua_Integer i = index_at_2(L);
     if (i < 1 || (uint64_t)i > b->count)
         return 0;
     mp_element_push(L, b->type, element(s, b, i));
@@ -113,7 +119,7 @@ static int array_newindex(lua_State *L)
 {
     const mp_shared *s = mp_check_shared(L, 1, ARRAYS, "index");
     const body *b = s->content;
-    lua_Integer i = lua_isinteger(L, 2) ? lua_tointeger(L, 2) : 0;
+    lua_Integer i = index_at_2(L);
     if (i < 1 || (uint64_t)i > b->count)
         return mp_raise(L, "argument", "Array: the index must be an integer from 1 to %lld, got %s",
                         (long long)b->count, luaL_tolstring(L, 2, NULL));
