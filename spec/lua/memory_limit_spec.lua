@@ -32,6 +32,25 @@ describe("memory_limit", function()
     pool:join()
   end)
 
+  it("counts what is taken of a heap that was inherited with room in it", function()
+    local room = {}
+    for i = 1, 1000000 do room[i] = { i } end
+    room = nil -- luacheck: ignore 311
+    collectgarbage()
+    local pool = mp.Pool { processes = 1, memory_limit = 16 << 20 }
+    local function take(n)
+      local t = {}
+      for i = 1, n do t[i] = { i } end
+      return #t
+    end
+    assert.equal(1000, pool:apply(take, { 1000 }))
+    local ok, err = pcall(pool.apply, pool, take, { 1000000 })
+    assert.same({ false, "task", "not enough memory" }, { ok, err.kind, err.value })
+    assert.equal(1000, pool:apply(take, { 1000 }))
+    pool:close()
+    pool:join()
+  end)
+
   it("does not count results, which are shared", function()
     local pool = mp.Pool { processes = 1, memory_limit = 48 << 20 }
     local rep = string.rep

@@ -6,6 +6,7 @@
  * in a protected call of the runner, one after another until one fails; nothing of an item
  * stays on the stack, and hooks are off before the next. */
 #include "lua/fresh.h"
+#include "lua/limit.h"
 #include "lua/shared.h"
 #include "lua/worker_state.h"
 #include "lua/worker_stop.h"
@@ -487,8 +488,10 @@ static void start(void *ctx, const mp_birth *birth)
     p->worker.generation = mp_fork_generation();
     if (p->has_output)
         mp_output_install(birth->output, pass_on, (void *)(uintptr_t)birth, NULL);
-    if (p->memory_limit > 0)
+    if (p->memory_limit > 0) {
         mp_memory_limit((uint64_t)p->memory_limit);
+        mp_limit_state(L, p->memory_limit);
+    }
     mp_random_init(&p->worker.random, L);
     mp_worker_stop_open(L, birth);
     initialize(L, p);
