@@ -35,6 +35,7 @@ describe("memory_limit", function()
   it("counts what is taken of a heap that was inherited with room in it", function()
     local room = {}
     for i = 1, 1000000 do room[i] = { i } end
+    assert.equal(1000000, #room)
     room = nil -- luacheck: ignore 311
     collectgarbage()
     local pool = mp.Pool { processes = 1, memory_limit = 16 << 20 }
