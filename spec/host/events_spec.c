@@ -4,6 +4,7 @@
  * the ends of time, and what each refusal says. */
 #include "moonpool.h"
 #include "spec/support/check.h"
+#include "spec/support/handlers.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -11,23 +12,9 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { PATIENCE = 60000 /* milliseconds */, WAKEUPS = 200 };
-
-static int64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
-static int echo(void *user, const void *input, size_t size, moonpool_reply *reply)
-{
-    (void)user;
-    return moonpool_write(reply, input, size);
-}
 
 static int linger(void *user, const void *input, size_t size, moonpool_reply *reply)
 {

@@ -4,6 +4,7 @@
  * host to which the workers fall keeps no zombie. */
 #include "moonpool.h"
 #include "spec/support/check.h"
+#include "spec/support/handlers.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -11,25 +12,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 static const int64_t patience = INT64_C(60000000000);
 
-static int64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
 /* ---- handlers ---- */
-
-static int echo(void *user, const void *input, size_t size, moonpool_reply *reply)
-{
-    (void)user;
-    return moonpool_write(reply, input, size);
-}
 
 /* Kills the process that bears the workers, and with it itself. */
 static int orphan(void *user, const void *input, size_t size, moonpool_reply *reply)

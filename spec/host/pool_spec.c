@@ -3,6 +3,7 @@
  * Pools of C handlers as a host uses them: by the installed header alone. */
 #include "moonpool.h"
 #include "spec/support/check.h"
+#include "spec/support/handlers.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -10,15 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-static int64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
 
 /* ---- handlers ---- */
 
@@ -31,12 +24,6 @@ static int square(void *user, const void *input, size_t size, moonpool_reply *re
     memcpy(&x, input, sizeof x);
     x *= x;
     return moonpool_write(reply, &x, sizeof x);
-}
-
-static int echo(void *user, const void *input, size_t size, moonpool_reply *reply)
-{
-    (void)user;
-    return moonpool_write(reply, input, size);
 }
 
 static int fail(void *user, const void *input, size_t size, moonpool_reply *reply)

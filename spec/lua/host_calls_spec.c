@@ -87,21 +87,23 @@ TEST(tells_a_c_function_when_it_is_done)
     lua_close(L);
 }
 
-static void push_sleeping(lua_State *L)
+/* A state whose pool has a call that goes on, and `a` waits for it. */
+static lua_State *open_sleeping(answer *a)
 {
+    lua_State *L = open_state();
+    moonpool_lua_new(L, 1);
     luaL_loadstring(L, "require 'moonpool'.sleep(1000)");
     lua_createtable(L, 1, 0);
     lua_pushinteger(L, 1);
     lua_rawseti(L, -2, 1);
+    moonpool_lua_map_async(L, 1, note, a);
+    return L;
 }
 
 TEST(tells_a_c_function_that_its_call_was_cancelled)
 {
     answer a = {0};
-    lua_State *L = open_state();
-    moonpool_lua_new(L, 1);
-    push_sleeping(L);
-    moonpool_lua_map_async(L, 1, note, &a);
+    lua_State *L = open_sleeping(&a);
     lua_getfield(L, 1, "terminate");
     lua_pushvalue(L, 1);
     lua_call(L, 1, 0);
@@ -115,10 +117,7 @@ TEST(tells_a_c_function_that_its_call_was_cancelled)
 TEST(tells_nothing_where_its_state_is_closed)
 {
     answer a = {0};
-    lua_State *L = open_state();
-    moonpool_lua_new(L, 1);
-    push_sleeping(L);
-    moonpool_lua_map_async(L, 1, note, &a);
+    lua_State *L = open_sleeping(&a);
     lua_close(L);
     CHECK_EQ_INT(a.times, 0);
 }
