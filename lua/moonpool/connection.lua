@@ -171,7 +171,6 @@ function Connection:__tostring()
   return ("Connection (%s)"):format(fd or "closed")
 end
 
-
 wait.register(Connection, core.connection_ready, methods.fileno, { deserted = is_deserted })
 
 --- Two Connections. Without duplex (false) the first receives what the second sends.

@@ -33,7 +33,7 @@ end
 
 --- The iterator of a stream that is complete.
 function Iterator.new(stream)
-  stream.pool.iterators[stream] = true
+  stream.pool.streams[stream] = true
   return setmetatable({ stream = stream, call = stream.call }, Iterator)
 end
 
@@ -176,7 +176,7 @@ end
 function Stream:close()
   if not self.left then
     self.left = true
-    self.pool.iterators[self] = nil
+    self.pool.streams[self] = nil
     if core.owns(self.pool.core) then
       pump.release(self.pool, self.call)
     end

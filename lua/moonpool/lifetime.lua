@@ -52,7 +52,7 @@ end
 
 local function cut_streams(pool)
   local open = {}
-  for stream in pairs(pool.iterators) do
+  for stream in pairs(pool.streams) do
     open[#open + 1] = stream
   end
   for _, stream in ipairs(open) do
@@ -114,9 +114,6 @@ function lifetime.install(Pool, check_self)
   function Pool:poll(seconds)
     check_self(self, "poll")
     local deadline = pump.deadline(seconds)
-    if self.state == "joined" then
-      return false
-    end
     local happened = pump.turn(self)
     while not happened and self.state ~= "joined" and deadline and core.monotonic() < deadline do
       pump.pause(self, deadline)

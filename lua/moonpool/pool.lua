@@ -115,7 +115,7 @@ function Pool.new(processes, initializer, initargs, maxtasksperchild)
     listening = 0, -- calls that are not over and have a callback
     callbacks = { first = 1, last = 0 },
     callback_errors = 0,
-    iterators = setmetatable({}, { __mode = "k" }),
+    streams = setmetatable({}, { __mode = "k" }),
   }, Pool))
 end
 

@@ -85,10 +85,11 @@ end
 function Session:tell_astray(told)
   local stack = told.interrupt and self.reader.host.interrupted()
   local text = stack and trace.astray(told.interrupt, stack)
-  if text then
-    self:complain(text)
+  if not text then
+    return false
   end
-  return text ~= nil and text ~= false
+  self:complain(text)
+  return true
 end
 
 -- Short values stand side by side, others below one another.

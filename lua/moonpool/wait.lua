@@ -33,25 +33,16 @@ local function kind_of(object)
   return kind
 end
 
-local function ready_of(objects)
-  local ready = {}
+-- Those of which their kind's function of that name says so.
+local function those(objects, says)
+  local list = {}
   for _, object in ipairs(objects) do
-    if kind_of(object).ready(object) then
-      ready[#ready + 1] = object
+    local is = kind_of(object)[says]
+    if is and is(object) then
+      list[#list + 1] = object
     end
   end
-  return ready
-end
-
-local function deserted_of(objects)
-  local deserted = {}
-  for _, object in ipairs(objects) do
-    local is_deserted = kind_of(object).deserted
-    if is_deserted and is_deserted(object) then
-      deserted[#deserted + 1] = object
-    end
-  end
-  return deserted
+  return list
 end
 
 -- Sleeps until one may be ready. They are asked between their descriptors and the sleep, since
@@ -66,13 +57,13 @@ local function sleep(objects, deadline)
     end
     rest = kind.rest or rest
   end
-  local ready = ready_of(objects)
+  local ready = those(objects, "ready")
   if #ready == 0 then
     if progress.active then
       slice = progress.deadline(slice)
     end
     core.sleep_on(descriptors, slice)
-    ready = ready_of(objects)
+    ready = those(objects, "ready")
   end
   if rest then
     rest()
@@ -88,14 +79,14 @@ function wait.any(objects, timeout)
     errors.argument("wait", "the first argument", "a list", objects)
   end
   local deadline, began = pump.deadline(timeout), core.monotonic()
-  local ready = ready_of(objects)
+  local ready = those(objects, "ready")
   while #ready == 0 and (deadline or #objects > 0) do
     if deadline and core.monotonic() >= deadline then
       break
     end
     ready = sleep(objects, deadline)
     if #ready == 0 and core.monotonic() - began >= VAIN then
-      ready = deserted_of(objects)
+      ready = those(objects, "deserted")
     end
   end
   return ready

@@ -218,6 +218,12 @@ static bool look(end *e, struct pollfd *p)
     return found;
 }
 
+/* Whether a process but this one has that end, or may be about to get it. */
+static bool is_spoken(mp_cell_name name)
+{
+    return mp_endpoint_is_spoken(name) || mp_session_expects();
+}
+
 /* core.connection_sleep(connection, deadline or nil): until it can go on, then, for a slice, or
  * until it is woken; false where the slice went by and no process is left to speak to */
 static int connection_sleep(lua_State *L)
@@ -229,7 +235,7 @@ static int connection_sleep(lua_State *L)
     if (look(e, &p))
         return 1;
     mp_sleep_on(L, &p, 1, deadline < next_look ? deadline : next_look);
-    bool alone = mp_now() >= next_look && !mp_endpoint_is_spoken(e->other) && !mp_session_expects();
+    bool alone = mp_now() >= next_look && !is_spoken(e->other);
     lua_pushboolean(L, !alone);
     return 1;
 }
@@ -385,7 +391,7 @@ static int connection_sends(lua_State *L)
 static int connection_spoken(lua_State *L)
 {
     mp_cell_name name = name_at(L, 1);
-    lua_pushboolean(L, mp_endpoint_is_spoken(name) || mp_session_expects());
+    lua_pushboolean(L, is_spoken(name));
     lua_pushboolean(L, mp_endpoint_is_here(name));
     return 2;
 }
